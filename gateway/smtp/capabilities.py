@@ -1,0 +1,100 @@
+"""What a server says it can do (EHLO), and what the gateway may say in its own name (RFC 5321 §4.1.1.1; SMTP.md rule 10).
+
+The gateway advertises what both it and the next hop can do, since a sender acts on what it reads: a mail server
+bounces at once where SMTPUTF8 is missing or SIZE is small, and re-encodes bodies where 8BITMIME is missing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from gateway.smtp.envelope import OWN_OCTETS, Mail, Rcpt
+from gateway.smtp.reply import Reply
+
+#: Keywords that every next hop of a listener must have before the gateway offers them.
+ALL_MUST_HAVE = (b"8BITMIME", b"DSN")
+#: Keywords that are offered when any next hop has them: the refusal of another stands on its own.
+ANY_MAY_HAVE = (b"SMTPUTF8",)
+
+#: The extension that a MAIL or RCPT parameter belongs to. What is not named here is nobody's.
+EXTENSION_OF_PARAMETER = MappingProxyType(
+    {
+        b"SIZE": b"SIZE",
+        b"BODY": b"8BITMIME",
+        b"SMTPUTF8": b"SMTPUTF8",
+        b"RET": b"DSN",
+        b"ENVID": b"DSN",
+        b"NOTIFY": b"DSN",
+        b"ORCPT": b"DSN",
+        b"AUTH": b"AUTH",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """The EHLO keywords of one server, upper case, with their parameters as octets."""
+
+    keywords: tuple[tuple[bytes, bytes], ...] = ()
+
+    @classmethod
+    def parse(cls, reply: Reply) -> "Capabilities":
+        """Read the lines behind the first of an EHLO reply."""
+        pairs = []
+        for line in reply.lines[1:]:
+            keyword, _, parameters = line.strip().replace(b"=", b" ", 1).partition(b" ")
+            if keyword:
+                pairs.append((keyword.upper(), parameters.strip()))
+        return cls(tuple(pairs))
+
+    def __contains__(self, keyword: object) -> bool:
+        return any(name == keyword for name, _ in self.keywords)
+
+    def parameters(self, keyword: bytes) -> bytes:
+        """The parameters of `keyword`; empty where it is missing or has none."""
+        return next((parameters for name, parameters in self.keywords if name == keyword), b"")
+
+    @property
+    def size(self) -> int:
+        """The largest mail that the server takes (RFC 1870); 0 where it names none."""
+        value = self.parameters(b"SIZE")
+        return int(value) if value.isdigit() else 0
+
+    def can_carry(self, needs: frozenset[bytes]) -> bool:
+        """Whether the server has every extension in `needs`."""
+        return all(need in self for need in needs)
+
+
+def needs_of(mail: Mail, recipients: Sequence[Rcpt] = ()) -> frozenset[bytes]:
+    """The extensions that a mail asks of a next hop, by the parameters that it uses.
+
+    SIZE is no need: a server without it just doesn't take the hint. AUTH= may be left out (RFC 4954 §5).
+    """
+    needs = set()
+    for command in (mail, *recipients):
+        for keyword in command.parameters.keywords:
+            extension = EXTENSION_OF_PARAMETER.get(keyword)
+            if extension not in (None, b"SIZE", b"AUTH"):
+                needs.add(extension)
+    if mail.parameters.get(b"BODY") in (b"7BIT", b"7bit"):
+        needs.discard(b"8BITMIME")
+    return frozenset(need for need in needs if need is not None)
+
+
+def advertise(next_hops: Sequence[Capabilities], *, own_size: int) -> tuple[bytes, ...]:
+    """The EHLO lines of the gateway for a listener whose mail may go to any of `next_hops`.
+
+    Args:
+        next_hops: what each of them said after TLS and AUTH; at least one.
+        own_size: the gateway's own limit in octets; 0 for none.
+    """
+    lines = [b"PIPELINING"]
+    sizes = [max(hop.size - OWN_OCTETS, 1) if hop.size else 0 for hop in next_hops]
+    size = 0 if 0 in sizes else max(sizes)
+    if own_size:
+        size = min(size, own_size) if size else own_size
+    lines.append(b"SIZE %d" % size if size else b"SIZE")
+    lines += [keyword for keyword in ALL_MUST_HAVE if all(keyword in hop for hop in next_hops)]
+    lines += [keyword for keyword in ANY_MAY_HAVE if any(keyword in hop for hop in next_hops)]
+    lines.append(b"ENHANCEDSTATUSCODES")
+    return tuple(lines)

@@ -1,0 +1,101 @@
+"""The content of a mail on the wire: its end, its dots, its line ends (RFC 5321 §4.1.1.4, §4.5.2).
+
+Theory of operation. Content ends with CRLF "." CRLF and with nothing else (SMTP.md rule 24): a bare LF or CR next
+to a dot is content. `ContentReader` cuts the stream only at places where no CRLF and no stuffed dot is
+torn apart, and gives *stuffed* octets: a mail that stays untouched goes to the next hop as those very octets,
+without being taken apart and put together again. `unstuff` and `stuff` serve the mails that are read or changed.
+
+Bare CR and LF become CRLF in what the reader gives (CVE-2023-51764 family: what leaves can't be read two
+ways); `bare` tells that there were some, for listeners that refuse them.
+
+Finding them has to cost next to nothing. `io.IncrementalNewlineDecoder` notes every kind of line end it sees
+in one pass in C (26 µs for 64 KB, where counting CR, LF and CRLF takes 110 µs).
+"""
+
+import io
+import re
+from collections.abc import Iterable, Iterator
+
+END = b"\r\n.\r\n"
+_ANY_NEWLINE = re.compile(rb"\r\n|\r|\n")
+_TORN = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
+
+
+class ContentReader:
+    """Finds the end of a mail's content in the octets of a session, however they are cut.
+
+    Attributes:
+        octets: content octets given so far (stuffed).
+        bare: whether a bare CR or LF was seen.
+        done: whether the end has been seen.
+    """
+
+    __slots__ = ("_carry", "_drop", "_newlines", "bare", "done", "octets")
+
+    def __init__(self) -> None:
+        self._carry = b"\r\n"  # content starts at the start of a line: ".CRLF" alone is an empty mail
+        self._drop = 2
+        self._newlines = io.IncrementalNewlineDecoder(None, translate=False)
+        self.octets = 0
+        self.bare = False
+        self.done = False
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """Take what came; give the next stuffed segment (it may be empty) and, once `done`, the octets behind the end.
+
+        Segments, joined, are the content with clean line ends. No segment but the first starts at the start of a line.
+        """
+        buffer = self._carry + data
+        rest = b""
+        end = buffer.find(END) if b"." in buffer else -1
+        if end >= 0:
+            self.done = True
+            rest = buffer[end + 5 :]
+            segment = buffer[: end + 2]
+            self._carry = b""
+        else:
+            torn = next((tail for tail in _TORN if buffer.endswith(tail)), b"")
+            segment = buffer[: len(buffer) - len(torn)]
+            self._carry = torn
+        drop = min(self._drop, len(segment))
+        if drop:
+            # the two octets of the line end that we imagine before the content
+            self._drop = 0
+            bare = self._is_bare(segment)
+            segment = self._clean(segment)[2:] if bare else segment[2:]
+        elif segment and self._is_bare(segment):
+            segment = self._clean(segment)
+        self.octets += len(segment)
+        return segment, rest
+
+    def _is_bare(self, segment: bytes) -> bool:
+        # A segment never ends inside a CRLF, so each can be judged alone; the decoder's memory makes it exact for the whole mail.
+        self._newlines.decode(segment.decode("latin-1"))
+        if self._newlines.newlines in (None, "\r\n"):
+            return False
+        self._newlines = io.IncrementalNewlineDecoder(None, translate=False)
+        self.bare = True
+        return True
+
+    @staticmethod
+    def _clean(segment: bytes) -> bytes:
+        # Dots are taken out first: the one behind a bare LF is content, and needs stuffing only once that LF is a CRLF.
+        unstuffed = segment.replace(b"\r\n.", b"\r\n")
+        return _ANY_NEWLINE.sub(b"\r\n", unstuffed).replace(b"\r\n.", b"\r\n..")
+
+
+def unstuff(content: bytes) -> bytes:
+    """Take the transparency dots out of content that starts at the start of a line (RFC 5321 §4.5.2)."""
+    content = content.replace(b"\r\n.", b"\r\n")
+    return content[1:] if content.startswith(b".") else content
+
+
+def stuff(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Put transparency dots into content that comes in pieces, cut anywhere; the first starts at the start of a line."""
+    tail = b"\r\n"
+    for piece in pieces:
+        if not piece:
+            continue
+        stuffed = (tail + piece).replace(b"\r\n.", b"\r\n..")[len(tail) :]
+        tail = (tail + piece[-2:])[-2:]
+        yield stuffed

@@ -1,0 +1,73 @@
+"""Transient or permanent: the one place where that is decided, with the words for the peer (SMTP.md rules 4 and 5).
+
+Every reply that the gateway gives in its own name stands here. The texts tell a sender what to do and tell a stranger nothing of
+what is behind; causes go to the log. What is not known to be permanent is transient.
+"""
+
+from collections.abc import Collection
+
+from gateway.smtp.reply import Reply
+
+INTERNAL = Reply.of(451, "4.3.0", "Temporary fault here, try again later")
+NO_NEXT_HOP = Reply.of(451, "4.4.1", "Next hop can't be reached now, try again later")
+NEXT_HOP_LOST = Reply.of(451, "4.4.2", "Connection to next hop lost, try again later")
+NEXT_HOP_SLOW = Reply.of(451, "4.4.2", "Next hop did not answer in time, try again later")
+NEXT_HOP_NONSENSE = Reply.of(451, "4.5.0", "Next hop gave no valid answer, try again later")
+NEXT_HOP_REFUSES_US = Reply.of(451, "4.3.5", "Next hop does not take mail from here now, try again later")
+NEXT_HOP_LACKS = Reply.of(451, "4.3.3", "No next hop at hand can carry this mail, try again later")
+POOL_BUSY = Reply.of(451, "4.3.2", "All connections in use, try again later")
+UNKNOWN_OUTCOME = Reply.of(451, "4.4.2", "Outcome at next hop unknown, try again later")
+SENT_ELSEWHERE = Reply.of(451, "4.3.0", "This mail is being sent by another process, try again later")
+OUT_OF_TIME = Reply.of(451, "4.3.0", "Not all copies could be sent in time, try again later")
+LEDGER_DEFER = Reply.of(451, "4.3.0", "Ledger not at hand, try again later")
+
+ACCESS_DENIED = Reply.of(554, "5.7.1", "Access denied")
+TOO_MANY_CONNECTIONS = Reply.of(421, "4.7.0", "Too many connections, try again later")
+SHUTTING_DOWN = Reply.of(421, "4.3.2", "Service shutting down, try again later")
+NOT_READY = Reply.of(421, "4.3.2", "Next hop can't be reached now, try again later")
+IDLE = Reply.of(421, "4.4.2", "Idle for too long, closing")
+TOO_MANY_ERRORS = Reply.of(421, "4.7.0", "Too many errors, closing")
+
+SYNTAX = Reply.of(500, "5.5.2", "Command not understood")
+LINE_TOO_LONG = Reply.of(500, "5.5.2", "Line too long")
+NOT_IMPLEMENTED = Reply.of(502, "5.5.1", "Command not implemented")
+NO_ARGUMENT = Reply.of(501, "5.5.4", "No argument allowed here")
+NEED_HOSTNAME = Reply.of(501, "5.5.4", "Syntax: EHLO hostname")
+NEED_HELLO = Reply.of(503, "5.5.1", "Say EHLO first")
+NEED_LHLO = Reply.of(500, "5.5.1", "This is LMTP, say LHLO")
+NESTED_MAIL = Reply.of(503, "5.5.1", "Nested MAIL command")
+NEED_MAIL = Reply.of(503, "5.5.1", "Need MAIL first")
+NEED_RCPT = Reply.of(503, "5.5.1", "Need RCPT first")
+NO_RECIPIENT = Reply.of(554, "5.5.1", "No valid recipients")
+TOO_MANY_RECIPIENTS = Reply.of(452, "4.5.3", "Too many recipients")
+PARAMETER_UNKNOWN = Reply.of(555, "5.5.4", "Parameter not recognised")
+UTF8_NOT_ASKED = Reply.of(553, "5.6.7", "Address with octets above 127 needs SMTPUTF8")
+TOO_BIG = Reply.of(552, "5.3.4", "Mail larger than the limit")
+BARE_NEWLINE = Reply.of(550, "5.6.11", "Bare CR or LF in content")
+LOOP = Reply.of(554, "5.4.6", "Mail is going in circles")
+
+OK = Reply.of(250, "2.0.0", "OK")
+BYE = Reply.of(221, "2.0.0", "Bye")
+NOT_VERIFIED = Reply.of(252, "2.0.0", "Can't verify, will try to deliver")
+GO_AHEAD = Reply.of(354, "", "End data with <CR><LF>.<CR><LF>")
+
+#: Replies that refuse the gateway itself and not the mail: an expired password must not bounce the company's mail.
+REFUSES_GATEWAY = frozenset({"530", "535", "538", "5.7.54", "5.7.64"})
+
+
+def refuses_gateway(reply: Reply, codes: Collection[str] = REFUSES_GATEWAY) -> bool:
+    """Whether a next hop's reply is about us: its code or its enhanced code is in `codes`."""
+    return reply.permanent and (str(reply.code) in codes or reply.enhanced in codes)
+
+
+def for_sender(reply: Reply, codes: Collection[str] = REFUSES_GATEWAY) -> Reply:
+    """What the sender is told when the next hop said `reply` (SMTP.md rule 4).
+
+    421 would end the sender's session with us, so it becomes 451 with its text; a refusal of the gateway is
+    ours to mend, so it becomes 451 and the caller raises an alarm.
+    """
+    if reply.code == 421:
+        return reply.with_code(451, "4.3.2")
+    if refuses_gateway(reply, codes):
+        return NEXT_HOP_REFUSES_US
+    return reply

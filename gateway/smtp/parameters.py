@@ -1,0 +1,57 @@
+"""ESMTP parameters of MAIL and RCPT, with the bytes and the case that they came in (RFC 5321 §4.1.2)."""
+
+import re
+from dataclasses import dataclass
+
+_PARAMETER = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\x00-\x20\x7f]*))?\Z")
+
+
+class ParameterError(ValueError):
+    """The parameters are not of RFC 5321's form, or one is given twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The parameters of one command, in order. `items` pairs the raw octets with the upper-case keyword."""
+
+    items: tuple[tuple[bytes, bytes], ...] = ()
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "Parameters":
+        """Read what follows the path.
+
+        Raises:
+            ParameterError: with a text that is safe to show to the peer.
+        """
+        items: list[tuple[bytes, bytes]] = []
+        seen: set[bytes] = set()
+        for word in raw.split():
+            found = _PARAMETER.match(word)
+            if found is None:
+                raise ParameterError("malformed parameter")
+            keyword = found.group(1).upper()
+            if keyword in seen:
+                raise ParameterError("parameter given twice")
+            seen.add(keyword)
+            items.append((keyword, word))
+        return cls(tuple(items))
+
+    @property
+    def keywords(self) -> tuple[bytes, ...]:
+        """The keywords in upper case, in order."""
+        return tuple(keyword for keyword, _ in self.items)
+
+    def get(self, keyword: bytes) -> bytes | None:
+        """The value of `keyword` (upper case) as it came; empty where it has none; None where it is not given."""
+        for name, word in self.items:
+            if name == keyword:
+                return word.partition(b"=")[2]
+        return None
+
+    def without(self, *keywords: bytes) -> "Parameters":
+        """The same parameters less the named ones."""
+        return Parameters(tuple(item for item in self.items if item[0] not in keywords))
+
+    def wire(self) -> bytes:
+        """The octets to put behind the path: each parameter with a blank before it."""
+        return b"".join(b" " + word for _, word in self.items)

@@ -1,0 +1,138 @@
+"""SMTP replies: the value, its bytes on the wire, and a bounded reader for a stream of them.
+
+RFC 5321 §4.2 (replies), §4.2.1 (multi-line), §4.5.3.1.5 (length); RFC 2034 and RFC 3463 (enhanced codes).
+A reply keeps its text as the bytes that came, since it is passed on; only control characters that could
+end or split a line are replaced.
+"""
+
+import re
+from dataclasses import dataclass
+
+#: RFC 5321 §4.5.3.1.5 says 512; real servers exceed it with long explanations and URLs.
+MAX_LINE = 4_096
+#: A reply of more lines or octets than this is not a reply but an attack on our memory.
+MAX_LINES = 128
+MAX_OCTETS = 65_536
+
+_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?\Z", re.DOTALL)
+_ENHANCED = re.compile(rb"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[ \t]|\Z)")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class ReplyError(ValueError):
+    """What the peer sent is not an SMTP reply, or is larger than any honest one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One SMTP reply: a code from 200 to 599 and at least one line of text (octets, without code and line end)."""
+
+    code: int
+    lines: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, code: int, enhanced: str, *texts: str) -> "Reply":
+        """A reply of our own. `enhanced` (``"4.3.0"``, or empty for none) is put before each line (RFC 2034 §4)."""
+        prefix = f"{enhanced} " if enhanced else ""
+        return cls(code, tuple((prefix + text).encode("ascii") for text in texts))
+
+    @property
+    def positive(self) -> bool:
+        """2xx: done."""
+        return 200 <= self.code < 300
+
+    @property
+    def intermediate(self) -> bool:
+        """3xx: go on."""
+        return 300 <= self.code < 400
+
+    @property
+    def transient(self) -> bool:
+        """4xx: try again later."""
+        return 400 <= self.code < 500
+
+    @property
+    def permanent(self) -> bool:
+        """5xx: do not try again."""
+        return self.code >= 500
+
+    @property
+    def enhanced(self) -> str:
+        """The enhanced status code of the first line (RFC 3463), or an empty string."""
+        found = _ENHANCED.match(self.lines[0])
+        return found.group(1).decode("ascii") if found else ""
+
+    @property
+    def text(self) -> str:
+        """All lines in one, for logs and the ledger; octets outside UTF-8 are shown escaped."""
+        return b" / ".join(self.lines).decode("utf-8", "backslashreplace")
+
+    def with_code(self, code: int, enhanced: str = "") -> "Reply":
+        """The same text under another code; an enhanced code of the old class is replaced by `enhanced`."""
+        lines = tuple(_ENHANCED.sub(b"", line, count=1).lstrip() for line in self.lines)
+        prefix = enhanced.encode("ascii") + b" " if enhanced else b""
+        return Reply(code, tuple(prefix + line for line in lines))
+
+    def wire(self) -> bytes:
+        """The octets of the reply with CRLF line ends, multi-line as RFC 5321 §4.2.1 has it."""
+        code = b"%d" % self.code
+        if len(self.lines) == 1:
+            return code + b" " + self.lines[0] + b"\r\n"
+        head = b"".join(code + b"-" + line + b"\r\n" for line in self.lines[:-1])
+        return head + code + b" " + self.lines[-1] + b"\r\n"
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.text}"
+
+
+class ReplyReader:
+    """Turns the octets that a server sends into replies, however they are cut (sans I/O).
+
+    What is held is bounded by `MAX_OCTETS`. After a `ReplyError` the stream has no meaning any more: the
+    connection has to be closed.
+    """
+
+    __slots__ = ("_buffer", "_code", "_lines", "_octets")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._code = 0
+        self._lines: list[bytes] = []
+        self._octets = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether part of a reply has come and the rest has not."""
+        return bool(self._buffer or self._lines)
+
+    def feed(self, data: bytes) -> list[Reply]:
+        """Take `data`; give the replies that are complete with it.
+
+        Raises:
+            ReplyError: a line that is no reply line, codes that differ within one reply, or a reply past the bounds.
+        """
+        replies: list[Reply] = []
+        *lines, rest = (self._buffer + data).split(b"\n")
+        for line in lines:
+            self._line(line.removesuffix(b"\r"), replies)
+        if len(rest) > MAX_LINE:
+            raise ReplyError("reply line too long")
+        self._buffer = rest
+        return replies
+
+    def _line(self, line: bytes, replies: list[Reply]) -> None:
+        found = _LINE.match(line)
+        if found is None or len(line) > MAX_LINE:
+            raise ReplyError(f"not a reply: {line[:80]!r}")
+        code = int(found.group(1))
+        if self._lines and code != self._code:
+            raise ReplyError(f"code changed within a reply: {line[:80]!r}")
+        self._code = code
+        self._octets += len(line)
+        self._lines.append(_CONTROL.sub(b"?", found.group(3) or b""))
+        if len(self._lines) > MAX_LINES or self._octets > MAX_OCTETS:
+            raise ReplyError("reply too long")
+        if found.group(2) != b"-":
+            replies.append(Reply(code, tuple(self._lines)))
+            self._lines = []
+            self._octets = 0
