@@ -30,11 +30,12 @@ class ContentReader:
         done: whether the end has been seen.
     """
 
-    __slots__ = ("_carry", "_drop", "_newlines", "bare", "done", "octets")
+    __slots__ = ("_carry", "_drop", "_mended", "_newlines", "bare", "done", "octets")
 
     def __init__(self) -> None:
         self._carry = b"\r\n"  # content starts at the start of a line: ".CRLF" alone is an empty mail
         self._drop = 2
+        self._mended = False
         self._newlines = io.IncrementalNewlineDecoder(None, translate=False)
         self.octets = 0
         self.bare = False
@@ -57,21 +58,29 @@ class ContentReader:
             torn = next((tail for tail in _TORN if buffer.endswith(tail)), b"")
             segment = buffer[: len(buffer) - len(torn)]
             self._carry = torn
-        drop = min(self._drop, len(segment))
-        if drop:
-            # the two octets of the line end that we imagine before the content
-            self._drop = 0
-            bare = self._is_bare(segment)
-            segment = self._clean(segment)[2:] if bare else segment[2:]
-        elif segment and self._is_bare(segment):
-            segment = self._clean(segment)
-        self.octets += len(segment)
+        if segment:
+            segment = self._checked(segment)
+            self.octets += len(segment)
         return segment, rest
 
+    def _checked(self, segment: bytes) -> bytes:
+        bare = self._is_bare(segment)
+        if bare:
+            segment = self._clean(segment)
+        if self._mended and segment.startswith(b"."):
+            # the segment before ended in a bare LF or CR that is a line end now, so this dot stands at the start of a line
+            segment = b"." + segment
+        self._mended = bare and segment.endswith(b"\r\n")
+        if self._drop:
+            # the line end that we imagine before the content; whole, since no segment ends inside one
+            segment = segment[self._drop :]
+            self._drop = 0
+        return segment
+
     def _is_bare(self, segment: bytes) -> bool:
-        # A segment never ends inside a CRLF, so each can be judged alone; the decoder's memory makes it exact for the whole mail.
+        # A segment never ends inside a CRLF, so each can be judged alone; a CR at its very end is one that no LF follows.
         self._newlines.decode(segment.decode("latin-1"))
-        if self._newlines.newlines in (None, "\r\n"):
+        if self._newlines.newlines in (None, "\r\n") and not segment.endswith(b"\r"):
             return False
         self._newlines = io.IncrementalNewlineDecoder(None, translate=False)
         self.bare = True
