@@ -1,0 +1,50 @@
+"""Real programs that tests use as peers: where they are, and what to do without them.
+
+A test names what it needs with ``@pytest.mark.peer("postfix", "swaks")`` (obeyed by ``tests/conftest.py``) and
+gets the path of a program from `find`. A machine without them skips and says which package to install; with
+``CI=true`` the same is a failure, so that CI cannot go green by testing nothing. Nothing is started here.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+PEERS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        # name in the marker: (Debian package, program that must be there)
+        "altermime": ("altermime", "altermime"),
+        "chromium": ("chromium", "chromium"),
+        "noto-cjk": ("fonts-noto-cjk", "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"),
+        "openssl": ("openssl", "openssl"),
+        "postfix": ("postfix", "postfix"),
+        "postgresql": ("postgresql", "initdb"),
+        "smtp-source": ("postfix", "smtp-source"),
+        "swaks": ("swaks", "swaks"),
+        "systemd": ("systemd", "systemd-analyze"),
+    }
+)
+"""Every real peer of the tests; `.ci/run` installs the packages, and a test holds the two lists together."""
+
+BESIDE_PATH = ("/usr/sbin", "/sbin", "/usr/lib/postfix/sbin")
+"""Folders of server programs that an ordinary user's PATH leaves out."""
+
+
+def find(name: str) -> Path | None:
+    """Return the program's path: absolute names as they are, others on PATH, beside it and in PostgreSQL's own folders."""
+    if name.startswith("/"):
+        return Path(name) if Path(name).exists() else None
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
+    folders = (os.environ.get("PATH", os.defpath), *BESIDE_PATH, *map(str, versions))
+    found = shutil.which(name, path=os.pathsep.join(folders))
+    return Path(found) if found else None
+
+
+def missing(peers: Iterable[str]) -> tuple[str, ...]:
+    """Debian packages of those of `peers` that are not on this machine. Raises KeyError for an unknown name."""
+    return tuple(sorted({package for package, program in map(PEERS.__getitem__, peers) if find(program) is None}))
+
+
+def _version(folder: Path) -> tuple[int, ...]:
+    return tuple(int(part) for part in folder.parent.name.split(".") if part.isdigit())
