@@ -1,0 +1,50 @@
+"""Free ports, waiting, and folders that a server's own user can enter; for the peers that are programs."""
+
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], T], what: str, *, patience: float = 20.0) -> T:
+    """Ask until the answer is true, and give it. TimeoutError names `what` was waited for."""
+    end = time.monotonic() + patience
+    while not (answer := condition()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"after {patience:g} s still not: {what}")
+        time.sleep(0.02)
+    return answer
+
+
+def listening(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether somebody accepts connections there."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((host, port)) == 0
+
+
+@contextlib.contextmanager
+def open_folder(prefix: str) -> Iterator[Path]:
+    """A temporary folder that every user may enter (pytest's own are for root alone); gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        if "CAREERRELAY_KEEP" not in os.environ:
+            shutil.rmtree(folder, ignore_errors=True)
