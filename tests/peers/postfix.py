@@ -217,8 +217,7 @@ class Postfix:
         # stay in the process group that is made here, and that alone is signalled at the end.
         with (self.folder / "stderr").open("ab") as stderr:
             self._process = subprocess.Popen(
-                # It closes every descriptor up to the limit before it starts: a second or two, where that is a million.
-                ["prlimit", "--nofile=8192", _DAEMONS / "master", "-c", self.folder, "-d"],
+                [_DAEMONS / "master", "-c", self.folder, "-d"],
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,
@@ -277,6 +276,7 @@ class Postfix:
         }
         lines = [f"{key} = {value}" for key, value in (own | self._settings).items()]
         (self.folder / "main.cf").write_text("\n".join(lines) + "\n")
+        os.utime(self.folder / "main.cf", (0, 0))  # master waits until this file is two seconds old
         service = _MASTER.format(listen=f"127.0.0.1:{self.port}", limit=self._limit)
         (self.folder / "master.cf").write_text(service + "\n".join(self._services) + "\n")
 
