@@ -1,0 +1,195 @@
+"""Header fields as spans of the raw bytes, and the MIME values that the scanner needs from them.
+
+A field keeps no copy of its value: what a mail says about itself stays where it is, and only what is asked for is
+unfolded. Values that decide on structure (Content-Type and its parameters) are parsed strictly; whatever leaves
+room for two readings is reported as unclear, never guessed at.
+"""
+
+import mmap
+import re
+from collections.abc import Mapping
+from enum import Enum
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from gateway.message.defects import Defect, DefectKind
+
+Buffer = bytes | mmap.mmap
+
+# A header larger than this is no header that a person's mail has; Exchange stops at 256 KiB.
+MAX_HEADER = 1 << 20
+# Longer than any delimiter line that is understood.
+_LONGEST = 300
+
+# Name, white space (obsolete, RFC 5322 §4.5), colon, value with folds. Possessive: no backtracking, linear.
+_FIELD = re.compile(rb"([!-9;-~]++)([ \t]*+):([^\r\n\0]*+(?:\r\n[ \t][^\r\n\0]*+)*+)\r\n")
+# The same where the data was cut in the middle of it.
+_CUT_FIELD = re.compile(rb"[!-9;-~]++(?:[ \t]*+:[^\r\n\0]*+(?:\r\n[ \t][^\r\n\0]*+)*+)?\r?\n?\Z")
+_CONTINUATION = re.compile(rb"\r\n(?=[ \t])")
+
+
+class Field(NamedTuple):
+    """One header field: ``data[start:end]`` with its folds and its final CRLF; `name` in lower case.
+
+    A named tuple and not a dataclass since every mail makes dozens of them.
+    """
+
+    start: int
+    end: int
+    name: bytes
+    value_start: int
+
+    def raw(self, data: Buffer) -> bytes:
+        """The bytes of the whole field."""
+        return data[self.start : self.end]
+
+    def value(self, data: Buffer) -> bytes:
+        """The unfolded value without the white space around it (RFC 5322 §2.2.3)."""
+        value = data[self.value_start : self.end]
+        if b"\r\n" in value:
+            value = _CONTINUATION.sub(b"", value)
+        return value.strip(b" \t\r\n")
+
+
+class HeaderEnd(Enum):
+    """What stands where a header ends."""
+
+    BLANK_LINE = 1
+    BOUNDARY = 2
+    DATA = 3  # nothing: the data (or the limit) ended first
+
+
+def read_fields(
+    data: Buffer, start: int, defects: list[Defect], delimiters: tuple[bytes, ...], *, complete: bool = True
+) -> tuple[tuple[Field, ...], int, HeaderEnd]:
+    """Read header fields from `start` on.
+
+    `delimiters` are the open boundaries with their two dashes: a header ends before such a line too.
+    Returns the fields, the offset after the last one, and what stands there. Garbage lines are reported and
+    skipped, so that trace fields below them are still seen.
+    """
+    fields: list[Field] = []
+    limit = min(len(data), start + MAX_HEADER)
+    match = _FIELD.match
+    position = start
+    while True:
+        found = match(data, position, limit)
+        if found is not None:
+            name = found[1]
+            if name.startswith(b"--") and delimiters and name.startswith(delimiters):
+                return tuple(fields), position, HeaderEnd.BOUNDARY
+            end = found.end()
+            if not complete and end == len(data):
+                return tuple(fields), position, HeaderEnd.DATA  # its next fold may be still to come
+            if found.end(2) != found.end(1):
+                defects.append(Defect(kind=DefectKind.OBSOLETE_FIELD, at=position))
+            fields.append(Field(position, end, name.lower(), found.start(3)))
+            position = end
+            continue
+        line = data[position : position + 2]
+        if line == b"\r\n":
+            return tuple(fields), position, HeaderEnd.BLANK_LINE
+        if line == b"--" and delimiters and data[position : position + _LONGEST].startswith(delimiters):
+            return tuple(fields), position, HeaderEnd.BOUNDARY
+        if not complete and limit == len(data) and _CUT_FIELD.match(data, position):
+            return tuple(fields), position, HeaderEnd.DATA
+        line_end = data.find(b"\r\n", position, limit)
+        if line_end < 0:
+            if limit < len(data):
+                defects.append(Defect(kind=DefectKind.HEADER_TOO_LARGE, at=position))
+            elif complete and position < limit:
+                defects.append(Defect(kind=DefectKind.NO_COLON, at=position))
+            return tuple(fields), limit if complete else position, HeaderEnd.DATA
+        defects.append(Defect(kind=DefectKind.NO_COLON, at=position))
+        position = line_end + 2
+
+
+class ContentType(NamedTuple):
+    """A parsed Content-Type or Content-Disposition value. `clear` is false where two readers could differ."""
+
+    value: str
+    parameters: Mapping[str, str]
+    clear: bool
+
+
+# RFC 2045 §5.1: token characters; the quoted string of RFC 5322 §3.2.4 on one (unfolded) line.
+_TOKEN = rb"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]"
+_TYPE = re.compile(rb"[ \t]*+(" + _TOKEN + rb"++(?:/" + _TOKEN + rb"++)?)[ \t]*+(?=;|\Z)")
+_PARAMETER = re.compile(
+    rb"[ \t]*+;[ \t]*+(?:(" + _TOKEN + rb"++)[ \t]*+=[ \t]*+(?:\"((?:[^\"\\]|\\.)*+)\"|([^\s;\"]++))[ \t]*+(?=;|\Z))?"
+)
+_QUOTED_PAIR = re.compile(rb"\\(.)")
+_COMMENT = re.compile(rb"\"(?:[^\"\\]|\\.)*+\"|(\([^()\\]*+\))")
+_SECTION = re.compile(r"([^*]+)(?:\*(\d+))?(\*)?\Z")
+
+
+@lru_cache(maxsize=512)
+def parse_content_type(value: bytes) -> ContentType:
+    """Parse a Content-Type or Content-Disposition value (RFC 2045 §5.1, RFC 2231, comments as in RFC 5322 §3.2.2).
+
+    Type and parameter names come out in lower case; a parameter's value keeps its case. Where the value cannot be
+    read unambiguously `clear` is false, and what could be read is given.
+    """
+    if b"(" in value:
+        value = _COMMENT.sub(lambda found: b"" if found[1] else found[0], value)
+    clear = True
+    found = _TYPE.match(value)
+    if found is None:
+        return ContentType(value.split(b";", 1)[0].strip().decode("ascii", "replace").lower(), MappingProxyType({}), False)
+    kind = found[1].decode("ascii").lower()
+    raw: list[tuple[str, bytes]] = []
+    position = found.end()
+    while position < len(value):
+        found = _PARAMETER.match(value, position)
+        if found is None or found.end() == position:
+            clear = not value[position:].strip(b" \t")
+            break
+        position = found.end()
+        if found[1] is None:
+            continue  # an empty parameter (";;" or a final ";"), harmless and common
+        text = found[3] if found[2] is None else _QUOTED_PAIR.sub(rb"\1", found[2])
+        raw.append((found[1].decode("ascii").lower(), text))
+    parameters, unique = _join_sections(raw)
+    return ContentType(kind, MappingProxyType(parameters), clear and unique)
+
+
+def _join_sections(raw: list[tuple[str, bytes]]) -> tuple[dict[str, str], bool]:
+    """Put RFC 2231 continuations and percent encodings together; false where a name comes twice."""
+    clear = True
+    plain: dict[str, str] = {}
+    sections: dict[str, dict[int, tuple[bytes, bool]]] = {}
+    for name, value in raw:
+        if "*" not in name:
+            clear = clear and name not in plain
+            plain.setdefault(name, value.decode("utf-8", "replace"))
+            continue
+        found = _SECTION.match(name)
+        if found is None:
+            clear = False
+            continue
+        numbers = sections.setdefault(found[1], {})
+        number = int(found[2][:4]) if found[2] else 0
+        clear = clear and number not in numbers
+        numbers[number] = (value, found[3] is not None)
+    for name, numbers in sections.items():
+        if name in plain or sorted(numbers) != list(range(len(numbers))):
+            clear = False
+            continue
+        charset = "utf-8"
+        joined = b""
+        for number in range(len(numbers)):
+            value, encoded = numbers[number]
+            if encoded and number == 0 and value.count(b"'") >= 2:  # noqa: PLR2004 - charset'language'value
+                label, _, value = value.split(b"'", 2)
+                charset = label.decode("ascii", "replace") or charset
+            joined += unquote_to_bytes(value) if encoded else value
+        try:
+            plain[name] = joined.decode(charset if charset.lower() in _NAME_CHARSETS else "utf-8", "replace")
+        except UnicodeError:
+            clear = False
+    return plain, clear
+
+
+_NAME_CHARSETS = frozenset({"us-ascii", "utf-8", "iso-8859-1", "iso-2022-jp", "shift_jis", "euc-jp"})

@@ -1,0 +1,396 @@
+"""The scanner: from the raw bytes of a mail to the spans of its fields, parts and bodies.
+
+One pass. It reads header fields where a header is, then jumps from one line that could be a boundary to the next;
+what lies between is never looked at. Nothing is copied or decoded. The scanner does not repair: where a mail could
+be read in two ways it goes on as RFC 2046 says and names a defect, and a mail with a defect is not changed.
+
+message/rfc822 and its like are leaves: what is inside belongs to somebody else.
+
+RFC 5322 §2.2, RFC 2045, RFC 2046 §5.1.
+"""
+
+import mmap
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from gateway.message.defects import Defect, DefectKind
+from gateway.message.fields import Buffer, ContentType, Field, HeaderEnd, parse_content_type, read_fields
+
+__all__ = ["Buffer", "Defect", "DefectKind", "Field", "Message", "Part", "Span", "scan"]
+
+Span = tuple[int, int]
+
+# More than any program that writes mail makes; past them the mail is a puzzle, not a letter.
+MAX_DEPTH = 100
+MAX_PARTS = 10_000
+# Lines that could be a boundary (they begin as one does). Bounds the work on a body made of such lines.
+MAX_CANDIDATES = 200_000
+# RFC 2046 §5.1.1 allows 70; some programs write a little more.
+MAX_BOUNDARY = 200
+
+_ENCODINGS = frozenset({"7bit", "8bit", "binary", "quoted-printable", "base64"})
+_IDENTITY = frozenset({"7bit", "8bit", "binary"})
+_COUNT_CHUNK = 1 << 22
+_EMPTY: Mapping[str, str] = MappingProxyType({})
+_PLAIN = ContentType("text/plain", _EMPTY, True)  # noqa: FBT003 - a tuple's member; RFC 2045 §5.2
+_DIGEST = ContentType("message/rfc822", _EMPTY, True)  # noqa: FBT003 - RFC 2046 §5.1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part of a mail: its place in the tree, its spans, and what its header says about it.
+
+    `body` ends before the CRLF that belongs to the following boundary. A multipart's body holds its preamble, parts
+    and epilogue. `complete` is false where the data ended before the part did.
+    """
+
+    index: int
+    leaf: int | None
+    parent: int | None
+    children: tuple[int, ...]
+    header: Span
+    fields: tuple[Field, ...]
+    body: Span
+    content_type: str
+    parameters: Mapping[str, str]
+    encoding: str
+    disposition: str
+    filename: str
+    complete: bool
+
+    def first(self, name: bytes) -> Field | None:
+        """The first field called `name` (lower case), or None."""
+        return next((field for field in self.fields if field.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A scanned mail. ``parts[0]`` is the root; parts stand in reading order.
+
+    `complete` is false for a held head. Any defect means: do not change this mail.
+    """
+
+    data: Buffer
+    parts: tuple[Part, ...]
+    defects: tuple[Defect, ...]
+    complete: bool
+    by_name: Mapping[bytes, tuple[Field, ...]]
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The mail's own header fields."""
+        return self.parts[0].fields
+
+    @property
+    def leaves(self) -> tuple[Part, ...]:
+        """The parts that are no multipart, in reading order."""
+        return tuple(part for part in self.parts if part.leaf is not None)
+
+    def first(self, name: bytes) -> Field | None:
+        """The first field of the mail's header called `name` (lower case), or None."""
+        found = self.by_name.get(name)
+        return found[0] if found else None
+
+    def all(self, name: bytes) -> tuple[Field, ...]:
+        """All fields of the mail's header called `name` (lower case), from the top down."""
+        return self.by_name.get(name, ())
+
+    def value(self, name: bytes) -> bytes | None:
+        """The unfolded value of the first field called `name`, or None."""
+        found = self.by_name.get(name)
+        return found[0].value(self.data) if found else None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Draft:
+    """A part while its end is not known yet."""
+
+    index: int
+    parent: int | None
+    header: Span
+    fields: tuple[Field, ...]
+    kind: ContentType
+    encoding: str
+    disposition: ContentType | None
+    body: int
+    children: list[int] = field(default_factory=list)
+    end: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Level:
+    """An open multipart: its boundary, and whether its close delimiter was seen."""
+
+    draft: _Draft
+    boundary: bytes
+    closed: bool = False
+
+
+def scan(data: Buffer, *, complete: bool = True) -> Message:
+    """Find the spans of `data`, the whole of a mail or (``complete=False``) its held head.
+
+    Never raises, whatever the bytes. Time is linear in the data, memory in the number of fields and parts.
+    """
+    return _Scan(data, complete=complete).run()
+
+
+class _Scan:
+    """The state of one pass."""
+
+    __slots__ = ("complete", "data", "defects", "drafts", "levels", "prefix", "tried")
+
+    def __init__(self, data: Buffer, *, complete: bool) -> None:
+        self.data = data
+        self.complete = complete
+        self.defects: list[Defect] = []
+        self.drafts: list[_Draft] = []
+        self.levels: list[_Level] = []  # open multiparts, outermost first
+        self.tried: tuple[bytes, ...] = ()  # their boundaries
+        self.prefix = b""  # what a line must begin with to be worth a look
+
+    def run(self) -> Message:
+        self._check_stream()
+        position = self._open_part(0, None, _PLAIN)
+        root = self.drafts[0]
+        if self.levels:
+            self._walk(position)
+        for draft in self.drafts:
+            if draft.end is None and self.complete:
+                draft.end = len(self.data)
+        by_name: dict[bytes, tuple[Field, ...]] = {}
+        for each in root.fields:
+            by_name[each.name] = (*by_name.get(each.name, ()), each)
+        return Message(
+            data=self.data,
+            parts=self._parts(),
+            defects=tuple(self.defects),
+            complete=self.complete,
+            by_name=by_name,
+        )
+
+    def _defect(self, kind: DefectKind, at: int) -> None:
+        self.defects.append(Defect(kind=kind, at=at))
+
+    def _check_stream(self) -> None:
+        """NUL, and CR or LF that stand alone: other readers would see other lines than we do."""
+        at = self.data.find(b"\0")
+        if at >= 0:
+            self._defect(DefectKind.NUL, at)
+        if has_bare_line_end(self.data, complete=self.complete):
+            self._defect(DefectKind.BARE_LINE_END, 0)
+
+    def _open_part(self, start: int, parent: _Draft | None, default: ContentType) -> int:
+        """Read the header at `start`, add the part, and give back where to look for the next boundary."""
+        data = self.data
+        delimiters = tuple(b"--" + boundary for boundary in self.tried)
+        fields, end, ended_by = read_fields(data, start, self.defects, delimiters, complete=self.complete)
+        body = end + 2 if ended_by is HeaderEnd.BLANK_LINE else end
+        kind, encoding, disposition = self._read_mime(fields, default, start)
+        draft = _Draft(
+            index=len(self.drafts),
+            parent=None if parent is None else parent.index,
+            header=(start, body),
+            fields=fields,
+            kind=kind,
+            encoding=encoding,
+            disposition=disposition,
+            body=body,
+        )
+        self.drafts.append(draft)
+        if parent is not None:
+            parent.children.append(draft.index)
+        if ended_by is HeaderEnd.BOUNDARY or (ended_by is HeaderEnd.DATA and parent is not None and self.complete):
+            self._defect(DefectKind.NO_BLANK_LINE, end)
+        if parent is None and not fields and (self.complete or ended_by is HeaderEnd.BLANK_LINE):
+            self._defect(DefectKind.NO_HEADER, 0)
+        if kind.value.startswith("multipart/"):
+            self._open_level(draft)
+        return body - 2
+
+    def _read_mime(
+        self, fields: tuple[Field, ...], default: ContentType, start: int
+    ) -> tuple[ContentType, str, ContentType | None]:
+        """The three MIME fields that matter, with a defect for each that could be read in two ways."""
+        data = self.data
+        kind, encoding, disposition = default, "7bit", None
+        seen = set()
+        for each in fields:
+            name = each.name
+            if name[:1] not in (b"c", b"m") or name not in _MIME_FIELDS:
+                continue
+            if name in seen:
+                self._defect(DefectKind.DUPLICATE_FIELD, each.start)
+                continue
+            seen.add(name)
+            value = each.value(data)
+            if name == b"content-type":
+                kind = parse_content_type(value)
+                if not kind.clear or "/" not in kind.value:
+                    self._defect(DefectKind.BAD_CONTENT_TYPE, each.start)
+            elif name == b"content-transfer-encoding":
+                encoding = value.lower().decode("ascii", "replace")
+            elif name == b"content-disposition":
+                disposition = parse_content_type(value)
+            elif not value.startswith(b"1.0"):
+                self._defect(DefectKind.BAD_VERSION, each.start)
+        if encoding not in _ENCODINGS:
+            self._defect(DefectKind.BAD_ENCODING, start)
+        return kind, encoding, disposition
+
+    def _open_level(self, draft: _Draft) -> None:
+        """Note the boundary of a multipart, if it can be told apart from the others."""
+        at = draft.header[0]
+        if draft.encoding not in _IDENTITY:
+            self._defect(DefectKind.ENCODED_MULTIPART, at)
+        value = draft.kind.parameters.get("boundary")
+        if value is None:
+            self._defect(DefectKind.NO_BOUNDARY, at)
+            return
+        boundary = value.encode("utf-8", "replace")
+        if not boundary or not boundary.isascii() or len(boundary) > MAX_BOUNDARY or boundary != boundary.strip():
+            self._defect(DefectKind.BAD_BOUNDARY, at)
+            return
+        if len(self.levels) >= MAX_DEPTH:
+            self._defect(DefectKind.TOO_DEEP, at)
+            return
+        for other in self.tried:
+            if other == boundary:
+                self._defect(DefectKind.SAME_BOUNDARY, at)
+                return
+            if other.startswith(boundary) or boundary.startswith(other):
+                self._defect(DefectKind.BOUNDARY_PREFIX, at)
+        self.levels.append(_Level(draft=draft, boundary=boundary))
+        self._retry()
+
+    def _retry(self) -> None:
+        self.tried = tuple(level.boundary for level in self.levels)
+        self.prefix = b"\r\n--" + os.path.commonprefix(self.tried)  # type: ignore[type-var]
+
+    def _walk(self, position: int) -> None:
+        """Go from one line that could be a boundary to the next, until no multipart is open."""
+        data = self.data
+        for _ in range(MAX_CANDIDATES):
+            hit = data.find(self.prefix, position)
+            if hit < 0:
+                break
+            line_end = data.find(b"\r\n", hit + 4)
+            if line_end < 0:
+                if not self.complete:
+                    break  # the line may go on: not known yet what it is
+                line_end = len(data)
+            position = self._line(hit, line_end)
+            if len(self.drafts) > MAX_PARTS:
+                self._defect(DefectKind.TOO_MANY, hit)
+                return
+        else:
+            self._defect(DefectKind.TOO_MANY, position)
+            return
+        if self.complete:
+            for level in self.levels:
+                if not level.closed:
+                    kind = DefectKind.NOT_CLOSED if level.draft.children else DefectKind.NO_PARTS
+                    self._defect(kind, level.draft.body)
+
+    def _line(self, hit: int, line_end: int) -> int:
+        """One candidate line. Gives back where to go on."""
+        line = self.data[hit + 4 : min(line_end, hit + 4 + MAX_BOUNDARY + 80)].rstrip(b" \t")
+        closing = False
+        depth = self._depth(line)
+        if depth is None and line.endswith(b"--"):
+            closing = True
+            depth = self._depth(line[:-2])
+        if depth is None:
+            if line.startswith(self.tried):
+                self._defect(DefectKind.LOOKALIKE, hit)
+            return line_end
+        level = self.levels[depth]
+        if level.closed:
+            self._defect(DefectKind.AFTER_CLOSE, hit)
+            return line_end
+        for inner in self.levels[depth + 1 :]:
+            if not inner.closed:
+                self._defect(DefectKind.NOT_CLOSED, hit)
+        self._end_parts(level.draft, hit)
+        del self.levels[depth + 1 :]
+        if closing:
+            level.closed = True
+            if not level.draft.children:
+                self._defect(DefectKind.NO_PARTS, hit)
+            self._retry()
+            return line_end
+        self._retry()
+        if line_end == len(self.data):
+            self._defect(DefectKind.EMPTY_PART, hit)
+            return line_end
+        default = _DIGEST if level.draft.kind.value == "multipart/digest" else _PLAIN
+        return self._open_part(line_end + 2, level.draft, default)
+
+    def _depth(self, line: bytes) -> int | None:
+        try:
+            return self.tried.index(line)
+        except ValueError:
+            return None
+
+    def _end_parts(self, parent: _Draft, end: int) -> None:
+        """End the last open child of `parent`, and whatever is open inside it."""
+        draft = parent
+        while draft.children:
+            draft = self.drafts[draft.children[-1]]
+            if draft.end is not None:
+                break
+            draft.end = max(end, draft.body)
+
+    def _parts(self) -> tuple[Part, ...]:
+        parts = []
+        leaves = 0
+        size = len(self.data)
+        for draft in self.drafts:
+            kind = draft.kind
+            leaf = None
+            if not draft.children and not kind.value.startswith("multipart/"):
+                leaf = leaves
+                leaves += 1
+            disposition = draft.disposition
+            name = kind.parameters.get("name", "")
+            parts.append(
+                Part(
+                    index=draft.index,
+                    leaf=leaf,
+                    parent=draft.parent,
+                    children=tuple(draft.children),
+                    header=draft.header,
+                    fields=draft.fields,
+                    body=(draft.body, size if draft.end is None else draft.end),
+                    content_type=kind.value,
+                    parameters=kind.parameters,
+                    encoding=draft.encoding,
+                    disposition="" if disposition is None else disposition.value,
+                    filename=name if disposition is None else disposition.parameters.get("filename", name),
+                    complete=draft.end is not None,
+                )
+            )
+        return tuple(parts)
+
+
+_MIME_FIELDS = frozenset({b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version"})
+
+
+def has_bare_line_end(data: Buffer, *, complete: bool = True) -> bool:
+    """Whether a CR or LF stands alone. The last byte of a held head may be the CR of a CRLF."""
+    size = len(data)
+    if isinstance(data, mmap.mmap):
+        carry = b""
+        pairs = returns = feeds = 0
+        for start in range(0, size, _COUNT_CHUNK):
+            chunk = data[start : start + _COUNT_CHUNK]
+            pairs += chunk.count(b"\r\n") + (carry == b"\r" and chunk[:1] == b"\n")
+            returns += chunk.count(b"\r")
+            feeds += chunk.count(b"\n")
+            carry = chunk[-1:]
+    else:
+        pairs, returns, feeds = data.count(b"\r\n"), data.count(b"\r"), data.count(b"\n")
+    if not complete and data[size - 1 : size] == b"\r":
+        returns -= 1
+    return not pairs == returns == feeds

@@ -1,0 +1,108 @@
+"""The splice: the one place where a mail's bytes become other bytes.
+
+Edits replace spans of the input; everything else comes out as it went in, and as spans rather than copies, so that
+a changed mail costs what was changed. `undo` is the promise made checkable: it takes the edits out again.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway.message.fields import Buffer
+
+Span = tuple[int, int]
+Piece = bytes | Span
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """Replace ``data[start:end]`` by `replacement`; an insertion has ``start == end``."""
+
+    start: int
+    end: int
+    replacement: bytes
+
+
+def splice(data: Buffer, edits: Sequence[Edit]) -> tuple[Piece, ...]:
+    """Apply `edits` to `data`: new bytes and spans of the input, in order.
+
+    Edits may come in any order. Two insertions at one place keep the order in which they came.
+    Raises ValueError where edits overlap or reach outside the data: that is a fault in the caller.
+    """
+    pieces: list[Piece] = []
+    position = 0
+    for edit in in_order(edits, len(data)):
+        if edit.start > position:
+            pieces.append((position, edit.start))
+        if edit.replacement:
+            pieces.append(edit.replacement)
+        position = edit.end
+    if position < len(data):
+        pieces.append((position, len(data)))
+    return tuple(pieces)
+
+
+def in_order(edits: Sequence[Edit], size: int) -> list[Edit]:
+    """The edits sorted by place. Raises ValueError where they overlap or reach outside ``0..size``."""
+    ordered = sorted(edits, key=lambda edit: (edit.start, edit.end))
+    position = 0
+    for edit in ordered:
+        if not position <= edit.start <= edit.end <= size:
+            message = f"edit {edit.start}..{edit.end} overlaps another or lies outside 0..{size}"
+            raise ValueError(message)
+        position = edit.end
+    return ordered
+
+
+def join(data: Buffer, pieces: Iterable[Piece]) -> bytes:
+    """The bytes that `pieces` stand for."""
+    return b"".join(piece if isinstance(piece, bytes) else data[piece[0] : piece[1]] for piece in pieces)
+
+
+def undo(edited: Buffer, edits: Sequence[Edit], original: Buffer) -> bytes:
+    """Take `edits` out of `edited` again; what they had replaced is taken from `original`.
+
+    Gives back the original bytes, and nothing else, exactly when `edited` differs from it only by the edits.
+    Raises ValueError where a replacement does not stand where it should.
+    """
+    out: list[bytes] = []
+    position = 0  # in edited
+    reached = 0  # in original
+    for edit in in_order(edits, len(original)):
+        kept = edit.start - reached
+        out.append(edited[position : position + kept])
+        position += kept
+        if edited[position : position + len(edit.replacement)] != edit.replacement:
+            message = f"the replacement at {edit.start} is not in the edited bytes"
+            raise ValueError(message)
+        position += len(edit.replacement)
+        out.append(original[edit.start : edit.end])
+        reached = edit.end
+    out.append(edited[position:])
+    return b"".join(out)
+
+
+def differs_only_by(edited: Buffer, edits: Sequence[Edit], original: Buffer) -> bool:
+    """Whether `undo` would give back `original`, found by comparing in bounded memory."""
+    position = 0
+    reached = 0
+    for edit in in_order(edits, len(original)):
+        kept = edit.start - reached
+        if not _same(edited, position, original, reached, kept):
+            return False
+        position += kept
+        if edited[position : position + len(edit.replacement)] != edit.replacement:
+            return False
+        position += len(edit.replacement)
+        reached = edit.end
+    left = len(original) - reached
+    return len(edited) - position == left and _same(edited, position, original, reached, left)
+
+
+def _same(one: Buffer, at: int, other: Buffer, beside: int, length: int) -> bool:
+    """Whether two runs of bytes are equal, compared in chunks so that an mmap is never copied whole."""
+    return all(
+        one[at + done : at + min(done + _CHUNK, length)] == other[beside + done : beside + min(done + _CHUNK, length)]
+        for done in range(0, length, _CHUNK)
+    )
