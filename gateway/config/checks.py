@@ -1,0 +1,288 @@
+"""What has to fit between the keys of a config: a table of checks, each a few lines with its reason.
+
+A check takes the config and gives problems; it may be handed a draft (see `gateway.config.draft`) and then
+dies of the AttributeError that a hole raises. Checks look at values only; what depends on files is in
+`gateway.config.files`.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+from gateway.config.model import DEFAULT_ROUTE, Config, Listen, NextHop, Route
+from gateway.errors import Problem
+
+_WILDCARDS = {"0.0.0.0": 4, "::": 6}
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+# Postfix waits this long for our reply to the dot (smtp_data_done_timeout), as RFC 5321 §4.5.3.2.6 asks.
+_SENDER_PATIENCE = 600
+
+Found = Iterator[tuple[str, str, str]]  # key path, message, remedy
+
+
+def hops(config: Config) -> list[tuple[str, NextHop]]:
+    """All next hops with their key paths."""
+    return [("next_hop", config.next_hop), *((f"route[{i}]", route) for i, route in enumerate(config.route))]
+
+
+def _login_only_under_tls(key: str, hop: NextHop) -> Found:
+    if (hop.user is None) != (hop.password_file is None):
+        missing = "user" if hop.user is None else "password_file"
+        yield f"{key}.{missing}", "a login needs user and password_file, and this one is missing", "add it"
+    if hop.user is not None and hop.tls != "required":
+        yield (
+            f"{key}.tls",
+            f'with tls = "{hop.tls}" the password could cross the network in plain text',
+            'write tls = "required", or take user and password_file out',
+        )
+
+
+def _implicit_tls_is_required_tls(key: str, hop: NextHop) -> Found:
+    if hop.tls_mode == "implicit" and hop.tls != "required":
+        yield f"{key}.tls", 'tls_mode = "implicit" has no way without TLS', 'write tls = "required"'
+
+
+def _authority_needs_verification(key: str, hop: NextHop) -> Found:
+    if hop.ca_file is not None and hop.tls != "required":
+        yield f"{key}.ca_file", f'with tls = "{hop.tls}" no certificate is checked', 'write tls = "required"'
+
+
+def _hosts_once(key: str, hop: NextHop) -> Found:
+    for index, host in enumerate(hop.hosts):
+        if host in hop.hosts[:index]:
+            yield f"{key}.hosts[{index}]", f"{host} stands in the list twice", "take one out"
+
+
+def _route_has_a_condition(key: str, hop: NextHop) -> Found:
+    if isinstance(hop, Route) and not (hop.listeners or hop.sender_domains):
+        yield key, "this route has no condition, so it would take all mail", "add listeners or sender_domains"
+
+
+HOP_CHECKS: tuple[Callable[[str, NextHop], Found], ...] = (
+    _login_only_under_tls,
+    _implicit_tls_is_required_tls,
+    _authority_needs_verification,
+    _hosts_once,
+    _route_has_a_condition,
+)
+
+
+def _a_connection_for_each_worker(config: Config) -> Found:
+    # The parent splits the connections; a worker without one could not pass a single mail on.
+    workers = config.gateway.worker_count
+    for key, hop in hops(config):
+        if hop.connections < workers:
+            yield (
+                f"{key}.connections",
+                f"{workers} workers share {hop.connections} connections",
+                f"write {workers} or more",
+            )
+
+
+def _room_for_each_worker(config: Config) -> Found:
+    workers = config.gateway.worker_count
+    if config.limits.connections < workers:
+        yield "limits.connections", f"{workers} workers share them", f"write {workers} or more"
+
+
+def _overlap(one: Listen, other: Listen) -> bool:
+    """Whether the two cannot be bound side by side."""
+    if one.port != other.port or one.port == 0:
+        return False
+    families = {6 if ":" in listen.address else 4 for listen in (one, other)}
+    wild = one.address in _WILDCARDS or other.address in _WILDCARDS
+    return one.address == other.address or (wild and len(families) == 1)
+
+
+def _listeners_apart(config: Config) -> Found:
+    for (i, one), (j, other) in itertools.combinations(enumerate(config.listen), 2):
+        if _overlap(one, other):
+            yield (
+                f"listen[{j}].port",
+                f"listen[{i}] has this address and port already",
+                "write another port or address",
+            )
+        elif one.label == other.label and one.port:
+            yield f"listen[{j}].name", f'listen[{i}] is called "{one.label}" too', "give it a name of its own"
+
+
+def _route_names_once(config: Config) -> Found:
+    for index, route in enumerate(config.route):
+        if route.name == DEFAULT_ROUTE:
+            yield f"route[{index}].name", f'"{DEFAULT_ROUTE}" stands for [next_hop]', "choose another name"
+        if any(route.name == earlier.name for earlier in config.route[:index]):
+            yield f"route[{index}].name", f'another route is called "{route.name}" too', "choose another name"
+
+
+def _listeners_of_routes_exist(config: Config) -> Found:
+    labels = [listen.label for listen in config.listen]
+    for index, route in enumerate(config.route):
+        for position, name in enumerate(route.listeners):
+            if name not in labels:
+                remedy = f"write one of: {', '.join(labels)}"
+                yield f"route[{index}].listeners[{position}]", f'there is no listener "{name}"', remedy
+
+
+def _route_of_notifications_exists(config: Config) -> Found:
+    name = config.notifications.route
+    names = [DEFAULT_ROUTE, *(route.name for route in config.route)]
+    if name is not None and name not in names:
+        yield "notifications.route", f'there is no route "{name}"', f"write one of: {', '.join(names)}"
+
+
+def _next_hop_is_not_ourselves(config: Config) -> Found:
+    for key, hop in hops(config):
+        for index, host in enumerate(hop.hosts):
+            for listen in config.listen:
+                here = listen.address in _WILDCARDS and host.host in _THIS_MACHINE
+                if host.port == listen.port and (host.host == listen.address or here):
+                    yield (
+                        f"{key}.hosts[{index}]",
+                        f"{host} is the gateway's own listener {listen.label}: a loop",
+                        "write the address of the system that takes mail after the gateway",
+                    )
+
+
+def _phases_fit(config: Config) -> Found:
+    times = config.timeouts
+    for name in ("connect_seconds", "pool_wait_seconds"):
+        value = getattr(times, name)
+        if value > times.envelope_seconds:
+            yield (
+                f"timeouts.{name}",
+                f"it is a part of what MAIL may take, and that is {times.envelope_seconds:g} (envelope_seconds)",
+                f"write at most {times.envelope_seconds:g}",
+            )
+    if times.dot_seconds >= _SENDER_PATIENCE:
+        yield (
+            "timeouts.dot_seconds",
+            f"senders wait {_SENDER_PATIENCE} s and would try again while the mail is still on its way: duplicates",
+            "write 570",
+        )
+    if times.copies_seconds > times.dot_seconds:
+        yield (
+            "timeouts.copies_seconds",
+            f"it is longer than dot_seconds ({times.dot_seconds:g})",
+            "write less than that",
+        )
+
+
+def _lease_outlives_a_mail(config: Config) -> Found:
+    # A lease that ends before the mail does hands a live mail to another node: every copy twice.
+    times = config.timeouts
+    longest = times.envelope_seconds + times.data_seconds + times.block_seconds + times.dot_seconds
+    longest = max(longest, times.copies_seconds + times.dot_seconds)
+    if config.ledger.lease_seconds <= longest:
+        yield (
+            "ledger.lease_seconds",
+            f"a mail may take {longest:g} s (envelope, data, block and dot in [timeouts])",
+            f"write more than {longest:g}",
+        )
+
+
+def _ledger_wait_is_short(config: Config) -> Found:
+    if config.ledger.wait_seconds > config.timeouts.copies_seconds:
+        yield "ledger.wait_seconds", "it is longer than copies_seconds in [timeouts]", "write 2"
+
+
+def _memory_holds_the_window(config: Config) -> Found:
+    if config.limits.memory_bytes < config.limits.window_bytes:
+        yield (
+            "limits.memory_bytes",
+            f"it is less than window_bytes ({config.limits.window_bytes}), which is held in memory already",
+            f"write {config.limits.window_bytes} or more",
+        )
+
+
+def _line_holds_a_path(config: Config) -> Found:
+    # "MAIL FROM:<>" with CRLF, and room for parameters such as ORCPT, which repeats the path (RFC 3461 §4.2).
+    needed = 2 * config.limits.path_bytes + 64
+    if config.limits.command_line_bytes < needed:
+        yield (
+            "limits.command_line_bytes",
+            f"a path of path_bytes ({config.limits.path_bytes}) does not fit into it with its parameters",
+            f"write {needed} or more",
+        )
+
+
+CHECKS: tuple[Callable[[Config], Found], ...] = (
+    _a_connection_for_each_worker,
+    _room_for_each_worker,
+    _listeners_apart,
+    _route_names_once,
+    _listeners_of_routes_exist,
+    _route_of_notifications_exists,
+    _next_hop_is_not_ourselves,
+    _phases_fit,
+    _lease_outlives_a_mail,
+    _ledger_wait_is_short,
+    _memory_holds_the_window,
+    _line_holds_a_path,
+)
+
+
+def _nobody_may_send(config: Config) -> Found:
+    for index, listen in enumerate(config.listen):
+        if not listen.networks:
+            yield f"listen[{index}].networks", "nobody may use this listener", "name the networks that may"
+
+
+def _nobody_is_changed(config: Config) -> Found:
+    if config.gateway.mode == "inject" and not config.rules.senders:
+        yield (
+            "rules.senders",
+            "it is empty, so the shipped packs change no mail",
+            'write whose mail, as ["*@example.co.jp"]',
+        )
+
+
+def _route_never_reached(config: Config) -> Found:
+    seen: set[str] = set()
+    for index, route in enumerate(config.route):
+        condition = repr((sorted(route.listeners), sorted(route.sender_domains)))
+        if condition in seen:
+            yield (
+                f"route[{index}]",
+                "an earlier route has the same conditions, so this one takes no mail",
+                "take one out",
+            )
+        seen.add(condition)
+
+
+WARNINGS: tuple[Callable[[Config], Found], ...] = (_nobody_may_send, _nobody_is_changed, _route_never_reached)
+
+
+def check(config: Config, *, file: str, whole: bool) -> list[Problem]:
+    """Everything in `config` that does not fit together.
+
+    Args:
+        config: the config, or a draft of one.
+        file: its file's name, for the problems.
+        whole: whether `config` is no draft. In a draft the checks that meet a hole are passed over.
+    """
+    problems: list[Problem] = []
+    try:
+        places = hops(config)
+    except AttributeError:
+        if whole:
+            raise
+        places = [("next_hop", config.next_hop)] if "next_hop" in config.__dict__ else []
+    runs = [check(config) for check in CHECKS]
+    runs += [check(key, hop) for check in HOP_CHECKS for key, hop in places]
+    for run in runs:
+        try:
+            for found in run:  # one by one: what was found before a hole stays
+                problems.append(_problem(file, found))  # noqa: PERF401
+        except AttributeError:
+            if whole:
+                raise
+    return problems
+
+
+def warnings(config: Config, *, file: str) -> list[Problem]:
+    """What is allowed but hardly meant."""
+    return [_problem(file, found) for warn in WARNINGS for found in warn(config)]
+
+
+def _problem(file: str, found: tuple[str, str, str]) -> Problem:
+    key, message, remedy = found
+    return Problem(file=file, key=key, message=message, remedy=remedy)

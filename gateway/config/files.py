@@ -1,0 +1,137 @@
+"""The files that a config names: that they are there, that they may be read, and what is in the small ones.
+
+The files of rules and footers are `gateway.config.packs`; the key file is `gateway.config.keys`.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+from gateway.config.fault import Fault
+from gateway.config.model import Config
+from gateway.config.names import parse_pattern
+from gateway.config.textfile import read_bytes, read_text
+from gateway.errors import ConfigError, Problem
+
+# A list of 50,000 addresses; more belong into a pattern.
+_MAX_LIST = 2 << 20
+_MAX_PASSWORD = 4_096
+_MAX_CERTIFICATES = 4 << 20
+
+
+def read_password(path: Path, *, key: str = "password_file") -> str:
+    """The first line of a password file.
+
+    Raises:
+        ConfigError: the file is missing, open to others, empty or no text.
+    """
+    content = read_text(path, limit=_MAX_PASSWORD, key=key)
+    problem = open_to_others(path, key=key)
+    if problem is not None:
+        raise ConfigError([problem])
+    password = content.partition("\n")[0].removesuffix("\r")
+    if not password:
+        raise ConfigError(
+            [
+                Problem(
+                    file=str(path),
+                    key=key,
+                    message="the first line is empty",
+                    remedy="write the password there",
+                )
+            ]
+        )
+    return password
+
+
+def open_to_others(path: Path, *, key: str) -> Problem | None:
+    """The problem that others than the owner may read or write this secret; None when they may not."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return None
+    return Problem(
+        file=str(path),
+        key=key,
+        message=f"others than its owner may use this secret (mode {mode:04o})",
+        remedy=f"chmod 600 {path}",
+    )
+
+
+def read_patterns(path: Path, *, key: str) -> tuple[str, ...]:
+    """The addresses, domains and patterns in a list file: one a line, ``#`` begins a comment.
+
+    Raises:
+        ConfigError: with every line that is none, or because the file cannot be read.
+    """
+    patterns: list[str] = []
+    problems: list[Problem] = []
+    for number, line in enumerate(read_text(path, limit=_MAX_LIST, key=key).splitlines(), start=1):
+        entry = line.partition("#")[0].strip()
+        if not entry:
+            continue
+        try:
+            patterns.append(parse_pattern(entry))
+        except Fault as fault:
+            problems.append(
+                Problem(file=str(path), key="", message=fault.message, remedy=fault.remedy, line=number)
+            )
+    if problems:
+        raise ConfigError(problems)
+    return tuple(patterns)
+
+
+def _certificates(path: Path, key: str) -> None:
+    if b"-----BEGIN CERTIFICATE-----" not in read_bytes(path, limit=_MAX_CERTIFICATES, key=key):
+        remedy = "name a PEM file (-----BEGIN CERTIFICATE-----)"
+        raise ConfigError(
+            [Problem(file=str(path), key=key, message="there is no certificate in it", remedy=remedy)]
+        )
+
+
+def _spool_directory(folder: Path, key: str) -> None:
+    if not folder.is_dir():
+        message, remedy = "there is no such folder", "create it, or name another"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        message, remedy = (
+            "no file may be made in this folder",
+            "give the gateway's user the right to, or name another",
+        )
+    else:
+        return
+    raise ConfigError([Problem(file=str(folder), key=key, message=message, remedy=remedy)])
+
+
+def _password(path: Path, key: str) -> None:
+    read_password(path, key=key)
+
+
+def _patterns(path: Path, key: str) -> None:
+    read_patterns(path, key=key)
+
+
+def check_files(config: Config) -> list[Problem]:
+    """Every problem with the files that `config`, which may be a draft, names."""
+    held = config.__dict__  # a draft has holes, and getattr() would raise for them
+    places = [
+        ("gateway", held.get("gateway")),
+        ("limits", held.get("limits")),
+        ("next_hop", held.get("next_hop")),
+    ]
+    places += [(f"route[{index}]", route) for index, route in enumerate(held.get("route", ()))]
+    checks = {
+        "exclude_file": _patterns,
+        "ca_file": _certificates,
+        "password_file": _password,
+        "spool_directory": _spool_directory,
+    }
+    problems: list[Problem] = []
+    for section, model in places:
+        for name, check in checks.items():
+            path = getattr(model, name, None)
+            if path is None:
+                continue
+            try:
+                check(path, f"{section}.{name}")
+            except ConfigError as error:
+                problems += error.problems
+    return problems

@@ -1,0 +1,24 @@
+"""What the models look like from outside: which keys are sections, and which sections can stand several times."""
+
+from typing import get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+
+def section_model(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of a key that is a [section]; None for any other key."""
+    annotation = field.annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def entry_model(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of one entry of a key that is a [[section]], which can stand several times; None for any other key."""
+    first = next(iter(get_args(field.annotation)), None)
+    return first if isinstance(first, type) and issubclass(first, BaseModel) else None
+
+
+def section_models(model: type[BaseModel]) -> list[tuple[str, type[BaseModel]]]:
+    """The sections directly below `model`: name, and the model of it or of one entry of it."""
+    found = ((name, section_model(field) or entry_model(field)) for name, field in model.model_fields.items())
+    return [(name, section) for name, section in found if section is not None]
