@@ -33,7 +33,11 @@ def run(name: str, command: Command) -> bool:
     print(f"\n== {name}: {' '.join(command)}", flush=True)
     environment = os.environ | {"PATH": f"{TOOLS}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
     done = subprocess.run(
-        (str(TOOLS / command[0]), *command[1:]), cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False
+        (str(TOOLS / command[0]), *command[1:]),
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        check=False,
     )
     return done.returncode == 0
 

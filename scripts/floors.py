@@ -25,7 +25,9 @@ def share(files: Mapping[str, Any], folder: str) -> float | None:
 
 def main() -> int:
     """Print the table of what is not run, then each floor with the value reached."""
-    floors: dict[str, float] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["careerrelay"]["floors"]
+    floors: dict[str, float] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"][
+        "careerrelay"
+    ]["floors"]
     coverage = (sys.executable, "-m", "coverage")
     subprocess.run((*coverage, "report"), cwd=ROOT, check=False)
     report = subprocess.run((*coverage, "json", "-q", "-o", "-"), cwd=ROOT, capture_output=True, check=False)

@@ -12,11 +12,13 @@ from tests.programs import missing
 
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
-# Deterministic in CI: a red build must be red again on the same commit. Developers' machines look for new cases
-# and remember them in .hypothesis/. Deadlines would measure the neighbours of a busy machine.
+# Deterministic in CI: a red build must be red again on the same commit. Developers' machines look for new
+# cases and remember them in .hypothesis/. Deadlines would measure the neighbours of a busy machine.
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=100, print_blob=True)
 settings.register_profile("dev", deadline=None, max_examples=100)
-settings.register_profile("long", deadline=None, max_examples=20_000, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "long", deadline=None, max_examples=20_000, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if CI else "dev"))
 
 

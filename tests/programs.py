@@ -1,8 +1,9 @@
 """Real programs that tests use as peers: where they are, and what to do without them.
 
-A test names what it needs with ``@pytest.mark.peer("postfix", "swaks")`` (obeyed by ``tests/conftest.py``) and
-gets the path of a program from `find`. A machine without them skips and says which package to install; with
-``CI=true`` the same is a failure, so that CI cannot go green by testing nothing. Nothing is started here.
+A test names what it needs with ``@pytest.mark.peer("postfix", "swaks")`` (obeyed by ``tests/conftest.py``)
+and gets the path of a program from `find`. A machine without them skips and says which package to install;
+with ``CI=true`` the same is a failure, so that CI cannot go green by testing nothing. Nothing is started
+here.
 """
 
 import os
@@ -32,7 +33,7 @@ BESIDE_PATH = ("/usr/sbin", "/sbin", "/usr/lib/postfix/sbin")
 
 
 def find(name: str) -> Path | None:
-    """Return the program's path: absolute names as they are, others on PATH, beside it and in PostgreSQL's own folders."""
+    """Return the program's path, or None; looks on PATH, beside it and in PostgreSQL's own folders."""
     if name.startswith("/"):
         return Path(name) if Path(name).exists() else None
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
@@ -42,8 +43,10 @@ def find(name: str) -> Path | None:
 
 
 def missing(peers: Iterable[str]) -> tuple[str, ...]:
-    """Debian packages of those of `peers` that are not on this machine. Raises KeyError for an unknown name."""
-    return tuple(sorted({package for package, program in map(PEERS.__getitem__, peers) if find(program) is None}))
+    """Debian packages of those `peers` that are not on this machine. Raises KeyError for an unknown name."""
+    return tuple(
+        sorted({package for package, program in map(PEERS.__getitem__, peers) if find(program) is None})
+    )
 
 
 def _version(folder: Path) -> tuple[int, ...]:
