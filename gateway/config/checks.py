@@ -149,13 +149,13 @@ def _phases_fit(config: Config) -> Found:
         if value > times.envelope_seconds:
             yield (
                 f"timeouts.{name}",
-                f"it is a part of what MAIL may take, and that is {times.envelope_seconds:g} (envelope_seconds)",
+                f"it is part of what MAIL may take, {times.envelope_seconds:g} (envelope_seconds)",
                 f"write at most {times.envelope_seconds:g}",
             )
     if times.dot_seconds >= _SENDER_PATIENCE:
         yield (
             "timeouts.dot_seconds",
-            f"senders wait {_SENDER_PATIENCE} s and would try again while the mail is still on its way: duplicates",
+            f"senders wait {_SENDER_PATIENCE} s, then send again while the mail is on its way: duplicates",
             "write 570",
         )
     if times.copies_seconds > times.dot_seconds:

@@ -65,7 +65,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def _draft(model: type[_Model], table: object, context: Context) -> _Model:
-    """An instance of `model` with the keys of `table` that are right, and without those that are wrong or missing."""
+    """An instance of `model` with those keys of `table` that are right; the others are missing in it."""
     given = table if isinstance(table, Mapping) else None
     values: dict[str, Any] = {}
     for name, field in model.model_fields.items():

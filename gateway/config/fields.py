@@ -1,7 +1,7 @@
 """The kinds of value that config keys hold: one type each, with its check and its bounds.
 
-Numbers are plain numbers and the key says the unit (``_seconds``, ``_days``, ``_bytes``), so that no value has
-to be parsed and none can be misread. Text is never turned into numbers, nor numbers into text.
+Numbers are plain numbers and the key says the unit (``_seconds``, ``_days``, ``_bytes``), so that no value
+has to be parsed and none can be misread. Text is never turned into numbers, nor numbers into text.
 """
 
 import re
@@ -16,7 +16,9 @@ from gateway.config.network import HostPort, Network, parse_host_port, parse_lis
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _REPLY_CODE = re.compile(r"[45][0-9][0-9]|[45]\.[0-9]{1,3}\.[0-9]{1,3}", re.ASCII)
-_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}")
+# One line, and nothing that turns the direction of the text around it.
+_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]{1,200}")
+_MAX_NAME = 80
 
 DAY = 86_400
 GIBIBYTE = 1 << 30
@@ -44,6 +46,12 @@ def _line(value: str) -> str:
     return value
 
 
+def _name(value: str) -> str:
+    if value and (len(value) > _MAX_NAME or not _LINE.fullmatch(value)):
+        raise Fault(f"{value!r} is not one line of at most {_MAX_NAME} characters", "write a short name")
+    return value
+
+
 def _reply_code(value: str) -> str:
     if not _REPLY_CODE.fullmatch(value):
         raise Fault(
@@ -54,7 +62,7 @@ def _reply_code(value: str) -> str:
 
 
 def _path(value: object, info: ValidationInfo) -> Path:
-    """A path; a relative one counts from the folder of the config file, which the loader hands in as context."""
+    """A path; a relative one counts from the config file's folder, which the loader hands in as context."""
     if isinstance(value, Path):
         path = value
     else:
@@ -77,6 +85,7 @@ def _network(value: object) -> object:
 Text = Annotated[str, Strict()]
 Identifier = Annotated[Text, AfterValidator(_identifier)]
 Line = Annotated[Text, AfterValidator(_line)]
+Name = Annotated[Text, AfterValidator(_name)]
 ReplyCode = Annotated[Text, AfterValidator(_reply_code)]
 Switch = Annotated[bool, Strict()]
 

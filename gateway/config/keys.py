@@ -1,9 +1,9 @@
 """The key of an installation, and the keys derived from it.
 
-One file of 32 random bytes is shared by all nodes. Each use gets a key of its own by HKDF-SHA256 (RFC 5869), so
-that what one of them signs says nothing about another. Whoever loses the file loses the matching of addresses to
-earlier sends; whoever leaks it lets strangers forge the loop mark. The ledger stores the `id`, so that a gateway
-with another key is noticed before it writes.
+One file of 32 random bytes is shared by all nodes. Each use gets a key of its own by HKDF-SHA256 (RFC 5869),
+so that what one of them signs says nothing about another. Whoever loses the file loses the matching of
+addresses to earlier sends; whoever leaks it lets strangers forge the loop mark. The ledger stores the `id`,
+so that a gateway with another key is noticed before it writes.
 """
 
 import base64
@@ -23,7 +23,7 @@ from gateway.errors import ConfigError, Problem
 
 _SIZE = 32
 _PREFIX = "careerrelay-key-1:"
-_HEADING = "# The key of this CareerRelay installation. Keep it secret, keep a copy, use the same file on all nodes.\n"
+_HEADING = "# The key of this CareerRelay installation. Secret; keep a copy; the same file on all nodes.\n"
 _KEY = "gateway.key_file"
 _MAX_FILE = 4_096
 
@@ -89,7 +89,7 @@ def load_keys(path: Path, *, create: bool) -> Keys:
 
 
 def _create(path: Path) -> None:
-    """Makes the key file whole or not at all: written under another name, then linked to its own if that is free."""
+    """Makes the key file whole or not at all: written under another name, then linked to its own if free."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     content = f"{_HEADING}{_PREFIX}{base64.b64encode(secrets.token_bytes(_SIZE)).decode('ascii')}\n"
     try:

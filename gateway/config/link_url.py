@@ -17,12 +17,12 @@ TOKEN = "{token}"
 
 # RFC 3986 §2.2, §2.3 without the quote ('), parentheses and brackets, which mail programs cut links at.
 _URL = re.compile(r"[A-Za-z0-9._~:/?#@!$&*+,;=%-]+", re.ASCII)
-# With 26 characters for the token it still stands on one line of at most 998 octets (RFC 5322 §2.1.1), quoted or not.
-_MAX_URL = 500
+# With its token, and twice (target and text in HTML), it fits into a line of 998 octets (RFC 5322 §2.1.1).
+_MAX_URL = 400
 
 
 def _split(text: str, *, least: int) -> str:
-    """`text` with a sample token in it. Raises Fault unless it is plain and has the token as often as it must."""
+    """`text` with a sample token in it. Raises Fault unless it is plain and holds the token as it must."""
     count = text.count(TOKEN)
     if not least <= count <= 1:
         often = "exactly once" if least else "at most once"

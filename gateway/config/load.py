@@ -44,14 +44,14 @@ def load_config(path: Path) -> Config:
 
 
 def parse_config(text: str, *, file: str, folder: Path) -> Config:
-    """The same for a config that is no file: `file` names it in problems, relative paths count from `folder`."""
+    """`load_config` for a text: `file` names it in problems, relative paths count from `folder`."""
     return _whole(examine_text(text, file=file, folder=folder))
 
 
 def embedded_config(folder: Path, changes: Mapping[str, Any] | None = None) -> Config:
     """The config for the demo and for tests: all in `folder`, loopback only.
 
-    `changes` has the form of the file and is laid over the embedded values: tables are merged, all else replaced.
+    `changes` has the form of the file and is laid over the embedded values: tables are merged, the rest replaced.
 
     Raises:
         ConfigError: `changes` are not right.
@@ -114,7 +114,7 @@ def _placed(problem: Problem, text: str) -> Problem:
 
 
 def _syntax(error: Exception, text: str, file: str) -> Problem:
-    """The problem of a text that is no TOML. The parser stops at the first error; there is nothing to collect."""
+    """The problem of a text that is no TOML. The parser stops at the first error, so there is only one."""
     words = str(error)
     if isinstance(error, RecursionError):
         return Problem(file=file, key="", message="brackets are nested too deep", remedy="take some out")
@@ -123,7 +123,9 @@ def _syntax(error: Exception, text: str, file: str) -> Problem:
     message = _WHERE.sub("", words)
     remedy = "see https://toml.io for the syntax; text stands in quotes, a list in brackets"
     if "overwrite" in message.lower() or "twice" in message.lower():
-        remedy = "each key and each [section] may stand once; only [[listen]] and [[route]] can stand several times"
+        remedy = (
+            "each key and each [section] stands once; only [[listen]] and [[route]] can stand several times"
+        )
     return Problem(file=file, key="", message=f"this is no TOML: {message}", remedy=remedy, line=line)
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.config import fields as f
 from gateway.config.ledger_url import LedgerUrl, file_of, without_password
-from gateway.config.link_url import LinkUrl, OptOutUrl, host_of, with_token
+from gateway.config.link_url import LinkUrl, OptOutUrl, with_token
 from gateway.config.names import fold_address, in_domains
 from gateway.config.network import HostPort, admits
 
@@ -26,7 +26,7 @@ DEFAULT_ROUTE = "default"
 
 
 class Section(BaseModel):
-    """What all sections share: frozen, no unknown keys, defaults checked like values (so that their paths resolve too)."""
+    """What all sections share: frozen, no unknown keys, and defaults checked like values, so that paths resolve."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -55,7 +55,8 @@ class Gateway(Section):
     )
     exclude: tuple[f.Pattern, ...] = Field(
         default=(),
-        description="Recipients outside the company who are no candidates either: agencies, an archive, an ATS. "
+        description="Recipients outside the company who are no candidates either: agencies, an "
+        "archive, an ATS. "
         'Addresses, domains, or patterns such as `"*@agency.example"`.',
     )
     exclude_file: f.FilePath | None = Field(
@@ -63,18 +64,21 @@ class Gateway(Section):
     )
     mode: f.Mode = Field(
         default="inject",
-        description="`inject` adds footers, `observe` only records what would be done, `off` relays and reads nothing.",
+        description="`inject` adds footers, `observe` only records what would be done, `off` "
+        "relays and reads nothing.",
     )
     key_file: f.FilePath = Field(
         default=Path("careerrelay.key"),
-        description="The key of this installation, made with mode 0600 at the first start; the same file on all nodes.",
+        description="The key of this installation, made with mode 0600 at the first start; the "
+        "same file on all nodes.",
     )
     workers: Annotated[f.CountOrOff, Field(le=256)] = Field(
         default=1, description="Worker processes; 0 means one a core."
     )
     node: f.Identifier = Field(
         default_factory=_machine_name,
-        description="The name of this machine in the ledger; each node needs one of its own. Default: its host name.",
+        description="The name of this machine in the ledger; each node needs one of its own. "
+        "Default: its host name.",
     )
     max_received: f.Count = Field(
         default=50,
@@ -91,7 +95,8 @@ class Gateway(Section):
     )
     gateway_refusals: tuple[f.ReplyCode, ...] = Field(
         default=("530", "535", "538", "5.7.54", "5.7.64"),
-        description="Replies of the next hop that refuse the gateway and not the mail (an expired password, say): "
+        description="Replies of the next hop that refuse the gateway and not the mail (an "
+        "expired password, say): "
         "the sender gets 451 and tries again.",
     )
 
@@ -118,7 +123,8 @@ class Listen(Section):
     )
     protocol: Literal["smtp", "lmtp"] = Field(
         default="smtp",
-        description="`lmtp` answers for each recipient by itself: the better choice where the sending system speaks it.",
+        description="`lmtp` answers for each recipient by itself: the better choice where the "
+        "sending system speaks it.",
     )
 
     @property
@@ -176,7 +182,8 @@ class NextHop(Section):
     )
     signs_after: f.Switch = Field(
         default=False,
-        description="A system further on signs the mail (DKIM). Taken from the start, obeyed once mail that is "
+        description="A system further on signs the mail (DKIM). Taken from the start, obeyed "
+        "once mail that is "
         "already signed can be edited.",
     )
 
@@ -190,7 +197,8 @@ class Route(NextHop):
     )
     sender_domains: tuple[f.OwnDomain, ...] = Field(
         default=(),
-        description="Takes mail whose reverse-path is in one of these domains. With `listeners` given too, both must fit.",
+        description="Takes mail whose reverse-path is in one of these domains. With `listeners` "
+        "given too, both must fit.",
     )
 
 
@@ -205,12 +213,13 @@ class Notifications(Section):
     from_name: f.Line = Field(default="Mail Delivery System", description="The name in their From field.")
     postmaster: f.MailAddress | None = Field(
         default=None,
-        description="The address in their From field. Default: `postmaster@` the first of `gateway.own_domains`.",
+        description="The address in their From field. Default: `postmaster@` the first of "
+        "`gateway.own_domains`.",
     )
 
 
 class Brake(Section):
-    """[rules.brake]: when a rule has to stop by itself. Taken from the start, obeyed once the brake is built; 0 is off."""
+    """[rules.brake]: when a rule has to stop by itself; 0 is off. Taken already, obeyed once the brake is built."""
 
     max_per_hour: f.CountOrOff = Field(default=500, description="Footers of one rule in an hour.")
     max_share: f.Share = Field(default=0.05, description="Share of all mails that one rule may change.")
@@ -224,7 +233,8 @@ class Rules(Section):
 
     directory: f.FilePath | None = Field(
         default=None,
-        description="The folder with rule files and `footers/`. Default: the packs that come with the gateway.",
+        description="The folder with rule files and `footers/`. Default: the packs that come "
+        "with the gateway.",
     )
     senders: tuple[f.Pattern, ...] = Field(
         default=(), description="Whose mail the shipped packs may change: addresses, domains, or patterns."
@@ -268,29 +278,27 @@ class Link(Section):
 class Company(Section):
     """[company]: who turns the candidate down."""
 
-    name: f.Line | None = Field(
-        default=None, description="The name in the footer. Default: the first of `gateway.own_domains`."
-    )
+    name: f.Name = Field(default="", description='The name in the footer. Without one it says "our company".')
 
 
 class Partner(Section):
     """[partner]: the recruiting agency behind the link."""
 
-    name: f.Line | None = Field(
-        default=None, description="The name in the footer. Default: the host name in `link.url`."
-    )
+    name: f.Name = Field(default="", description="The name in the footer. Without one it names no agency.")
 
 
 class Ledger(Section):
     """[ledger]: where it is kept what was sent."""
 
     url: LedgerUrl = Field(
-        description="`sqlite:///file.db` (four slashes: an absolute path), or `postgresql://user@host/name` "
+        description="`sqlite:///file.db` (four slashes: an absolute path), or "
+        "`postgresql://user@host/name` "
         "where several gateways share one ledger."
     )
     fault: Literal["relay", "defer"] = Field(
         default="relay",
-        description="When the ledger cannot be read or written: `relay` the mail without a link, or `defer` it (451).",
+        description="When the ledger cannot be read or written: `relay` the mail without a "
+        "link, or `defer` it (451).",
     )
     wait_seconds: f.Seconds = Field(
         default=2, description="How long a mail waits for the ledger before that."
@@ -300,7 +308,8 @@ class Ledger(Section):
     )
     lease_seconds: f.Seconds = Field(
         default=1_800,
-        description="When a node has gone silent with a mail in hand, another takes that mail over after this. "
+        description="When a node has gone silent with a mail in hand, another takes that mail "
+        "over after this. "
         "Must be longer than the longest mail may take.",
     )
     record_days: f.Days = Field(
@@ -348,7 +357,8 @@ class Limits(Section):
     )
     spool_directory: f.FilePath = Field(
         default=Path("/var/tmp"),
-        description="Where those temporary files are. They have no name and are gone with the process. Not on a tmpfs.",
+        description="Where those temporary files are. They have no name and are gone with the "
+        "process. Not on a tmpfs.",
     )
     spool_reserve_bytes: f.BytesOrOff = Field(
         default=268_435_456, description="Free space that is left there; with less, mails go untouched."
@@ -380,7 +390,8 @@ class Timeouts(Section):
     )
     copies_seconds: f.Seconds = Field(
         default=240,
-        description="All the copies of one mail to several candidates; then 451, and the rest with the retry.",
+        description="All the copies of one mail to several candidates; then 451, and the rest "
+        "with the retry.",
     )
 
 
@@ -421,7 +432,10 @@ class Config(Section):
         return {DEFAULT_ROUTE: self.next_hop, **{route.name: route for route in self.route}}
 
     def route_for(self, listener: str, sender: str) -> str:
-        """The name of the next hop for mail from `sender` (reverse-path, empty for `<>`) on the listener of that label."""
+        """The name of the next hop for a mail.
+
+        `listener` is the label of the one that it came in on, `sender` its reverse-path, empty for ``<>``.
+        """
         domain = fold_address(sender).rpartition("@")[2]
         for route in self.route:
             if route.listeners and listener not in route.listeners:
@@ -434,16 +448,6 @@ class Config(Section):
     def helo(self, hop: NextHop) -> str:
         """The name that we give to this next hop."""
         return hop.helo or self.gateway.hostname
-
-    @property
-    def company_name(self) -> str:
-        """The company's name for the footer."""
-        return self.company.name or self.gateway.own_domains[0].removeprefix("*.")
-
-    @property
-    def partner_name(self) -> str:
-        """The agency's name for the footer."""
-        return self.partner.name or host_of(self.link.url)
 
     @property
     def postmaster(self) -> str:

@@ -4,7 +4,7 @@ A pattern is one of
 
 * an address: ``hr@example.co.jp``
 * a domain, which stands for all its addresses: ``example.co.jp``
-* either with ``*`` for any run of characters: ``*@agency.example``, ``*.example.co.jp``, ``saiyo-*@example.co.jp``.
+* either with ``*`` for any run of characters: ``*@agency.example``, ``saiyo-*@example.co.jp``;
   ``*.example.co.jp`` means the domains below it, not the domain itself.
 
 Case never matters, neither in domains (RFC 5321 §2.4) nor, against its letter, in local parts: whoever lists
@@ -17,7 +17,7 @@ from collections.abc import Iterable
 
 from gateway.config.fault import Fault
 
-# RFC 1035 §2.3.4 gives the sizes; the underscore is not allowed in host names but occurs in real mail domains.
+# RFC 1035 §2.3.4 gives the sizes; underscores are not allowed in host names but occur in real mail domains.
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 _MAX_DOMAIN = 253
 # RFC 5321 §4.5.3.1.3 has 256 octets with the angle brackets; a pattern has no reason to be longer.
@@ -86,7 +86,7 @@ def parse_hostname(text: str) -> str:
 
 
 def parse_address(text: str) -> str:
-    """A mailbox as config files name it: an atom or dotted local part, @, a domain. Domain in lower-case ASCII.
+    """A mailbox as config files name it: an unquoted local part, @, a domain. The domain in lower-case ASCII.
 
     Raises:
         Fault: it is not one.
@@ -125,7 +125,7 @@ def fold_address(address: str) -> str:
 
 
 def in_domains(patterns: Iterable[str], domain: str) -> bool:
-    """Whether `domain` (folded) is one of `patterns` (as `parse_own_domain` gives them), or below one with ``*.``."""
+    """Whether `domain` (folded) is one of `patterns`, or below one with ``*.`` (see `parse_own_domain`)."""
     return any(
         domain.endswith(pattern[1:]) if pattern.startswith("*.") else domain == pattern
         for pattern in patterns
@@ -135,7 +135,7 @@ def in_domains(patterns: Iterable[str], domain: str) -> bool:
 def _glob(pattern: str, text: str) -> bool:
     """Whether `pattern`, in which ``*`` is any run of characters, fits all of `text`.
 
-    Leftmost placing of each literal piece is enough when ``*`` is the only wildcard, so nothing is ever tried twice.
+    Leftmost placing of each literal piece is enough where ``*`` is the only wildcard: nothing is tried twice.
     """
     first, *middle, last = pattern.split("*")
     if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
@@ -150,7 +150,7 @@ def _glob(pattern: str, text: str) -> bool:
 
 
 class AddressPatterns:
-    """A set of patterns, ready to be asked whether an address is in it. Immutable; safe to share between tasks."""
+    """A set of patterns, ready to be asked whether an address is in it. Immutable."""
 
     __slots__ = ("_addresses", "_domains", "_globs")
 

@@ -107,12 +107,15 @@ def parse_listen_address(text: str) -> str:
     except ValueError:
         raise Fault(
             f"{text!r} is no IP address",
-            'write an address of this machine, such as "127.0.0.1", or "0.0.0.0" for all of IPv4, "::" for IPv6',
+            'write an address of this machine, such as "127.0.0.1"; all of them: "0.0.0.0", or "::" for IPv6',
         ) from None
 
 
 def admits(networks: tuple[Network, ...], peer: str) -> bool:
-    """Whether the peer's IP address lies in one of `networks`; IPv4 inside IPv6 counts as IPv4. Nothing unreadable does."""
+    """Whether the peer's IP address lies in one of `networks`. IPv4 inside IPv6 counts as IPv4.
+
+    What is no address lies in none.
+    """
     try:
         address: Address = ipaddress.ip_address(peer.partition("%")[0])
     except ValueError:

@@ -1,8 +1,9 @@
 """The files of rules and footers: which they are, and their bytes. What is in them is judged elsewhere.
 
-The packs that come with the gateway are `gateway/packs` in an installation and `rules/` beside the package in a
-checkout. A folder named in the config takes their place. Its footers are laid over the shipped ones by name, so
-that a folder with rules alone has footers to refer to.
+The packs that come with the gateway are `gateway/packs` in an installation and `rules/` beside the package in
+a checkout. A folder named in the config takes their place. Its footers are laid over the shipped ones by name,
+so that a folder with rules alone has footers to refer to. Address lists for ``group:NAME`` in a rule's scope
+are `groups/NAME.txt`, in the form of `gateway.exclude_file`.
 """
 
 import re
@@ -11,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gateway
+from gateway.config.files import read_patterns
 from gateway.config.model import Config
 from gateway.config.textfile import read_bytes, utf8_problem, without_mark
 from gateway.errors import ConfigError, Problem
 
 _KEY = "rules.directory"
 _FOOTERS = "footers"
+_GROUPS = "groups"
 _FOOTER_SUFFIXES = (".txt", ".html")
 # A pack of 1,000 patterns has about 60 KB. The bounds are for what was put there by mistake.
 _MAX_FILES = 500
@@ -26,7 +29,8 @@ _MAX_ENTRIES = 5_000
 
 # What editors and file managers leave behind: backups, swap and lock files, copies.
 _LEFTOVER = re.compile(
-    r"~$|\.sw[a-p]$|\.(?:bak|orig|rej|old|tmp|save)$|^\.?#|#$|^~\$|コピー|(?:^|[ (_-])copy(?: of\b|[ )\d]*\.)",
+    r"~$|\.sw[a-p]$|\.(?:bak|orig|rej|old|tmp|save)$|^\.?#|#$|^~\$"
+    r"|コピー|(?:^|[ (_-])copy(?: of\b|[ )\d]*\.)",
     re.IGNORECASE,
 )
 
@@ -35,12 +39,14 @@ _LEFTOVER = re.compile(
 class RuleFiles:
     """The files that make up a rule set, by name and in name order, without byte order marks.
 
-    `folder` is where the rules were found. `warnings` name the files that were passed over.
+    `folder` is where the rules were found, `groups` the address lists by name without suffix. `warnings` name
+    the files that were passed over.
     """
 
     folder: Path
     rules: Mapping[str, bytes]
     footers: Mapping[str, bytes]
+    groups: Mapping[str, tuple[str, ...]]
     warnings: tuple[Problem, ...]
 
 
@@ -64,7 +70,7 @@ def read_rule_files(config: Config) -> RuleFiles:
     """The rule and footer files of the folder that the config names, or the shipped ones.
 
     Raises:
-        ConfigError: with every file that cannot be read, or because the folder is missing or has no rule file.
+        ConfigError: with every file that cannot be read; or the folder is missing, or has no rule file.
     """
     return read_rule_folder(config.rules.directory)
 
@@ -97,14 +103,19 @@ def read_rule_folder(directory: Path | None) -> RuleFiles:
     )
     footers = own
     if folder != shipped and (shipped / _FOOTERS).is_dir():
-        # By name without suffix: one's own text beside the shipped HTML of the same name would say two things.
+        # By name without suffix: one's own text beside the shipped HTML would say two different things.
         names = {_stem(name) for name in own}
         base = gather(shipped / _FOOTERS, _FOOTER_SUFFIXES, _MAX_FOOTER_FILE)
         footers = own | {name: content for name, content in base.items() if _stem(name) not in names}
+    groups = _groups(folder / _GROUPS, warnings, problems)
     if problems:
         raise ConfigError(problems)
     return RuleFiles(
-        folder=folder, rules=rules, footers=dict(sorted(footers.items())), warnings=tuple(warnings)
+        folder=folder,
+        rules=rules,
+        footers=dict(sorted(footers.items())),
+        groups=groups,
+        warnings=tuple(warnings),
     )
 
 
@@ -142,6 +153,19 @@ def _chosen(folder: Path, suffixes: tuple[str, ...], warnings: list[Problem]) ->
             "is this the folder that was meant?",
         )
     return chosen
+
+
+def _groups(folder: Path, warnings: list[Problem], problems: list[Problem]) -> dict[str, tuple[str, ...]]:
+    groups: dict[str, tuple[str, ...]] = {}
+    try:
+        for path in _chosen(folder, (".txt",), warnings) if folder.exists() else ():
+            try:
+                groups[path.stem] = read_patterns(path, key="")
+            except ConfigError as error:
+                problems.extend(error.problems)
+    except ConfigError as error:
+        problems.extend(error.problems)
+    return groups
 
 
 def _content(path: Path, limit: int, problems: list[Problem]) -> bytes:

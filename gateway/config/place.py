@@ -1,8 +1,8 @@
 """The line of a key in a TOML file, for error messages.
 
-tomllib tells no lines. This finds the line of the innermost part of a key path that stands on a line of its own:
-section headers and ``key =`` at the start of a line. What it cannot find (inline tables, lines inside multi-line
-text that look like keys) gets the section's line or none; a problem without a line is still a problem.
+tomllib tells no lines. This finds the line of the innermost part of a key path that has a line of its own:
+section headers and ``key =`` at the start of a line. What it cannot find (inside inline tables, say) gets the
+section's line or none; a problem without a line is still a problem.
 """
 
 import re
@@ -13,7 +13,7 @@ _STEP = re.compile(r"""\[(\d+)\]|"((?:[^"\\]|\\.)*)"|([^.\["]+)""")
 
 
 def find_line(text: str, key: str) -> int | None:
-    """The line (from 1) where `key` (``listen[0].port``) stands in `text`, or that of its section; None for neither."""
+    """The line (from 1) of `key` (``listen[0].port``) in `text`, or that of its section; None for neither."""
     wanted = [(int(index) if index else (quoted or plain)) for index, quoted, plain in _STEP.findall(key)]
     section: list[str | int] = []
     counts: dict[str, int] = {}

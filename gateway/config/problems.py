@@ -40,7 +40,7 @@ def to_problem(error: ErrorDetails, *, file: str, model: type[BaseModel], prefix
 
 
 def _is_branch(step: int | str) -> bool:
-    """Whether pydantic named a branch of a union or a validator here, and no key of ours (`function-before[...]`, `literal['']`)."""
+    """Whether pydantic named a validator here (``function-before[...]``), and no key of ours."""
     return isinstance(step, str) and "[" in step and step.endswith("]")
 
 

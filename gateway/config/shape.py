@@ -1,4 +1,4 @@
-"""What the models look like from outside: which keys are sections, and which sections can stand several times."""
+"""What the models look like from outside: which keys are sections, and which of these can stand several times."""
 
 from typing import get_args
 
@@ -13,7 +13,7 @@ def section_model(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def entry_model(field: FieldInfo) -> type[BaseModel] | None:
-    """The model of one entry of a key that is a [[section]], which can stand several times; None for any other key."""
+    """The model of one entry of a [[section]], which can stand several times; None for any other key."""
     first = next(iter(get_args(field.annotation)), None)
     return first if isinstance(first, type) and issubclass(first, BaseModel) else None
 
