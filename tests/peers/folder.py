@@ -38,6 +38,20 @@ def listening(port: int, host: str = "127.0.0.1") -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
+def group_members(group: int) -> list[int]:
+    """Ids of the processes of a group that still run (a zombie doesn't)."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            # proc(5): "pid (comm) state ppid pgrp ...", and comm may hold anything
+            state, _, pgrp = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+            if state not in "ZX" and int(pgrp) == group:
+                found.append(int(entry.name))
+    return found
+
+
 @contextlib.contextmanager
 def open_folder(prefix: str) -> Iterator[Path]:
     """A temporary folder that every user may enter (pytest's own are for root alone); gone afterwards."""

@@ -26,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .folder import free_port, listening, open_folder, wait_until
+from .folder import free_port, group_members, listening, open_folder, wait_until
 
 _MASTER = """\
 {listen} inet n - n - {limit} smtpd
@@ -239,16 +239,16 @@ class Postfix:
         """Stop the processes; folder, queue and mails stay, and `start` goes on with them."""
         if self._process is None:
             return
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(
-                    self._process.pid, number
-                )  # our own session: master and the daemons that it started
-            try:
-                self._process.wait(10)
-                break
-            except subprocess.TimeoutExpired:
-                continue
+        group = self._process.pid  # a session of our own: master and the daemons that it started
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+        self._process.wait(5)
+        # A daemon that still ends holds port and locks, and the next start would fail.
+        wait_until(lambda: not group_members(group), "all of Postfix gone")
         self._process = None
 
     def stop(self) -> None:
