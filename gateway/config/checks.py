@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from gateway.config.model import DEFAULT_ROUTE, Config, Listen, NextHop, Route
 from gateway.errors import Problem
 
-_WILDCARDS = {"0.0.0.0": 4, "::": 6}
+_WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 _THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 # Postfix waits this long for our reply to the dot (smtp_data_done_timeout), as RFC 5321 §4.5.3.2.6 asks.
 _SENDER_PATIENCE = 600

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Strict
 from gateway.config.fault import Fault
 from gateway.config.names import parse_address, parse_domain
 
-TOKEN = "{token}"
+TOKEN = "{token}"  # noqa: S105 - the place of a token, none itself
 
 # RFC 3986 §2.2, §2.3 without the quote ('), parentheses and brackets, which mail programs cut links at.
 _URL = re.compile(r"[A-Za-z0-9._~:/?#@!$&*+,;=%-]+", re.ASCII)

@@ -26,7 +26,7 @@ DEFAULT_ROUTE = "default"
 
 
 class Section(BaseModel):
-    """What all sections share: frozen, no unknown keys, and defaults checked like values, so that paths resolve."""
+    """What all sections share: frozen, no unknown keys; defaults are checked like values, so paths resolve."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -219,7 +219,7 @@ class Notifications(Section):
 
 
 class Brake(Section):
-    """[rules.brake]: when a rule has to stop by itself; 0 is off. Taken already, obeyed once the brake is built."""
+    """[rules.brake]: when a rule has to stop by itself; 0 is off. Obeyed once the brake is built."""
 
     max_per_hour: f.CountOrOff = Field(default=500, description="Footers of one rule in an hour.")
     max_share: f.Share = Field(default=0.05, description="Share of all mails that one rule may change.")
@@ -356,7 +356,7 @@ class Limits(Section):
         description="How much of a mail that gets a footer is kept in memory; more goes to a temporary file.",
     )
     spool_directory: f.FilePath = Field(
-        default=Path("/var/tmp"),
+        default=Path("/var/tmp"),  # noqa: S108 - only files without a name are made there
         description="Where those temporary files are. They have no name and are gone with the "
         "process. Not on a tmpfs.",
     )

@@ -1,4 +1,4 @@
-"""What the models look like from outside: which keys are sections, and which of these can stand several times."""
+"""What the models look like: which keys are sections, and which of them can stand several times."""
 
 from typing import get_args
 

@@ -56,7 +56,7 @@ def read_bytes(path: Path, *, limit: int, key: str = "") -> bytes:
 
 
 def utf8_problem(content: bytes) -> tuple[str, str] | None:
-    """What is wrong with the encoding of a text file, and the remedy; None when it is UTF-8 (a BOM is fine)."""
+    """What is wrong with the encoding of a text file, and the remedy; None when it is UTF-8 (BOM or not)."""
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
