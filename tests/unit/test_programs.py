@@ -29,7 +29,7 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_missing_peer_skips(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a developer's machine the skip names the packages."""
     monkeypatch.setattr(conftest, "CI", False)
-    with pytest.raises(pytest.skip.Exception, match="^apt-get install postfix swaks$"):
+    with pytest.raises(pytest.skip.Exception, match=r"^apt-get install postfix swaks$"):
         conftest.pytest_runtest_setup(Item("swaks", "postfix", "smtp-source"))  # type: ignore[arg-type]
 
 
