@@ -7,22 +7,32 @@ Everything that reads these from disk is here; what is in a rule or a footer is 
 from gateway.config.files import read_password
 from gateway.config.keys import Keys, derive_keys, load_keys
 from gateway.config.load import Examined, embedded_config, examine, load_config, parse_config
-from gateway.config.model import DEFAULT_ROUTE, Config, Listen, NextHop, Route
+from gateway.config.model import Config
 from gateway.config.names import AddressPatterns
 from gateway.config.network import HostPort
+from gateway.config.operation import Ledger, Limits, Log, Timeouts
 from gateway.config.packs import RuleFiles, read_rule_files, read_rule_folder, shipped_packs
+from gateway.config.programme import Link, Rules
+from gateway.config.traffic import DEFAULT_ROUTE, Gateway, Listen, NextHop, Route
 
 __all__ = [
     "DEFAULT_ROUTE",
     "AddressPatterns",
     "Config",
     "Examined",
+    "Gateway",
     "HostPort",
     "Keys",
+    "Ledger",
+    "Limits",
+    "Link",
     "Listen",
+    "Log",
     "NextHop",
     "Route",
     "RuleFiles",
+    "Rules",
+    "Timeouts",
     "derive_keys",
     "embedded_config",
     "examine",

@@ -8,7 +8,8 @@ dies of the AttributeError that a hole raises. Checks look at values only; what 
 import itertools
 from collections.abc import Callable, Iterator
 
-from gateway.config.model import DEFAULT_ROUTE, Config, Listen, NextHop, Route
+from gateway.config.model import Config
+from gateway.config.traffic import DEFAULT_ROUTE, Listen, NextHop, Route
 from gateway.errors import Problem
 
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to

@@ -51,7 +51,8 @@ def parse_config(text: str, *, file: str, folder: Path) -> Config:
 def embedded_config(folder: Path, changes: Mapping[str, Any] | None = None) -> Config:
     """The config for the demo and for tests: all in `folder`, loopback only.
 
-    `changes` has the form of the file and is laid over the embedded values: tables merge, the rest is replaced.
+    `changes` has the form of the file and is laid over the embedded values: tables merge,
+    all else is replaced.
 
     Raises:
         ConfigError: `changes` are not right.

@@ -1,8 +1,8 @@
 """The files of rules and footers: which they are, and their bytes. What is in them is judged elsewhere.
 
 The packs that come with the gateway are `gateway/packs` in an installation and `rules/` beside the package
-in a checkout. A folder named in the config takes their place. Its footers are laid over the shipped ones by name,
-so that a folder with rules alone has footers to refer to. Address lists for ``group:NAME`` in a rule's scope
+in a checkout. A folder named in the config takes their place. Its footers are laid over the shipped ones by
+name, so that a folder with rules alone has footers to refer to. Address lists for ``group:NAME`` in a rule's scope
 are `groups/NAME.txt`, in the form of `gateway.exclude_file`.
 """
 

@@ -1,0 +1,79 @@
+"""Sections on what is added to mail: which rules hold, and what the footer says."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from gateway.config import fields as f
+from gateway.config.link_url import LinkUrl, OptOutUrl, with_token
+from gateway.config.section import Section
+
+
+class Brake(Section):
+    """[rules.brake]: when a rule has to stop by itself; 0 is off. Obeyed once the brake is built."""
+
+    max_per_hour: f.CountOrOff = Field(default=500, description="Footers of one rule in an hour.")
+    max_share: f.Share = Field(default=0.05, description="Share of all mails that one rule may change.")
+    max_recipients_per_mail: f.CountOrOff = Field(
+        default=20, description="A mail with more candidates than this goes untouched."
+    )
+
+
+class Rules(Section):
+    """[rules]: which rules hold, and for whom."""
+
+    directory: f.FilePath | None = Field(
+        default=None,
+        description="The folder with rule files and `footers/`. Default: the packs that come "
+        "with the gateway.",
+    )
+    senders: tuple[f.Pattern, ...] = Field(
+        default=(), description="Whose mail the shipped packs may change: addresses, domains, or patterns."
+    )
+    frequency_days: f.DaysOrOff = Field(
+        default=90, description="One link a person in this many days; 0 is off. Obeyed once the brake is."
+    )
+    mode: Mapping[f.Text, f.Mode] = Field(
+        default_factory=dict,
+        description='Switches a pack or a rule (by name; `"*"`: all) to `inject`, `observe` or `off`.',
+    )
+    brake: Brake = Field(default_factory=Brake, description="See below.")
+    editors: tuple[f.MailAddress, ...] = Field(
+        default=(),
+        description="Who gets a mail about errors in rule files. Obeyed once rules reload by themselves.",
+    )
+    reload: Literal["auto", "apply"] = Field(
+        default="auto",
+        description="`auto`: a saved, valid change holds by itself; `apply`: only after `rules apply`. "
+        "Obeyed once rules reload by themselves; SIGHUP reloads at any time.",
+    )
+
+
+class Link(Section):
+    """[link]: what the footer points to."""
+
+    url: LinkUrl = Field(description="The address of the link: https, with `{token}` in it once.")
+    opt_out: OptOutUrl = Field(
+        description='"No more of these": https or mailto, with `{token}` at most once.'
+    )
+
+    def for_token(self, token: str) -> str:
+        """The link of the recipient whose token this is."""
+        return with_token(self.url, token)
+
+    def opt_out_for_token(self, token: str) -> str:
+        """The address by which that recipient says "no more of these"."""
+        return with_token(self.opt_out, token)
+
+
+class Company(Section):
+    """[company]: who turns the candidate down."""
+
+    name: f.Name = Field(default="", description='The name in the footer. Without one it says "our company".')
+
+
+class Partner(Section):
+    """[partner]: the recruiting agency behind the link."""
+
+    name: f.Name = Field(default="", description="The name in the footer. Without one it names no agency.")
