@@ -5,7 +5,7 @@
 
 `settings` are laid over the default config, table by table (`Gateway.default`). `stop` is SIGTERM and a
 bounded wait; `kill9` takes all its processes down at once; what they leave in the folder stays for the next
-`start`. Starting and stopping block: in a coroutine use ``asyncio.to_thread``. Only processes that were started
+`start`. Starting and stopping block: in a coroutine use ``asyncio.to_thread``. Only processes started
 here are signalled.
 """
 
