@@ -2,13 +2,13 @@
 
 The packs that come with the gateway are `gateway/packs` in an installation and `rules/` beside the package
 in a checkout. A folder named in the config takes their place. Its footers are laid over the shipped ones by
-name, so that a folder with rules alone has footers to refer to. Address lists for ``group:NAME`` in a rule's scope
-are `groups/NAME.txt`, in the form of `gateway.exclude_file`.
+name, so that a folder with rules alone has footers to refer to. Address lists for ``group:NAME`` in a rule's
+scope are `groups/NAME.txt`, in the form of `gateway.exclude_file`.
 """
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gateway
@@ -39,15 +39,20 @@ _LEFTOVER = re.compile(
 class RuleFiles:
     """The files that make up a rule set, by name and in name order, without byte order marks.
 
-    `folder` is where the rules were found, `groups` the address lists by name without suffix. `warnings` name
-    the files that were passed over.
+    `folder` is where the rules were found, `groups` the address lists by name without suffix. `paths` says
+    where the file of a name is. `warnings` name the files that were passed over.
     """
 
     folder: Path
     rules: Mapping[str, bytes]
     footers: Mapping[str, bytes]
     groups: Mapping[str, tuple[str, ...]]
+    paths: Mapping[str, Path]
     warnings: tuple[Problem, ...]
+
+    def located(self, problem: Problem) -> Problem:
+        """A problem that names a file as the rules or footers know it, with the path of that file."""
+        return replace(problem, file=str(self.paths.get(problem.file, self.folder / problem.file)))
 
 
 def shipped_packs() -> Path:
@@ -81,12 +86,14 @@ def read_rule_folder(directory: Path | None) -> RuleFiles:
     folder = directory or shipped
     problems: list[Problem] = []
     warnings: list[Problem] = []
+    paths: dict[str, Path] = {}
 
     def gather(place: Path, suffixes: tuple[str, ...], limit: int) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         try:
             for path in _chosen(place, suffixes, warnings):
                 found[path.name] = _content(path, limit, problems)
+                paths.setdefault(path.name, path)
         except ConfigError as error:
             problems.extend(error.problems)
         return found
@@ -115,6 +122,7 @@ def read_rule_folder(directory: Path | None) -> RuleFiles:
         rules=rules,
         footers=dict(sorted(footers.items())),
         groups=groups,
+        paths=paths,
         warnings=tuple(warnings),
     )
 

@@ -1,0 +1,40 @@
+"""``careerrelay``: the table of commands."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from gateway.cli.lazy import Entry, LazyGroup
+
+COMMANDS = {
+    "serve": Entry("gateway.cli.serve", "serve", "Run the gateway until SIGTERM; SIGHUP reloads."),
+    "check": Entry("gateway.cli.check", "check", "Every mistake in config, rules and footers at once."),
+    "sends": Entry("gateway.cli.sends", "sends", "What was sent with a link: list it, export it."),
+    "rules": Entry("gateway.cli.rules", "rules", "Look at rules: lint, test, explain, measure."),
+    "rewrite": Entry("gateway.cli.rewrite", "rewrite", "Show what would become of a mail, byte by byte."),
+    "demo": Entry("gateway.cli.demo", "demo", "A tour: the gateway and a capture server on this machine."),
+}
+
+
+def _version() -> str:
+    try:
+        return version("careerrelay-gateway")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "unknown"
+
+
+@click.command(
+    cls=LazyGroup,
+    entries=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="First steps: write a config (config.example.toml shows every key), then "
+    "`careerrelay check --config FILE`, then `careerrelay serve --config FILE`. "
+    "`careerrelay COMMAND --help` tells more about each command.",
+)
+@click.version_option(_version(), prog_name="careerrelay", message="%(prog)s %(version)s")
+def main() -> None:
+    """An SMTP relay that adds a personal referral link to rejection mails.
+
+    It stands between a company's mail system and the next hop to the internet, recognises rejection mails by
+    rules, adds a footer with a link of each candidate's own, and keeps the ledger of what was sent.
+    """
