@@ -19,6 +19,7 @@ class Reason(StrEnum):
     MODE_OFF = "off"
     NO_CANDIDATE = "no-candidate"
     VETO = "veto"
+    OUT_OF_SCOPE = "out-of-scope"
     SENSITIVE = "sensitive"
     OWN_ALTERNATIVE = "own-alternative"
     SUPPRESSED = "suppressed"

@@ -1,0 +1,85 @@
+"""The ``[[example]]`` blocks of rule files: mails with the verdict that the rules owe them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.errors import Problem
+from gateway.message.normalise import normalise
+from gateway.ruleset.parse import ParsedFile
+from gateway.ruleset.ruleset import MailView, Ruleset, Verdict
+from gateway.ruleset.schema import ExampleTable
+
+SENDER = "recruiting@rules.example"
+CANDIDATE = "candidate@mail.example"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A text as the rules see it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenBody:
+    """A body with its new and its quoted text."""
+
+    new: Written
+    quoted: Written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenText:
+    """A mail made of plain strings: examples and tests, where there are no bytes to read."""
+
+    subject: Written
+    plain: WrittenBody | None
+    html: WrittenBody | None = None
+
+
+def written_mail(text: str, *, subject: str = "", quoted: str = "", sender: str = SENDER) -> MailView:
+    """A mail to one candidate, normalised as the text of a real one is."""
+    body = WrittenBody(new=Written(text=normalise(text)), quoted=Written(text=normalise(quoted)))
+    return MailView(
+        text=WrittenText(subject=Written(text=normalise(subject)), plain=body),
+        sender=sender,
+        header_from=sender,
+        recipients=(CANDIDATE,),
+        candidates=(CANDIDATE,),
+    )
+
+
+def failed_examples(ruleset: Ruleset, files: Sequence[ParsedFile], contents: Mapping[str, bytes]) -> list[Problem]:
+    """Run all examples. The scope's senders do not matter here: whose mail it is, an example cannot know."""
+    problems: list[Problem] = []
+    everybody = ruleset.anybody()
+    for file in files:
+        for index, example in enumerate(file.table.example):
+            message = _fault(everybody, example)
+            if message:
+                key = f"example[{index}]" + (f" ({example.note})" if example.note else "")
+                remedy = "mend the rules, or the example if it is wrong; `rules explain` shows why"
+                problems.append(Problem(file=file.name, key=key, message=message, remedy=remedy))
+    return problems
+
+
+def _fault(ruleset: Ruleset, example: ExampleTable) -> str:
+    if not (example.text or example.subject):
+        return "has neither text nor subject"
+    mail = written_mail(
+        example.text, subject=example.subject, quoted=example.quoted, sender=example.sender or SENDER
+    )
+    verdict = ruleset.judge(mail)
+    if verdict.matched != example.matched:
+        return f"should {'match' if example.matched else 'not match'}: {summary(verdict)}"
+    if example.rule and verdict.rule != example.rule:
+        return f"should match {example.rule!r}: {summary(verdict)}"
+    if example.reason and verdict.reason != example.reason:
+        return f"should have the reason {example.reason!r}: {summary(verdict)}"
+    return ""
+
+
+def summary(verdict: Verdict) -> str:
+    """A verdict and its evidence in one line."""
+    hits = ", ".join(f"{hit.id} {hit.text!r}" for hit in verdict.evidence[:6])
+    return f"score {verdict.score:g} of {verdict.threshold:g}, {verdict.reason}" + (f" ({hits})" if hits else "")

@@ -1,0 +1,204 @@
+"""All words and patterns of a rule set, found in one pass, the longest one winning.
+
+Theory of operation. Plain words, nearly all of a lexicon, go into one Aho-Corasick automaton: one walk over
+the text gives every word with its place, at a cost that does not depend on how many words there are nor on
+how they mix. (One RE2 set over 3,000 words costs the same when its cache is warm, and 2 to 7 ms when a text
+mixes words in a way not seen before, since the states of a set are the sets of what has matched so far; and
+it gives no places. docs/design.md has the measurement.) What needs a regular expression goes into one RE2
+set, whose cost the lint bounds; places are looked up only for the patterns that the set found.
+
+A mail without any core word stops after the walk over the small automaton that holds only those.
+
+Longest match wins: a word that lies inside a longer one is not there (不採用 hides 採用), whichever term
+either belongs to. Terms marked `phrase` neither hide nor are hidden.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ahocorasick_rs
+import re2
+
+MOST_FOUND = 4096
+"""Words looked at in one text. Past it the text is no letter; the rest is not judged."""
+
+PATTERN_MEMORY = 32 << 20
+"""Bytes that RE2 may use for the states of the pattern set (the default, 8 MB, thrashes at 1,000 patterns)."""
+
+type_of_word = re.compile(r"[a-z0-9\u00c0-\u024f]")
+
+Place = tuple[int, int]
+Found = tuple[int, int, int]
+"""Start, end, entry: one word at its place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One plain word or pattern, and what it means."""
+
+    text: str
+    pattern: bool = False
+    whole: bool = True
+    phrase: bool = False
+    core: bool = False
+
+
+_ANYWHERE, _LEFT, _RIGHT = 0, 1, 2
+_PHRASE = 4
+
+
+class Lexicon:
+    """The compiled entries. Entry numbers are positions in the sequence it was made from."""
+
+    __slots__ = ("_core", "_core_set", "_machine", "_marks", "_numbers", "_patterns", "_set", "entries")
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        """Compile. Raises `ValueError` with RE2's own words for a pattern it cannot read."""
+        self.entries = tuple(entries)
+        words = [number for number, entry in enumerate(entries) if not entry.pattern]
+        core = [number for number in words if entries[number].core]
+        self._numbers = words
+        self._marks = [_mark(entries[number]) for number in words]
+        self._machine = _machine(entries[number].text for number in words)
+        self._core = _machine(entries[number].text for number in core)
+        patterns = [number for number, entry in enumerate(entries) if entry.pattern]
+        self._patterns = [(number, _compile(entries[number].text)) for number in patterns]
+        self._set = _pattern_set([entries[number].text for number in patterns])
+        self._core_set = _pattern_set([entries[number].text for number in patterns if entries[number].core])
+
+    def has_core(self, text: str) -> bool:
+        """Does any core word or pattern stand in the text? (A word inside a longer one counts here.)"""
+        if self._core is not None and self._core.find_matches_as_indexes(text):
+            return True
+        return self._core_set is not None and bool(self._core_set.Match(text))
+
+    def find(self, text: str, names: Sequence[str] = ()) -> list[Found]:
+        """Every entry that stands in the text, in order of its end, less what is hidden or inside a name.
+
+        `names` are masked: what touches one of them is not there.
+        """
+        raw: list[Found] = []
+        phrases: list[Found] = []
+        numbers, marks = self._numbers, self._marks
+        if self._machine is not None:
+            for word, start, end in self._machine.find_matches_as_indexes(text, overlapping=True)[:MOST_FOUND]:
+                mark = marks[word]
+                if mark:
+                    if mark & _LEFT and start and _is_letter(text[start - 1]):
+                        continue
+                    if mark & _RIGHT and end < len(text) and _is_letter(text[end]):
+                        continue
+                    if mark & _PHRASE:
+                        phrases.append((start, end, numbers[word]))
+                        continue
+                raw.append((start, end, numbers[word]))
+        if self._set is not None:
+            for index in self._set.Match(text) or ():
+                number, pattern = self._patterns[index]
+                target = phrases if self.entries[number].phrase else raw
+                target += [
+                    (found.start(), found.end(), number)
+                    for found, _ in zip(pattern.finditer(text), range(MOST_FOUND), strict=False)
+                    if found.end() > found.start()
+                ]
+                raw.sort(key=lambda place: (place[1], place[0]))
+        kept = _longest(raw)
+        if phrases:
+            kept = sorted(kept + phrases, key=lambda place: (place[1], place[0]))
+        if names:
+            kept = _mask(kept, text, names)
+        return kept
+
+    def describe(self) -> Mapping[str, int]:
+        """Sizes, for `status` and the bench."""
+        return {"words": len(self._numbers), "patterns": len(self._patterns)}
+
+
+def _is_letter(character: str) -> bool:
+    return type_of_word.match(character) is not None
+
+
+def _mark(entry: Entry) -> int:
+    mark = _PHRASE if entry.phrase else _ANYWHERE
+    if entry.whole:
+        mark |= _LEFT if _is_letter(entry.text[0]) else 0
+        mark |= _RIGHT if _is_letter(entry.text[-1]) else 0
+    return mark
+
+
+def _longest(raw: Sequence[Found]) -> list[Found]:
+    """Drop what lies inside something longer. `raw` is in order of end, then start; so is the result."""
+    kept: list[Found] = []
+    for found in raw:
+        start, end, _ = found
+        # What ended earlier and began no earlier lies inside this one; equal places stay side by side.
+        while kept and kept[-1][0] >= start and not (kept[-1][0] == start and kept[-1][1] == end):
+            kept.pop()
+        # Something of the same end began earlier: this one lies inside it.
+        if kept and kept[-1][1] == end and kept[-1][0] < start:
+            continue
+        kept.append(found)
+    return kept
+
+
+def _mask(found: Sequence[Found], text: str, names: Sequence[str]) -> list[Found]:
+    spans: list[Place] = []
+    for name in names:
+        at = text.find(name) if name else -1
+        while at >= 0 and len(spans) < MOST_FOUND:
+            spans.append((at, at + len(name)))
+            at = text.find(name, at + len(name))
+    if not spans:
+        return list(found)
+    spans.sort()
+    kept: list[Found] = []
+    first = 0
+    for place in found:
+        while first < len(spans) and spans[first][1] <= place[0]:
+            first += 1
+        if not any(span[0] < place[1] and place[0] < span[1] for span in spans[first : first + 4]):
+            kept.append(place)
+    return kept
+
+
+def _machine(words: Any) -> ahocorasick_rs.AhoCorasick | None:  # noqa: ANN401 - any iterable of strings
+    listed = list(words)
+    if not listed:
+        return None
+    return ahocorasick_rs.AhoCorasick(
+        listed,
+        matchkind=ahocorasick_rs.MatchKind.Standard,
+        store_patterns=False,
+        implementation=ahocorasick_rs.Implementation.ContiguousNFA,
+    )
+
+
+def _options() -> Any:  # noqa: ANN401 - the library has no type information
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = PATTERN_MEMORY
+    return options
+
+
+def _compile(pattern: str) -> Any:  # noqa: ANN401 - the library has no type information
+    try:
+        return re2.compile(pattern, _options())
+    except re2.error as error:
+        raise ValueError(_words_of(error)) from error
+
+
+def _words_of(error: Exception) -> str:
+    reason = error.args[0] if error.args else error
+    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+
+
+def _pattern_set(patterns: Sequence[str]) -> Any:  # noqa: ANN401 - the library has no type information
+    if not patterns:
+        return None
+    compiled = re2.Set.SearchSet(_options())
+    for pattern in patterns:
+        compiled.Add(pattern)
+    compiled.Compile()
+    return compiled

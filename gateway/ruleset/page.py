@@ -1,0 +1,183 @@
+"""One text of a mail (its plain or its HTML body), read: sentences with their terms, and what holds in them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from gateway.ruleset.clause import Clause
+from gateway.ruleset.evidence import Hit
+from gateway.ruleset.lexicon import Lexicon, Place
+from gateway.ruleset.sentences import LONGEST_TEXT, sentence_ends, signature_start
+
+Sentence = dict[int, list[Place]]
+
+SUBJECT = -1
+"""The number of the subject among the sentences."""
+
+MOST_SENTENCES = 512
+"""Sentences looked at in one text; a letter has twenty."""
+
+MOST_STRONG = 64
+"""Strong statements recorded a text; one is enough to match."""
+
+
+class Book:
+    """The compiled language: lexicon, clauses, and which clauses a term can begin. Shared by all mails."""
+
+    __slots__ = ("by_anchor", "by_core", "clauses", "lexicon", "names", "terms_of", "thanks_of")
+
+    def __init__(
+        self,
+        lexicon: Lexicon,
+        terms_of: Sequence[tuple[int, ...]],
+        clauses: Sequence[Clause],
+        anchors: Sequence[tuple[int, ...]],
+        names: Sequence[str],
+        thanks_of: Mapping[str, tuple[int, ...]],
+    ) -> None:
+        """`anchors` has for each clause the terms of one of its slots: without one of them it can't hold."""
+        self.lexicon = lexicon
+        self.terms_of = tuple(terms_of)
+        self.clauses = tuple(clauses)
+        self.names = tuple(names)
+        self.thanks_of = dict(thanks_of)
+        self.by_core: dict[int, list[int]] = {}
+        self.by_anchor: dict[int, list[int]] = {}
+        for number, clause in enumerate(clauses):
+            index = self.by_core if clause.unlocks else self.by_anchor
+            for term in anchors[number]:
+                index.setdefault(term, []).append(number)
+
+    def read(self, text: str) -> list[Sentence]:
+        """The sentences of a text with their terms; the signature and our own names are left out."""
+        text = text[:LONGEST_TEXT]
+        found = self.lexicon.find(text, self.names)
+        ends = sentence_ends(text)[:MOST_SENTENCES]
+        limit = min(signature_start(text), ends[-1])
+        sentences: list[Sentence] = [{} for _ in ends]
+        terms_of = self.terms_of
+        number = 0
+        current = sentences[0]
+        for start, end, entry in found:
+            if start >= limit:
+                continue
+            if start >= ends[number]:
+                while start >= ends[number]:
+                    number += 1
+                current = sentences[number]
+            elif number and start < ends[number - 1]:
+                continue  # runs over the end of a sentence
+            for term in terms_of[entry]:
+                if term in current:
+                    current[term].append((start, end))
+                else:
+                    current[term] = [(start, end)]
+        return sentences
+
+
+class Page:
+    """The evidence of one text together with the subject of its mail."""
+
+    __slots__ = ("_book", "_quoted", "_subject", "_subject_text", "_text", "_where", "hits", "sentences")
+
+    def __init__(
+        self,
+        book: Book,
+        *,
+        where: str,
+        text: str,
+        subject: Sentence,
+        subject_text: str,
+        quoted: Iterable[Sentence] = (),
+    ) -> None:
+        """Read the text and find the strong signals; `hits` stays empty when there are none."""
+        self._book = book
+        self._where = where
+        self._text = text
+        self._subject = subject
+        self._subject_text = subject_text
+        self._quoted = tuple(quoted)
+        self.sentences = book.read(text)
+        self.hits: dict[int, list[Hit]] = {}
+        self._find(book.by_core)
+        if self.hits:
+            self._find(book.by_anchor)
+
+    def _find(self, index: Mapping[int, Sequence[int]]) -> None:
+        for number in range(SUBJECT, len(self.sentences)):
+            sentence = self._subject if number == SUBJECT else self.sentences[number]
+            tried: set[int] = set()
+            for term in sentence:
+                for clause in index.get(term, ()):
+                    if clause not in tried:
+                        tried.add(clause)
+                        self._try(clause, number, sentence)
+
+    def _try(self, number: int, at: int, sentence: Sentence) -> None:
+        clause = self._book.clauses[number]
+        known = self.hits.get(number)
+        if known is not None and len(known) >= MOST_STRONG:
+            return
+        if not self._allowed(clause, at):
+            return
+        place = clause.find(sentence)
+        if place is None:
+            return
+        if clause.bound and not self._near(clause.bound, at, clause.near):
+            return
+        if clause.unless_near and self._near(clause.unless_near, at, clause.near):
+            return
+        hit = self._hit(clause, at, place)
+        if known is None:
+            self.hits[number] = [hit]
+        else:
+            known.append(hit)
+
+    def _allowed(self, clause: Clause, at: int) -> bool:
+        where = clause.where
+        if at == SUBJECT:
+            return "subject" in where
+        if "body" in where:
+            return True
+        if "refusal" in where and any(
+            hit.unlocks and hit.sentence == at for hits in self.hits.values() for hit in hits
+        ):
+            return True
+        if "thanks" in where:
+            sentence = self.sentences[at]
+            return any(term in sentence for term in self._book.thanks_of.get(clause.pack, ()))
+        return False
+
+    def _near(self, terms: Sequence[int], at: int, near: frozenset[str]) -> bool:
+        for sentence in self._neighbours(at, near):
+            for term in terms:
+                if term in sentence:
+                    return True
+        return False
+
+    def _neighbours(self, at: int, near: frozenset[str]) -> Iterable[Sentence]:
+        if "same" in near:
+            yield self._subject if at == SUBJECT else self.sentences[at]
+        if "subject" in near:
+            yield self._subject
+        if "mail" in near:
+            yield from self.sentences
+        elif at != SUBJECT or "subject" in near:
+            if "next" in near and at + 1 < len(self.sentences):
+                yield self.sentences[at + 1]
+            if "previous" in near and at > 0:
+                yield self.sentences[at - 1]
+        if "quoted" in near:
+            yield from self._quoted
+
+    def _hit(self, clause: Clause, at: int, place: Place) -> Hit:
+        text = self._subject_text if at == SUBJECT else self._text
+        return Hit(
+            kind=clause.kind,
+            id=f"{clause.pack}/{clause.id}",
+            weight=clause.weight,
+            unlocks=clause.unlocks,
+            where="subject" if at == SUBJECT else self._where,
+            sentence=at,
+            start=place[0],
+            end=place[1],
+            text=text[place[0] : place[1]],
+        )

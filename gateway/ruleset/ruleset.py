@@ -1,0 +1,301 @@
+"""A set of rules, and its verdict on one mail.
+
+The score of a rule: its strongest strong signal, plus its weak ones up to `weak_cap`, less what speaks
+against and less the objections, each statement counted once however often it is made. Without a strong
+signal there is no score. A veto ends it. The plain and the HTML text are judged each for itself and the
+higher score stands, but a veto, an objection or a reason to leave the mail alone counts from either.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+from gateway.errors import Problem
+from gateway.reason import Reason
+from gateway.ruleset.evidence import Hit, Kind
+from gateway.ruleset.page import Book, Page, Sentence
+from gateway.ruleset.scope import AddressPattern, Scope, any_matches, language_of
+from gateway.ruleset.sentences import LONGEST_TEXT
+
+Action = Literal["inject", "observe", "none"]
+
+
+class ProseLike(Protocol):
+    """What judging needs of `message.text.Prose`."""
+
+    @property
+    def text(self) -> str:
+        """Normalised text."""
+
+
+class BodyLike(Protocol):
+    """What judging needs of `message.text.Body`."""
+
+    @property
+    def new(self) -> ProseLike:
+        """Newly written text."""
+
+    @property
+    def quoted(self) -> ProseLike:
+        """Quoted and forwarded text."""
+
+
+class TextLike(Protocol):
+    """What judging needs of `message.text.MailText`."""
+
+    @property
+    def subject(self) -> ProseLike:
+        """Decoded subject."""
+
+    @property
+    def plain(self) -> BodyLike | None:
+        """First text/plain."""
+
+    @property
+    def html(self) -> BodyLike | None:
+        """First text/html."""
+
+
+def _no_header(_name: bytes) -> bytes | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailView:
+    """What the rules see of a mail.
+
+    `sender` is the mailbox of the reverse-path without angle brackets (empty: null sender), `header_from` that
+    of the From field. `candidates` are those of `recipients` who may get a link. `header` gives the unfolded
+    value of the first field of that lower-case name. `size` is None while it is not known.
+    """
+
+    text: TextLike
+    sender: str
+    header_from: str = ""
+    recipients: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
+    header: Callable[[bytes], bytes | None] = _no_header
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the rules say about a mail.
+
+    `matched`: a rule's evidence reaches its threshold within its scope, and there is a candidate. `action`
+    is what that rule asks for; ``none`` when nothing matched or a matched mail is left alone for `reason`.
+    `share` below 1 asks the plan to give the link to that share of recipients, by keyed hash.
+    """
+
+    matched: bool
+    action: Action
+    rule: str = ""
+    campaign: str = ""
+    footer: str = ""
+    score: float = 0.0
+    threshold: float = 0.0
+    reason: Reason = Reason.NO_MATCH
+    share: float = 1.0
+    evidence: tuple[Hit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule, compiled. `clauses` are the numbers of its statements."""
+
+    id: str
+    pack: str
+    clauses: frozenset[int]
+    threshold: float
+    weak_cap: float
+    action: Literal["inject", "observe", "partial", "off"]
+    partial_senders: tuple[AddressPattern, ...] = ()
+    share: float = 1.0
+    campaign: str = ""
+    footer: str = ""
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """How one rule sees one mail: for `explain`, and the ground of the verdict."""
+
+    rule: Rule
+    score: float
+    scope: str
+    veto: str
+    leave: Reason | None
+    hits: tuple[Hit, ...]
+
+    @property
+    def reached(self) -> bool:
+        """Is the evidence enough, the scope apart?"""
+        return not self.veto and self.score >= self.rule.threshold - 1e-9
+
+
+_NOTHING = Verdict(matched=False, action="none")
+_NULL_SENDER = Verdict(matched=False, action="none", reason=Reason.NULL_SENDER)
+_NO_CANDIDATE = Verdict(matched=False, action="none", reason=Reason.NO_CANDIDATE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruleset:
+    """All rules of a snapshot. Immutable; `id` is a short hash of what it was made from."""
+
+    id: str
+    rules: tuple[Rule, ...]
+    book: Book = field(repr=False)
+    warnings: tuple[Problem, ...] = ()
+
+    def judge(self, mail: MailView) -> Verdict:
+        """The verdict on a mail. Never raises for anything that a mail can hold; linear in its text."""
+        if not mail.sender:
+            return _NULL_SENDER
+        texts = _texts(mail.text)
+        if not self._has_core(texts, mail.text.subject.text):
+            return _NOTHING
+        return self._decide(mail, self._assess(mail, texts))
+
+    def anybody(self) -> "Ruleset":
+        """The same rules for mail of any sender, those that are off included: to test evidence alone."""
+        rules = tuple(
+            replace(rule, action="observe", scope=replace(rule.scope, senders=None)) for rule in self.rules
+        )
+        return replace(self, rules=rules)
+
+    def explain(self, mail: MailView) -> tuple[Assessment, ...]:
+        """What every rule that is not off sees in the mail, in the order of the rules."""
+        return tuple(self._assess(mail, _texts(mail.text)))
+
+    def _has_core(self, texts: Iterable[tuple[str, str, str]], subject: str) -> bool:
+        lexicon = self.book.lexicon
+        if any(lexicon.has_core(text[:LONGEST_TEXT]) for _, text, _ in texts):
+            return True
+        return bool(subject) and lexicon.has_core(subject[:LONGEST_TEXT])
+
+    def _assess(self, mail: MailView, texts: Sequence[tuple[str, str, str]]) -> list[Assessment]:
+        subject_text = mail.text.subject.text[:LONGEST_TEXT]
+        subject = _merged(self.book.read(subject_text)) if subject_text else {}
+        pages = []
+        for where, text, quoted in texts or [("plain", "", "")]:
+            behind = self.book.read(quoted) if quoted else ()
+            pages.append(
+                Page(self.book, where=where, text=text, subject=subject, subject_text=subject_text, quoted=behind)
+            )
+        found = [page.hits for page in pages if page.hits]
+        return [self._weigh(rule, found, mail) for rule in self.rules if rule.action != "off"] if found else []
+
+    def _weigh(self, rule: Rule, pages: Sequence[Mapping[int, list[Hit]]], mail: MailView) -> Assessment:
+        best, chosen = 0.0, ()
+        against: dict[str, float] = {}
+        veto, leave = "", None
+        shown: list[Hit] = []
+        clauses = self.book.clauses
+        for page in pages:
+            strong, weak = 0.0, 0.0
+            hits: list[Hit] = []
+            for number, made in page.items():
+                if number not in rule.clauses:
+                    continue
+                clause = clauses[number]
+                if clause.kind is Kind.SIGNAL and clause.weight > 0:
+                    hits += made
+                    if clause.unlocks:
+                        strong = max(strong, clause.weight)
+                    else:
+                        weak += clause.weight
+                    continue
+                shown += made
+                if clause.kind is Kind.VETO:
+                    veto = veto or made[0].id
+                elif clause.kind is Kind.LEAVE:
+                    leave = leave or Reason(clause.reason)
+                else:
+                    against[made[0].id] = clause.weight
+            if strong and strong + min(weak, rule.weak_cap) > best:
+                best, chosen = strong + min(weak, rule.weak_cap), tuple(hits)
+        score = best + sum(against.values()) if best else 0.0
+        refused = ""
+        if best:
+            refused = rule.scope.refuses(
+                senders=tuple(address for address in (mail.sender, mail.header_from) if address),
+                recipients=mail.recipients,
+                header=mail.header,
+                size=mail.size,
+                language=lambda: language_of(
+                    mail.text.subject.text, *(text[:LONGEST_TEXT] for _, text, _ in _texts(mail.text))
+                ),
+            )
+        return Assessment(
+            rule=rule,
+            score=round(score, 6),
+            scope=refused,
+            veto=veto,
+            leave=leave,
+            hits=(*chosen, *shown) if best else (),
+        )
+
+    def _decide(self, mail: MailView, seen: Sequence[Assessment]) -> Verdict:
+        best: tuple[tuple[bool, bool, float], Assessment] | None = None
+        for assessment in seen:
+            good = assessment.reached and not assessment.scope
+            rank = (good, _asks(assessment.rule, mail) == "inject", assessment.score - assessment.rule.threshold)
+            if best is None or rank > best[0]:
+                best = (rank, assessment)
+        if best is None or not best[1].hits:
+            return _NOTHING
+        chosen = best[1]
+        rule = chosen.rule
+        common = {
+            "rule": rule.id,
+            "campaign": rule.campaign,
+            "footer": rule.footer,
+            "score": chosen.score,
+            "threshold": rule.threshold,
+            "evidence": chosen.hits,
+        }
+        if not best[0][0]:
+            reason = Reason.VETO if chosen.veto else Reason.OUT_OF_SCOPE if chosen.reached else Reason.NO_MATCH
+            return _verdict(common, matched=False, action="none", reason=reason)
+        if not mail.candidates:
+            return _verdict(common, matched=False, action="none", reason=Reason.NO_CANDIDATE)
+        leave = next((item.leave for item in seen if item.leave and item.reached and not item.scope), None)
+        if leave is not None:
+            return _verdict(common, matched=True, action="none", reason=leave)
+        action = _asks(rule, mail)
+        reason = Reason.INJECTED if action == "inject" else Reason.OBSERVE
+        share = rule.share if rule.action == "partial" else 1.0
+        return _verdict(common, matched=True, action=action, reason=reason, share=share)
+
+
+def _verdict(common: Mapping[str, object], **values: object) -> Verdict:
+    return Verdict(**{**common, **values})  # type: ignore[arg-type]
+
+
+def _asks(rule: Rule, mail: MailView) -> Literal["inject", "observe"]:
+    if rule.action == "inject":
+        return "inject"
+    if rule.action != "partial":
+        return "observe"
+    senders = [address for address in (mail.sender, mail.header_from) if address]
+    if rule.partial_senders and not any_matches(rule.partial_senders, *senders):
+        return "observe"
+    return "inject"
+
+
+def _texts(text: TextLike) -> list[tuple[str, str, str]]:
+    """The texts to judge, each with its quoted part; HTML that reads like the plain text is judged once."""
+    texts: list[tuple[str, str, str]] = []
+    for where, body in (("plain", text.plain), ("html", text.html)):
+        if body is not None and not any(body.new.text == known for _, known, _ in texts):
+            texts.append((where, body.new.text, body.quoted.text))
+    return texts
+
+
+def _merged(sentences: Sequence[Sentence]) -> Sentence:
+    """All sentences of a subject as one."""
+    merged: Sentence = {}
+    for sentence in sentences:
+        for term, places in sentence.items():
+            merged.setdefault(term, []).extend(places)
+    return merged

@@ -1,0 +1,119 @@
+"""Whether a rule is about this mail at all: who sends, to whom, which headers, how large, in what language."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+_KANA = re.compile(r"[\u3041-\u30ff]")
+_JAPANESE = re.compile(r"[\u3041-\u30ff\u3400-\u9fff]")
+_LATIN = re.compile(r"[a-z]")
+_SAMPLE = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressPattern:
+    """One line of a sender or recipient list: ``a@b.example``, ``@b.example``, ``*@*.b.example``, ``b.example``."""
+
+    local: str
+    domain: str
+
+    def matches(self, address: str) -> bool:
+        """`address` is a mailbox in lower case without angle brackets."""
+        local, at, domain = address.rpartition("@")
+        if not at:
+            return False
+        if self.domain.startswith("*."):
+            if not domain.endswith(self.domain[1:]):
+                return False
+        elif self.domain not in ("*", domain):
+            return False
+        return self.local in ("*", local)
+
+
+def address_pattern(written: str) -> AddressPattern:
+    """Read one entry. Raises `ValueError` saying what to write instead."""
+    text = written.strip().lower()
+    local, at, domain = text.rpartition("@")
+    if not at or not local:
+        local = "*"
+    if not domain or " " in text:
+        raise ValueError(f"{written!r} is neither an address nor a domain")
+    if "*" in domain[1:] or (domain.startswith("*") and domain != "*" and not domain.startswith("*.")):
+        raise ValueError(f"in {written!r} a '*' may stand for the whole local part, or in front of the domain ('*@*.example.co.jp')")
+    if "*" in local and local != "*":
+        raise ValueError(f"in {written!r} a '*' may stand only for the whole local part")
+    return AddressPattern(local=local, domain=domain)
+
+
+def any_matches(patterns: Sequence[AddressPattern], *addresses: str) -> bool:
+    """Does one of the addresses match one of the patterns?"""
+    return any(pattern.matches(address.lower()) for pattern in patterns for address in addresses)
+
+
+def language_of(*texts: str) -> str:
+    """``ja`` when there is kana, else ``en`` when most letters are Latin, else an empty string.
+
+    By script alone; a coarse question for `scope.language`, answered on the first characters only.
+    """
+    sample = "".join(text[:_SAMPLE] for text in texts)
+    if _KANA.search(sample):
+        return "ja"
+    latin = len(_LATIN.findall(sample))
+    return "en" if latin > len(_JAPANESE.findall(sample)) else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderTest:
+    """A header field that must be there (and match, where a pattern is given)."""
+
+    name: bytes
+    search: Callable[[str], object] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The conditions of one rule; `senders` None means anybody (written as ``"any"``)."""
+
+    senders: tuple[AddressPattern, ...] | None
+    not_senders: tuple[AddressPattern, ...] = ()
+    recipients: tuple[AddressPattern, ...] = ()
+    not_recipients: tuple[AddressPattern, ...] = ()
+    headers: tuple[HeaderTest, ...] = ()
+    not_headers: tuple[HeaderTest, ...] = ()
+    largest: int = 0
+    languages: tuple[str, ...] = ()
+
+    def refuses(  # noqa: PLR0912 - one line a condition
+        self,
+        *,
+        senders: Sequence[str],
+        recipients: Sequence[str],
+        header: Callable[[bytes], bytes | None],
+        size: int | None,
+        language: Callable[[], str],
+    ) -> str:
+        """The name of the condition that fails, or an empty string."""
+        if self.senders is not None and not any_matches(self.senders, *senders):
+            return "senders"
+        if self.not_senders and any_matches(self.not_senders, *senders):
+            return "not_senders"
+        if self.recipients and not any_matches(self.recipients, *recipients):
+            return "recipients"
+        if self.not_recipients and any_matches(self.not_recipients, *recipients):
+            return "not_recipients"
+        if self.largest and size is not None and size > self.largest:
+            return "size"
+        if not all(_header_holds(test, header) for test in self.headers):
+            return "headers"
+        if any(_header_holds(test, header) for test in self.not_headers):
+            return "not_headers"
+        if self.languages and language() not in self.languages:
+            return "language"
+        return ""
+
+
+def _header_holds(test: HeaderTest, header: Callable[[bytes], bytes | None]) -> bool:
+    value = header(test.name)
+    if value is None:
+        return False
+    return test.search is None or test.search(value.decode("utf-8", "replace")[:_SAMPLE].casefold()) is not None

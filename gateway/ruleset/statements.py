@@ -1,0 +1,137 @@
+"""Signals, objections, vetoes and leaves of all files, compiled to `Clause` values."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from gateway.errors import Problem
+from gateway.ruleset.clause import Clause
+from gateway.ruleset.evidence import Kind
+from gateway.ruleset.parse import ParsedFile
+from gateway.ruleset.schema import (
+    LeaveTable,
+    ObjectionTable,
+    SignalTable,
+    StatementTable,
+    VetoTable,
+)
+from gateway.ruleset.vocabulary import Vocabulary
+
+WEIGHTS = {"strong": 1.0, "weak": 0.2, "against": -0.5}
+"""What the words for strength add to the score where no `weight` is written."""
+
+DISTANCE = 20
+REACH = 10
+"""Characters, where neither the statement nor the file's [grammar] says otherwise."""
+
+
+class Statements:
+    """All clauses, in file order, and which of them a rule means."""
+
+    def __init__(self, files: Sequence[ParsedFile], vocabulary: Vocabulary, problems: list[Problem]) -> None:
+        """Compile; what is wrong is added to `problems`."""
+        self.clauses: list[Clause] = []
+        self._vocabulary = vocabulary
+        self._problems = problems
+        self._seen: dict[tuple[str, str], str] = {}
+        for file in files:
+            table = file.table
+            for kind, rows in (
+                (Kind.SIGNAL, table.signal),
+                (Kind.OBJECTION, table.objection),
+                (Kind.VETO, table.veto),
+                (Kind.LEAVE, table.leave),
+            ):
+                for index, row in enumerate(rows):
+                    self._add(file, kind, f"{kind}[{index}]", row)
+
+    def chosen(self, file: ParsedFile, key: str, kind: Kind, globs: Sequence[str]) -> tuple[int, ...]:
+        """Numbers of the clauses of one kind that a rule names (``*``, ``goal-*``, ``pack/goal-*``)."""
+        found: dict[int, None] = {}
+        for glob in globs:
+            pack, slash, name = glob.rpartition("/")
+            pack = pack if slash else file.pack
+            matching = [
+                number
+                for number, clause in enumerate(self.clauses)
+                if clause.kind is kind and clause.pack == pack and fnmatchcase(clause.id, name)
+            ]
+            if not matching and glob != "*":
+                self._say(file, key, f"nothing is called {glob!r}", "name an id, or a pattern such as 'goal-*'")
+            found |= dict.fromkeys(matching)
+        return tuple(found)
+
+    def _say(self, file: ParsedFile, key: str, message: str, remedy: str) -> None:
+        self._problems.append(Problem(file=file.name, key=key, message=message, remedy=remedy))
+
+    def _add(self, file: ParsedFile, kind: Kind, key: str, row: StatementTable) -> None:
+        if (file.pack, row.id) in self._seen:
+            first = self._seen[(file.pack, row.id)]
+            self._say(file, f"{key}.id", f"{row.id!r} is already used in {first}", "give it an id of its own")
+            return
+        self._seen[(file.pack, row.id)] = f"{file.name}: {key}"
+        grammar = file.table.grammar
+
+        def terms(name: str, references: Sequence[str]) -> tuple[int, ...]:
+            return self._vocabulary.numbers(file, f"{key}.{name}", references)
+
+        slots = tuple(terms("terms", [reference]) for reference in row.terms)
+        if not all(slots):
+            return
+        weight, unlocks, reason = _weight(row)
+        bound = terms("bound", row.bound)
+        needed = [*slots, bound] if bound else slots
+        if unlocks and not any(all(self._vocabulary.is_core(term) for term in slot) for slot in needed):
+            names = ", ".join(row.terms)
+            self._say(
+                file,
+                f"{key}.terms",
+                f"none of {names} is a core term",
+                "mark the rarest of them with core = true: only mails with a core term are looked at",
+            )
+        conditional = unlocks if row.not_if_conditional is None else row.not_if_conditional
+        self.clauses.append(
+            Clause(
+                id=row.id,
+                pack=file.pack,
+                kind=kind,
+                weight=weight,
+                unlocks=unlocks,
+                reason=reason,
+                slots=slots,
+                ordered=row.order == "written",
+                distance=_first(row.distance, grammar.distance, DISTANCE),
+                none=terms("none", row.none),
+                none_before=terms("none_before", row.none_before),
+                none_after=terms("none_after", row.none_after),
+                none_between=terms("none_between", row.none_between),
+                reach=_first(row.reach, grammar.reach, REACH),
+                condition_before=terms("condition_before", grammar.condition_before) if conditional else (),
+                condition_after=terms("condition_after", grammar.condition_after) if conditional else (),
+                bound=bound,
+                near=frozenset(row.near),
+                unless_near=terms("unless_near", row.unless_near),
+                where=frozenset(_where(row)),
+            )
+        )
+
+
+def _first(*values: int | None) -> int:
+    return next(value for value in values if value is not None)
+
+
+def _weight(row: StatementTable) -> tuple[float, bool, str]:
+    """What the row adds to the score, whether it is a strong signal, and its reason code."""
+    if isinstance(row, SignalTable):
+        weight = WEIGHTS[row.strength] if row.weight is None else row.weight
+        return (-abs(weight) if row.strength == "against" else weight), row.strength == "strong", ""
+    if isinstance(row, ObjectionTable):
+        return -row.weight, False, ""
+    if isinstance(row, LeaveTable):
+        return 0.0, False, row.reason
+    return 0.0, False, ""
+
+
+def _where(row: StatementTable) -> tuple[str, ...]:
+    if isinstance(row, SignalTable | ObjectionTable | VetoTable | LeaveTable):
+        return row.where
+    raise TypeError(type(row))  # pragma: no cover - the schema has no other statement
