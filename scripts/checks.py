@@ -25,7 +25,7 @@ LINT: dict[str, Command] = {
 }
 TESTS = ("pytest", "--cov", "--cov-report=", "-m", "not long", "--durations=10")
 FLOORS = ("python", "scripts/floors.py")
-LONG = ("pytest", "-m", "long", "--timeout=3600")
+LONG = ("pytest", "-m", "long", "--timeout=3600", "--hypothesis-profile=long")
 
 
 def run(name: str, command: Command) -> bool:

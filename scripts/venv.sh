@@ -52,4 +52,6 @@ rm -f "$venv/.ready-run" "$venv/.ready-dev"
 PIP_CONSTRAINT=$PWD/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
     "$venv/bin/python" -m pip install --quiet --editable ".$extra" </dev/null ||
     die "The packages could not be installed; pip's message above says why. Without the package registry nothing new can be set up."
+# The packs that belong into a wheel were copied there as well; in a checkout rules/ itself is used.
+rm -rf "$venv"/lib/python3.*/site-packages/gateway
 printf '%s\n' "$wanted" >"$venv/.ready-$kind"
