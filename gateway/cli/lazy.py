@@ -26,7 +26,7 @@ class Entry:
 
 
 class _Commands(dict[str, click.Command]):
-    """The commands of a `LazyGroup` as click expects them: names cost nothing, a command asked for is loaded."""
+    """The commands of a `LazyGroup` as click expects them: names cost nothing, one asked for is loaded."""
 
     def __init__(self, entries: Mapping[str, Entry]) -> None:
         super().__init__()
