@@ -1,0 +1,508 @@
+"""One mail's way through a next hop: the `Outbound` of the transaction layer (SMTP.md rules 1 to 8).
+
+Theory of operation. What the sender was told stands: MAIL and the RCPTs that the next hop accepted are
+remembered with their answers. Until content flows, the connection behind them is of no importance. When it
+is void (EOF, nonsense, 421), the same question is asked again:
+
+- on a new connection, if the one that failed was not opened for this very call (it may have died of age);
+- else on a host that did not fail in this call;
+- else the call fails with `NextHopFault`, and leaves nothing of itself behind.
+
+A question that ran out of time is not asked again: there is no time left. On a new connection 421 is an
+answer, and stands for whatever was asked behind it.
+
+From the first octet of content on there is one connection and no second attempt. Before the dot has been
+written every fault is a `NextHopFault`: the next hop has no mail. After that it is an `OutcomeUnknown`.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gateway.errors import NextHopFault, OutcomeUnknown
+from gateway.relay.connection import Connection, ConnectionLost
+from gateway.relay.settings import Host
+from gateway.smtp.capabilities import Capabilities, needs_of
+from gateway.smtp.envelope import Mail, Rcpt
+from gateway.smtp.failure import NO_RECIPIENT
+from gateway.smtp.reply import Reply
+from gateway.transaction.ports import Start
+
+if TYPE_CHECKING:
+    from gateway.relay.pool import Pool
+
+#: So long RSET may take, in seconds; opening another connection is faster than waiting longer.
+RSET_SECONDS = 20.0
+_CRLF = b"\r\n"
+
+
+class _Attempt:
+    """How often one call has been tried.
+
+    `new` while its connection was opened for it, `failed` hosts that didn't answer.
+    """
+
+    __slots__ = ("failed", "fresh_only", "new")
+
+    def __init__(self) -> None:
+        self.new = False
+        self.fresh_only = False
+        self.failed: list[tuple[Host, str]] = []
+
+
+class OutboundTransaction:
+    """See `gateway.transaction.ports.Outbound`, whose words hold here. Made by `Pool`, with a place in it.
+
+    Beyond the port: `finish` raises plain `NextHopFault` where the connection was void before the dot was
+        written (nothing was
+    completed at the next hop), and gives a refusal that came while content was still flowing. After such a
+    refusal `write` takes content and forgets it.
+    """
+
+    __slots__ = (
+        "_answers", "_asked", "_base_needs", "_clean", "_connection", "_done", "_host", "_loop", "_mail",
+        "_needs", "_placed", "_pool", "_rcpts", "_streaming", "_tail",
+    )  # fmt: skip
+
+    def __init__(self, pool: "Pool", needs: frozenset[bytes], loop: asyncio.AbstractEventLoop) -> None:
+        self._pool = pool
+        self._loop = loop
+        self._base_needs = self._needs = needs
+        self._connection: Connection | None = None
+        self._host = ""
+        self._mail: Mail | None = None
+        self._rcpts: list[Rcpt] = []
+        self._answers: list[Reply] = []
+        self._placed = True
+        self._done = False
+        self._asked = False  # something stands open at the next hop that RSET would end
+        self._clean = False  # the last answer was a 250 to a final dot
+        self._streaming = False
+        self._tail = _CRLF
+
+    @property
+    def host(self) -> str:
+        """``host:port`` of the connection in use or last used; empty before the first."""
+        return self._host
+
+    # MAIL and RCPT
+
+    async def envelope(self, commands: Sequence[Mail | Rcpt]) -> list[Reply]:
+        """Send a group of MAIL and RCPT commands; give their replies in order.
+
+        Raises:
+            NextHopFault: not all of them were answered. None of this group counts as accepted then.
+        """
+        self._begin_call()
+        mail, rcpts, answers = self._mail, self._rcpts, self._answers
+        count = len(rcpts)
+        given: list[Reply] = []
+        try:
+            await self._envelope(commands, given)
+        except BaseException as error:
+            del rcpts[count:], answers[count:]
+            self._mail, self._rcpts, self._answers = mail, rcpts, answers
+            self._drop(f"envelope failed: {type(error).__name__}")
+            raise
+        self._pool.hold(self)
+        return given
+
+    async def _envelope(self, commands: Sequence[Mail | Rcpt], given: list[Reply]) -> None:
+        deadline = self._loop.time() + self._pool.settings.timeouts.envelope
+        self._widen(commands)
+        attempt = _Attempt()
+        while True:
+            try:
+                await self._ask_envelope(attempt, commands[len(given) :], given, deadline)
+            except ConnectionLost as lost:
+                self._failed(attempt, lost)
+            else:
+                return
+
+    async def _ask_envelope(
+        self, attempt: _Attempt, rest: Sequence[Mail | Rcpt], given: list[Reply], deadline: float
+    ) -> None:
+        connection = await self._ready(attempt, deadline)
+        if isinstance(connection, Reply):
+            # Said again, MAIL was refused: so is what the sender asks now. `data` tries, and tells, once
+            # more.
+            given += [connection] * len(rest)
+            return
+        self._asked = True
+        lines = [_line(command, connection.capabilities) for command in rest]
+        replies: Sequence[Reply]
+        lost: ConnectionLost | None = None
+        try:
+            replies = await _ask(connection, lines, deadline)
+        except ConnectionLost as error:
+            replies, lost = error.replies, error
+        if not self._answered(connection, rest, replies, given, new=attempt.new):
+            raise lost or ConnectionLost(connection.fault)
+
+    def _answered(
+        self,
+        connection: Connection,
+        rest: Sequence[Mail | Rcpt],
+        replies: Sequence[Reply],
+        given: list[Reply],
+        *,
+        new: bool,
+    ) -> bool:
+        """Book the replies; give whether all of `rest` is answered."""
+        for at, reply in enumerate(replies):
+            code = reply.code
+            if code == 421:
+                connection.quit()
+                if new:
+                    self._pool.notice(connection, reply)
+                    given += [reply] * (len(rest) - at)
+                return new
+            if 200 <= code < 300 and code not in (220, 221):
+                self._accept(rest[at], reply)
+            elif code >= 400:
+                if code >= 500:
+                    self._pool.notice(connection, reply)
+            else:
+                connection.fail(f"not an answer to MAIL or RCPT: {reply}"[:120])
+                return False
+            given.append(reply)
+        return len(replies) == len(rest)
+
+    def _accept(self, command: Mail | Rcpt, reply: Reply) -> None:
+        if isinstance(command, Mail):
+            self._mail = command
+            self._rcpts = []
+            self._answers = []
+        elif self._mail is not None:
+            self._rcpts.append(command)
+            self._answers.append(reply)
+
+    # DATA and content
+
+    async def data(self) -> Start:
+        """Send DATA; give its answer and the RCPT answers in force.
+
+        Where none of the recipients is accepted any more nothing is sent: the reply is then one of their
+        refusals, a transient one if there is any; `NO_RECIPIENT` if none ever was. Where MAIL is refused
+        when it is said again, that is the reply, and every recipient's.
+
+        Raises:
+            NextHopFault: no host could be asked; `busy` where the place had been given up and none was free.
+        """
+        self._begin_call()
+        if self._mail is None or not self._rcpts:
+            return Start(NO_RECIPIENT, ())
+        try:
+            return await self._data()
+        except BaseException as error:
+            self._drop(f"DATA failed: {type(error).__name__}")
+            raise
+
+    async def _data(self) -> Start:
+        deadline = self._loop.time() + self._pool.settings.timeouts.data
+        attempt = _Attempt()
+        while True:
+            try:
+                return await self._ask_data(attempt, deadline)
+            except ConnectionLost as lost:
+                self._failed(attempt, lost)
+
+    async def _ask_data(self, attempt: _Attempt, deadline: float) -> Start:
+        connection = await self._ready(attempt, deadline)
+        if isinstance(connection, Reply):
+            return Start(connection, (connection,) * len(self._rcpts))
+        answers = tuple(self._answers)
+        if not any(answer.positive for answer in answers):
+            return Start(next((answer for answer in answers if answer.transient), answers[0]), answers)
+        (reply,) = await connection.exchange(b"DATA\r\n", 1, deadline)
+        if not self._started(connection, reply, new=attempt.new):
+            raise ConnectionLost(connection.fault)
+        return Start(reply, answers)
+
+    def _started(self, connection: Connection, reply: Reply, *, new: bool) -> bool:
+        """Act on the answer to DATA; give whether it is one."""
+        if reply.intermediate:
+            connection.stream()
+            self._streaming = True
+            self._tail = _CRLF
+            return True
+        if reply.code == 421:
+            connection.quit()
+            if not new:
+                return False
+        elif reply.positive:
+            connection.fail(f"not an answer to DATA: {reply}"[:120])
+            return False
+        self._pool.notice(connection, reply)
+        return True
+
+    async def write(self, piece: bytes) -> None:
+        """Send stuffed content.
+
+        Raises:
+            NextHopFault: the connection is void; nothing was completed.
+        """
+        connection = self._connection
+        if connection is None or not self._streaming:
+            raise NextHopFault("content without a 354")
+        if connection.early is not None or not piece:
+            return
+        self._tail = piece[-2:] if len(piece) > 1 else self._tail[-1:] + piece
+        try:
+            if connection.write(piece):
+                await connection.drained(self._pool.settings.timeouts.block)
+        except ConnectionLost as lost:
+            if connection.early is None:
+                raise NextHopFault(f"{self._host}: {lost}") from lost
+
+    async def finish(self) -> Reply:
+        """Send the final dot; give the answer.
+
+        Raises:
+            OutcomeUnknown: the dot was written and no answer came.
+            NextHopFault: the connection was void before it was written.
+        """
+        connection = self._connection
+        if connection is None or not self._streaming:
+            raise NextHopFault("final dot without a 354")
+        self._streaming = False
+        self._forget()
+        if connection.early is not None:
+            connection.fail("content refused before its end")
+            self._pool.notice(connection, connection.early)
+            return connection.early
+        if self._tail != _CRLF:
+            # A dot behind half a line would be content, and the next command too (RFC 5321 §4.1.1.4).
+            connection.fail("content doesn't end with CRLF")
+            raise NextHopFault("content doesn't end with CRLF")
+        try:
+            (reply,) = await connection.exchange(
+                b".\r\n", 1, self._loop.time() + self._pool.settings.timeouts.dot
+            )
+        except ConnectionLost as lost:
+            fault = OutcomeUnknown if lost.sent else NextHopFault
+            raise fault(f"{self._host}: {lost}") from lost
+        code = reply.code
+        if code < 400 and (not reply.positive or code in (220, 221)):
+            connection.fail(f"not an answer to the final dot: {reply}"[:120])
+            raise OutcomeUnknown(f"{self._host}: {connection.fault}")
+        connection.mails += 1
+        self._asked = False
+        self._clean = code == 250
+        if code >= 400:
+            self._pool.notice(connection, reply)
+            if code == 421:
+                connection.quit()
+        return reply
+
+    # ending
+
+    async def reset(self) -> None:
+        """RSET. Never fails: a connection that doesn't answer 250 in good time is closed.
+
+        `envelope` opens another.
+        """
+        self._pool.unhold(self)
+        self._forget()
+        self._needs = self._base_needs
+        connection = self._connection
+        if connection is None or not self._asked:
+            return
+        self._asked = False
+        if self._streaming:
+            self._drop("reset while content was flowing")
+            return
+        self._clean = False
+        try:
+            (reply,) = await connection.exchange(b"RSET\r\n", 1, self._loop.time() + RSET_SECONDS)
+        except ConnectionLost:
+            self._connection = None
+            return
+        if reply.code != 250:
+            self._drop("RSET refused")
+
+    async def end(self) -> None:
+        """Give the place back, and the connection to the pool if its last answer was a 250 to a final dot."""
+        if self._done:
+            return
+        self._done = True
+        self._pool.unhold(self)
+        connection = self._connection
+        self._connection = None
+        if connection is not None and not connection.fault:
+            if self._clean:
+                self._pool.give_back(connection)
+            elif self._streaming:
+                connection.fail("ended while content was flowing")
+            else:
+                connection.quit()
+        self._release()
+
+    def abort(self) -> None:
+        """Give the place back and close the connection at once."""
+        if self._done:
+            return
+        self._done = True
+        self._pool.unhold(self)
+        connection = self._connection
+        self._connection = None
+        if connection is not None:
+            connection.fail("aborted")
+        self._release()
+
+    def give_up_place(self) -> None:
+        """Let somebody else have the place (rule 2). For the pool, while `Pool.hold` has this transaction."""
+        self._drop("place given up")
+        self._release()
+
+    # underneath
+
+    def _begin_call(self) -> None:
+        if self._done:
+            raise NextHopFault("transaction has ended")
+        self._pool.unhold(self)
+        self._clean = False
+        if self._streaming:
+            # A command would be content here, and complete it.
+            self._streaming = False
+            self._drop("command while content was flowing")
+
+    def _forget(self) -> None:
+        self._mail = None
+        self._rcpts = []
+        self._answers = []
+
+    def _release(self) -> None:
+        if self._placed:
+            self._placed = False
+            self._pool.release()
+
+    def _drop(self, reason: str) -> None:
+        """Close the connection: politely where nothing is under way."""
+        connection = self._connection
+        self._connection = None
+        if connection is None:
+            return
+        if self._streaming:
+            self._streaming = False
+            connection.fail(reason)
+        else:
+            connection.quit()
+
+    def _failed(self, attempt: _Attempt, lost: ConnectionLost) -> None:
+        """Make ready for another attempt.
+
+        Raises:
+            NextHopFault: time is over.
+        """
+        connection = self._connection
+        self._connection = None
+        if lost.timed_out:
+            raise NextHopFault(f"{self._host}: {lost}") from lost
+        if attempt.new and connection is not None:
+            attempt.failed.append((connection.host, str(lost)))
+            self._pool.blame(connection.host, str(lost))
+        attempt.new = False
+        attempt.fresh_only = True
+
+    def _widen(self, commands: Sequence[Mail | Rcpt]) -> None:
+        """Take into account what these commands ask of a host (rule 10)."""
+        if not any(command.parameters.items for command in commands):
+            return
+        mail = next((command for command in commands if isinstance(command, Mail)), self._mail)
+        if mail is not None:
+            rcpts = [command for command in commands if isinstance(command, Rcpt)]
+            self._needs |= needs_of(mail, rcpts)
+
+    async def _ready(self, attempt: _Attempt, deadline: float) -> Connection | Reply:
+        """Give a live connection on which MAIL and the accepted RCPTs have been said.
+
+        Or MAIL's refusal, where it had to be said again.
+
+        Raises:
+            ConnectionLost: while they were said again.
+            NextHopFault: there is no connection to be had.
+        """
+        pool = self._pool
+        connection = self._connection
+        if connection is not None and not connection.fault:
+            if (not self._needs or connection.capabilities.can_carry(self._needs)) and (
+                self._mail is not None or pool.fit(connection)
+            ):
+                return connection
+            self._drop("another is needed")
+        if not self._placed:
+            await pool.place(deadline)
+            self._placed = True
+        connection = None if attempt.fresh_only else pool.take(self._needs)
+        if connection is None:
+            connection = await pool.open(self._needs, deadline, attempt.failed)
+            attempt.new = True
+        self._connection = connection
+        self._host = connection.host.label
+        self._asked = False
+        if self._mail is not None:
+            refusal = await self._say_again(connection, self._mail, deadline)
+            if refusal is not None:
+                self._drop("MAIL refused when said again")
+                return refusal
+        return connection
+
+    async def _say_again(self, connection: Connection, mail: Mail, deadline: float) -> Reply | None:
+        self._asked = True
+        commands: list[Mail | Rcpt] = [mail, *self._rcpts]
+        first, *others = [_line(command, connection.capabilities) for command in commands]
+        if connection.pipelining:
+            answer, *answers = await _ask(connection, [first, *others], deadline)
+        else:
+            (answer,) = await connection.exchange(first, 1, deadline)
+            answers = await _ask(connection, others, deadline) if answer.positive else []
+        for reply in (answer, *answers):
+            if reply.code in (220, 221, 421) or reply.intermediate:
+                connection.quit()
+                raise ConnectionLost(f"said again: {reply}"[:120])
+        if not answer.positive:
+            self._pool.notice(connection, answer)
+            return answer
+        self._answers = answers
+        for reply in answers:
+            self._pool.notice(connection, reply)
+        return None
+
+
+def _line(command: Mail | Rcpt, capabilities: Capabilities) -> bytes:
+    """The command for this host.
+
+    Less the hints that it doesn't know and that may be left out (`needs_of`).
+    """
+    if not command.parameters.items or isinstance(command, Rcpt):
+        return command.line()
+    hints = [
+        keyword
+        for keyword, extension in ((b"AUTH", b"AUTH"), (b"SIZE", b"SIZE"), (b"BODY", b"8BITMIME"))
+        if extension not in capabilities
+    ]
+    if not hints:
+        return command.line()
+    return Mail(command.path, command.parameters.without(*hints)).line()
+
+
+async def _ask(connection: Connection, lines: Sequence[bytes], deadline: float) -> list[Reply]:
+    """One reply a line: as one group where the host lets us (RFC 2920), else line by line.
+
+    Raises:
+        ConnectionLost: with the replies that came; also after a 421, behind which nothing is asked any more.
+    """
+    if connection.pipelining or len(lines) == 1:
+        return await connection.exchange(b"".join(lines), len(lines), deadline)
+    replies: list[Reply] = []
+    for line in lines:
+        try:
+            replies += await connection.exchange(line, 1, deadline)
+        except ConnectionLost as lost:
+            lost.replies = [*replies, *lost.replies]
+            raise
+        if replies[-1].code == 421 and len(replies) < len(lines):
+            connection.quit()
+            raise ConnectionLost("421", replies)
+    return replies
