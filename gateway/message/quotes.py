@@ -1,0 +1,102 @@
+"""Where the newly written text of a mail ends, and what in it was quoted or forwarded.
+
+Knows how Outlook, Exchange, Gmail, Apple Mail, Thunderbird, Becky! and carriers' mail, in Japanese and English,
+introduce what somebody wrote before. A separator or a block of header lines takes everything after it; lines with
+a quote mark and the line that introduces them are quoted one by one, so that answers between them stay new.
+
+A mail without any of the tell-tale strings costs a few searches and no more.
+"""
+
+import re
+from typing import NamedTuple
+
+Span = tuple[int, int]
+
+
+class Division(NamedTuple):
+    """The newly written and the quoted spans of a text, in order, and where the newly written text ends."""
+
+    new: tuple[Span, ...]
+    quoted: tuple[Span, ...]
+    new_end: int
+
+
+# Without any of these no mark can match.
+_TELL_TALES = (">", "＞", "essage", "ESSAGE", "メッセージ", "メール -", "メール─", "転送", "From", "差出人", "送信", "wrote", "書きました")
+
+_RULE = "-_=*~─━―‐－ー＝＿"
+_FROM = "From|FROM|差出人|送信者|送信元|発信者|発信元"
+_NEXT = "Sent|Date|DATE|To|TO|Cc|Subject|SUBJECT|Reply-To|送信日時|日時|日付|送信日|送信|宛先|受信者|件名|題名"
+_TITLES = (
+    "Original Message|Original message|ORIGINAL MESSAGE|Original Mail|Original Appointment|Original E-mail"
+    "|Forwarded message|Forwarded Message|Forwarded by|Reply message|Reply Message|Message from"
+    "|元のメッセージ|オリジナルメッセージ|オリジナル メッセージ|元のメール|転送メッセージ|転送されたメッセージ|転送元のメッセージ|転送メール|受信メール"
+    "|Forwarded mail|Original Text"
+)
+_MARK = re.compile(
+    rf"""^[ \t\u3000]*+(?:
+      (?P<quote>[>＞])
+    | (?P<rest>
+        [{_RULE}]{{2,80}}[ \t\u3000]*+(?:{_TITLES})[^\n]{{0,120}}$
+      | (?:Begin\ forwarded\ message|以下、?転送(?:された)?メッセージ|転送されたメッセージ)[ \t]*+[:：]
+      | (?:_{{20,200}}[ \t]*+\r?\n)?(?:\r?\n)?
+        \*?(?:{_FROM})[ \t\u3000]*+\*?[:：]\*?[^\n]{{1,500}}\n
+        (?:[^\n]{{1,500}}\n)??
+        [ \t\u3000]*+\*?(?:{_NEXT})[ \t\u3000]*+\*?[:：]
+      )
+    | (?P<said>
+        On\ [^\n]{{5,300}}(?:\n[^\n]{{1,200}})?wrote:[ \t]*+\r?$
+      | [^\n>]{{0,200}}<[^\n<>@]{{1,200}}@[^\n<>]{{1,200}}>[^\n>]{{0,40}}(?:wrote|のメール|さんは書きました|は書きました)[ \t]*+[:：][ \t]*+\r?$
+      | [^\n>]{{1,200}}(?:\ wrote|さんは書きました|さんが書きました|は書きました)[ \t]*+[:：][ \t]*+\r?$
+      | \(?(?:19|20)[0-9]{{2}}[年/.-][^\n<>]{{5,200}}<[^\n<>@]{{1,200}}@[^\n<>]{{1,200}}>[ \t]*+[:：][ \t]*+\r?$
+      )
+    )""",
+    re.MULTILINE | re.VERBOSE,
+)
+_NEXT_LINE = re.compile(r"\s*+[>＞]")
+
+
+def divide(text: str) -> Division:
+    """Tell new from quoted text. Linear in its length."""
+    if not any(each in text for each in _TELL_TALES):
+        return Division(((0, len(text)),) if text else (), (), len(text))
+    size = len(text)
+    quoted: list[Span] = []
+    position = 0
+    while (found := _MARK.search(text, position)) is not None:
+        start, end = found.span()
+        if found.lastgroup == "rest":
+            quoted.append((start, size))
+            break
+        line_end = text.find("\n", end)
+        line_end = size if line_end < 0 else line_end + 1
+        if found.lastgroup == "said":
+            if not _NEXT_LINE.match(text, end):
+                quoted.append((start, size))
+                break
+            line_end = min(end + 1, size) if text[end : end + 1] == "\n" else line_end
+        if quoted and quoted[-1][1] == start:
+            quoted[-1] = (quoted[-1][0], line_end)
+        else:
+            quoted.append((start, line_end))
+        position = line_end
+        if position >= size:
+            break
+    return _division(text, quoted)
+
+
+def _division(text: str, quoted: list[Span]) -> Division:
+    new: list[Span] = []
+    reached = 0
+    for start, end in quoted:
+        if start > reached:
+            new.append((reached, start))
+        reached = end
+    if reached < len(text):
+        new.append((reached, len(text)))
+    new_end = len(text)
+    for start, end in reversed(quoted):
+        if text[end:new_end].strip():
+            break
+        new_end = start
+    return Division(tuple(new), tuple(quoted), new_end)

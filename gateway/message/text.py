@@ -1,0 +1,251 @@
+"""The text of a mail: its subject and its main body, as rules, footer and `explain` need it.
+
+The main body is the first text/plain and the text/html that is its alternative; never an attachment, never an
+embedded message. What cannot be read to the letter is still given to the rules as well as it can be, but with a
+reason, and a mail with a reason is not edited.
+"""
+
+from array import array
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.message import normalise
+from gateway.message.charset import CharsetError, decode, lookup
+from gateway.message.html import HtmlText, read_html
+from gateway.message.quotes import divide
+from gateway.message.scan import Message, Part
+from gateway.message.subject import decode_header
+from gateway.message.transfer import TransferError
+from gateway.message.transfer import decode as transfer_decode
+from gateway.reason import Reason
+
+Span = tuple[int, int]
+Kind = Literal["plain", "html"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prose:
+    """Text in its normal form. `source` is the same before normalisation, `spans` where that stood.
+
+    `spans` are runs ``(start in source, start in decoded, length)``; length 0 says that the run up to the next one
+    came from one place (a character reference, a line break that a tag means).
+    """
+
+    text: str
+    source: str = ""
+    spans: tuple[tuple[int, int, int], ...] = ()
+
+    @property
+    def positions(self) -> "array[int]":
+        """For each character of `text` its index in the decoded body; at last the end. Made anew on each call."""
+        places = self._places()
+        return array("q", (places[at] for at in normalise.positions(self.source)))
+
+    def _places(self) -> "array[int]":
+        out = array("q")
+        for start, at, length in self.spans:
+            while len(out) < start:
+                out.append(out[-1] if out else at)
+            out.extend(range(at, at + length) if length else (at,))
+        while len(out) < len(self.source):
+            out.append(out[-1] if out else 0)
+        out.append(out[-1] + 1 if out else 0)
+        return out
+
+
+_NOTHING = Prose(text="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """A part of the main text.
+
+    `leaf` is its index in ``Message.parts``; `charset` the name that the mail gives ("us-ascii" where it gives none);
+    `decoded` its whole source. `new_end` is the index in `decoded` where the newly written text ends: after a
+    signature, before a quoted original, before ``</body>``.
+    """
+
+    leaf: int
+    kind: Kind
+    charset: str
+    decoded: str
+    new: Prose
+    quoted: Prose
+    new_end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailText:
+    """What a mail says.
+
+    `complete` is false where the main text is not all inside the held head; then there are no bodies. `reason` says
+    why the text may be read but not edited, or is None.
+    """
+
+    subject: Prose
+    plain: Body | None
+    html: Body | None
+    complete: bool
+    reason: Reason | None = None
+
+
+def read_text(message: Message) -> MailText:
+    """Read subject and main text. Never raises."""
+    subject = message.value(b"subject")
+    prose = _NOTHING if subject is None else _whole(decode_header(subject))
+    plain, html, complete = main_parts(message)
+    if not complete:
+        return MailText(subject=prose, plain=None, html=None, complete=False)
+    reason = None
+    bodies: list[Body | None] = []
+    for part in (plain, html):
+        if part is None:
+            bodies.append(None)
+            continue
+        body, doubt = _read_body(message, part)
+        bodies.append(body)
+        reason = reason or doubt
+    return MailText(subject=prose, plain=bodies[0], html=bodies[1], complete=True, reason=reason)
+
+
+def main_parts(message: Message) -> tuple[Part | None, Part | None, bool]:
+    """The text/plain and text/html of the main body, and whether all of them is there to be read."""
+    parts = message.parts
+    found: dict[str, Part] = {}
+    complete = _find(parts, parts[0], found)
+    return found.get("text/plain"), found.get("text/html"), complete and all(part.complete for part in found.values())
+
+
+def is_attachment(part: Part) -> bool:
+    """Whether a reader shows this text part as a file and not as the mail's words."""
+    return part.disposition == "attachment" or (part.filename != "" and part.parent is not None)
+
+
+def _find(parts: tuple[Part, ...], part: Part, found: dict[str, Part]) -> bool:
+    """Collect the main text below `part`. False where more of it may follow the end of the data."""
+    if part.leaf is not None:
+        if part.content_type in ("text/plain", "text/html") and not is_attachment(part):
+            found.setdefault(part.content_type, part)
+        return part.complete or part.content_type not in ("text/plain", "text/html", "")
+    for child in part.children:
+        done = _find(parts, parts[child], found)
+        if not done:
+            return False
+        if found and part.content_type != "multipart/alternative":
+            return True  # the first child with words is the body; others are what hangs on it
+    return part.complete
+
+
+def _read_body(message: Message, part: Part) -> tuple[Body, Reason | None]:
+    name = part.parameters.get("charset", "us-ascii")
+    raw = message.data[part.body[0] : part.body[1]]
+    reason: Reason | None = None
+    try:
+        raw = transfer_decode(raw, part.encoding)
+    except TransferError:
+        reason = Reason.UNDECODABLE
+    charset = lookup(name)
+    if charset is None:
+        reason = Reason.CHARSET
+        decoded = raw.decode("utf-8", "replace")
+    else:
+        if charset.label == "us-ascii" and (b"\x1b$" in raw or not raw.isascii()):
+            # Said to be ASCII, or nothing said, and is not: a guess does for the rules, not for an edit.
+            reason = Reason.CHARSET
+            decoded = decode_header(raw)
+        else:
+            try:
+                decoded = decode(raw, charset)
+            except CharsetError:
+                reason = reason or Reason.UNDECODABLE
+                decoded = raw.decode(charset.decoders[0], "replace")
+    if part.content_type == "text/html":
+        return _html_body(part, name, decoded, reason)
+    return _plain_body(part, name, decoded), reason
+
+
+def _plain_body(part: Part, name: str, decoded: str) -> Body:
+    division = divide(decoded)
+    new = _pick(decoded, division.new) if division.quoted else _whole(decoded)
+    return Body(
+        leaf=part.index,
+        kind="plain",
+        charset=name,
+        decoded=decoded,
+        new=new,
+        quoted=_pick(decoded, division.quoted) if division.quoted else _NOTHING,
+        new_end=division.new_end,
+    )
+
+
+def _html_body(part: Part, name: str, decoded: str, reason: Reason | None) -> tuple[Body, Reason | None]:
+    read = read_html(decoded)
+    if read.defect:
+        reason = reason or Reason.HTML_DEFECT
+    division = divide(read.text)
+    quoted = _union(read.quoted, division.quoted)
+    new = _complement(quoted, len(read.text))
+    body = Body(
+        leaf=part.index,
+        kind="html",
+        charset=name,
+        decoded=decoded,
+        new=_pick_html(read, new),
+        quoted=_pick_html(read, quoted) if quoted else _NOTHING,
+        new_end=_html_end(read, quoted),
+    )
+    return body, reason
+
+
+def _html_end(read: HtmlText, quoted: tuple[Span, ...]) -> int:
+    """Where in the source the newly written text ends."""
+    end = len(read.text)
+    for start, stop in reversed(quoted):
+        if read.text[stop:end].strip():
+            break
+        end = start
+    if end == len(read.text):
+        return read.body_end
+    containers = {start: mark for (start, _), mark in zip(read.quoted, read.marks, strict=False)}
+    return containers.get(end, read.source_index(end))
+
+
+def _whole(source: str) -> Prose:
+    return Prose(text=normalise.normalise(source), source=source, spans=((0, 0, len(source)),))
+
+
+def _pick(decoded: str, spans: tuple[Span, ...]) -> Prose:
+    source = "".join(decoded[start:end] for start, end in spans)
+    runs = []
+    reached = 0
+    for start, end in spans:
+        runs.append((reached, start, end - start))
+        reached += end - start
+    return Prose(text=normalise.normalise(source), source=source, spans=tuple(runs))
+
+
+def _pick_html(read: HtmlText, spans: tuple[Span, ...]) -> Prose:
+    source = "\n\n".join(read.text[start:end] for start, end in spans)
+    return Prose(text=normalise.normalise(source), source=source, spans=())
+
+
+def _union(first: tuple[Span, ...], second: tuple[Span, ...]) -> tuple[Span, ...]:
+    out: list[Span] = []
+    for start, end in sorted((*first, *second)):
+        if out and start <= out[-1][1]:
+            out[-1] = (out[-1][0], max(out[-1][1], end))
+        elif start < end:
+            out.append((start, end))
+    return tuple(out)
+
+
+def _complement(spans: tuple[Span, ...], size: int) -> tuple[Span, ...]:
+    out: list[Span] = []
+    reached = 0
+    for start, end in spans:
+        if start > reached:
+            out.append((reached, start))
+        reached = end
+    if reached < size:
+        out.append((reached, size))
+    return tuple(out)
