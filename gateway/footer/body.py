@@ -1,0 +1,207 @@
+"""One body that gets a footer: everything that is the same for all copies, and the encoding of one copy.
+
+Three ways, in this order: the run goes into the body as it is; the charset cannot hold it, and the part moves to
+UTF-8; the transfer encoding cannot, and the part moves to base64 or quoted-printable. A part never leaves with
+8-bit octets that came without (SMTP.md rule 14), nor with a longer line than 998 octets of ours.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.footer import carry
+from gateway.footer.mimefields import field_edits
+from gateway.footer.place import Spot, stuffed
+from gateway.footer.scripts import ASCII_STATE, UTF_8, Script, same_charset, shift_at
+from gateway.message.scan import Message, Part, Span
+from gateway.message.splice import Edit
+
+IDENTITY: Final = frozenset({"7bit", "8bit", "binary"})
+_META: Final = re.compile(r"<meta\b[^>]{0,500}?charset\s{0,9}=\s{0,9}[\"']?([\w.:-]{1,40})", re.IGNORECASE)
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
+_SAFE_LABELS: Final = frozenset({"utf-8", "us-ascii"})
+
+Change = tuple[int, int, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A body, and the place in it. `raw` is as it came, `payload` decoded once, `decoded` decoded twice."""
+
+    part: Part
+    html: bool
+    charset: str
+    raw: bytes
+    payload: bytes
+    decoded: str
+    script: Script | None
+    newline: str
+    flowed: bool
+    spot: Spot
+    offsets: tuple[Span, ...]
+    """Where in `payload` the spans of `spans` lie; empty where the part has to move."""
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The spans of `decoded` that change, in order."""
+        return tuple(sorted(((self.spot.start, self.spot.end), *self.spot.removed)))
+
+    def run(self, footer: str) -> str:
+        """What goes in for `footer`, whose line ends are LF."""
+        if not footer:
+            return ""
+        if self.flowed:
+            footer = stuffed(footer)
+        if self.html and footer and not footer.isascii() and not self._holds(footer):
+            footer = _NOT_ASCII.sub(lambda found: f"&#{ord(found[0])};", footer)
+        if self.newline != "\n":
+            footer = footer.replace("\n", self.newline)
+        return f"{self.spot.lead}{footer}{self.spot.trail}"
+
+    def _holds(self, footer: str) -> bool:
+        """Whether an HTML part can show the footer in its own charset, and says the same charset in <meta>."""
+        if self.script is None:
+            return True  # it moves to UTF-8
+        if not self.script.wide:
+            meta = _META.search(self.decoded, 0, 4096)
+            if meta is not None and not same_charset(meta[1], self.charset or "us-ascii"):
+                return False
+        return self.script.write(footer) is not None
+
+    def changes(self, run: str) -> list[Change]:
+        """What changes in `decoded`, in order."""
+        start = self.spot.start
+        return [(first, last, run if first == start else "") for first, last in self.spans]
+
+    def new_text(self, run: str) -> str:
+        """The whole decoded text with `run` in it."""
+        pieces = []
+        reached = 0
+        for start, end, text in self.changes(run):
+            pieces += (self.decoded[reached:start], text)
+            reached = end
+        pieces.append(self.decoded[reached:])
+        return "".join(pieces)
+
+    def edits(self, message: Message, run: str) -> list[Edit]:
+        """The edits of the mail that put `run` into this body.
+
+        Raises `MailUnreadable` where a field cannot be edited.
+        """
+        if self.offsets and (found := self._in_place(run)) is not None:
+            return found
+        return self._moved(message, run)
+
+    # --- in place ----------------------------------------------------------------------------------------
+
+    def _in_place(self, run: str) -> list[Edit] | None:
+        """The edits that keep charset and transfer encoding; None where they cannot hold the run."""
+        script = self.script
+        if script is None:
+            return None
+        base = self.part.body[0]
+        changes = list(zip(self.offsets, self.changes(run), strict=True))
+        if self.part.encoding == "quoted-printable":
+            edits = []
+            for (first, last), (_, _, text) in changes:
+                start = self._raw_quoted(first)
+                end = start if last == first else self._raw_quoted(last)
+                written = carry.place_quoted(self.raw, start, end, text, script, self.newline)
+                if written is None:
+                    return None
+                edits.append(Edit(start=base + start, end=base + end, replacement=written))
+            return edits
+        octets: list[tuple[int, int, bytes]] = []
+        for (first, last), (_, _, text) in changes:
+            written = script.write(text)
+            if written is None:
+                return None
+            if text and script.label == "iso-2022-jp":
+                written = self._in_ascii_state(written, first, last)
+            octets.append((first, last, written))
+        if self.part.encoding == "base64":
+            start, end, replacement = carry.place_base64(self.raw, self.payload, octets)
+            return [Edit(start=base + start, end=base + end, replacement=replacement)]
+        eight_bit = not self.raw.isascii()
+        if any(carry.too_long(new) or not (eight_bit or new.isascii()) for _, _, new in octets):
+            return None
+        return [Edit(start=base + first, end=base + last, replacement=new) for first, last, new in octets]
+
+    def _raw_quoted(self, offset: int) -> int:
+        if offset >= len(self.payload):
+            return carry.quoted_end(self.raw)
+        return carry.quoted_offset(self.raw, offset)
+
+    def _in_ascii_state(self, written: bytes, start: int, end: int) -> bytes:
+        """`written` between the escape sequences that a text needs which is not in ASCII there (RFC 1468)."""
+        before = shift_at(self.payload, start)
+        if before:
+            written = ASCII_STATE + written
+        after = shift_at(self.payload, end)
+        if after and end < len(self.payload):
+            # Before the last line end: readers differ on whether one ends the state.
+            bare = written.removesuffix(b"\n").removesuffix(b"\r")
+            written = bare + after + written[len(bare) :]
+        return written
+
+    # --- moved -------------------------------------------------------------------------------------------
+
+    def _moved(self, message: Message, run: str) -> list[Edit]:
+        """The edits that write the whole body anew: in UTF-8 if its charset cannot hold the run, else as it is."""
+        text = self.new_text(run)
+        payload = self._spliced(run)
+        charset = None
+        script = self.script
+        if payload is None or script is None:
+            payload, charset, script = text.encode("utf-8", "surrogatepass"), "UTF-8", UTF_8
+        encoding, body = self._encoded(payload, text, script)
+        kept = encoding == self.part.encoding
+        edits = field_edits(message, self.part, charset=charset, encoding=None if kept else encoding)
+        start, end = self.part.body
+        return [*edits, Edit(start=start, end=end, replacement=body)]
+
+    def _spliced(self, run: str) -> bytes | None:
+        """The payload with the run in it, in the part's own charset."""
+        if self.script is None or not self.offsets:
+            return None
+        pieces = []
+        reached = 0
+        for (first, last), (_, _, text) in zip(self.offsets, self.changes(run), strict=True):
+            written = self.script.write(text)
+            if written is None:
+                return None
+            if text and self.script.label == "iso-2022-jp":
+                written = self._in_ascii_state(written, first, last)
+            pieces += (self.payload[reached:first], written)
+            reached = last
+        pieces.append(self.payload[reached:])
+        return b"".join(pieces)
+
+    def _encoded(self, payload: bytes, text: str, script: Script) -> tuple[str, bytes]:
+        """The transfer encoding of the moved part, and its body."""
+        came = self.part.encoding
+        if came in IDENTITY and not carry.too_long(payload):
+            if payload.isascii():
+                return came, payload
+            if not self.raw.isascii():
+                return came, payload
+        width = carry.BASE64_LINE
+        if came == "base64":
+            first = self.raw.find(b"\r\n")
+            width = first if 0 < first <= carry.MAX_LINE else width
+        quotable = script.label in _SAFE_LABELS and came != "base64"
+        if quotable and (came == "quoted-printable" or _mostly_ascii(payload)):
+            body = carry.quoted(text, script, newline=self.newline)
+            if body is not None:
+                return "quoted-printable", body
+        body = carry.wrap_base64(payload, width)
+        return "base64", body + b"\r\n" if self.raw.endswith(b"\r\n") else body
+
+
+def _mostly_ascii(payload: bytes) -> bool:
+    """Whether quoted-printable is shorter than base64, roughly."""
+    others = len(payload) - len(payload.translate(None, _HIGH))
+    return others * 6 < len(payload)
+
+
+_HIGH: Final = bytes(range(0x80, 0x100))

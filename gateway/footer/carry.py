@@ -1,0 +1,200 @@
+"""Putting text into an encoded body: what changes in the raw bytes when a run goes into the decoded ones.
+
+For each transfer encoding two things: where in the raw body a position of the decoded payload lies, and what to
+write there so that everything around it stays as it is.
+
+* 7bit, 8bit, binary: the place is the place.
+* quoted-printable: the run is encoded in lines of at most 76, joined to what stands before and after it by soft
+  breaks; no line of the original is written anew (RFC 2045 §6.7).
+* base64: written anew from the group of four that the place falls into to the end, with the body's own line
+  length (RFC 2045 §6.8).
+"""
+
+import re
+from binascii import b2a_base64
+from typing import Final
+
+from gateway.footer.scripts import Script
+
+QP_LINE: Final = 76
+"""RFC 2045 §6.7 rule 5, the ``=`` of a soft break included."""
+BASE64_LINE: Final = 76
+MAX_LINE: Final = 998
+"""Octets in a line without its CRLF (RFC 5322 §2.1.1)."""
+
+_QP_LITERAL: Final = re.compile(r"[\t -<>-~]*")
+_QP_UNIT: Final = re.compile(rb"=[0-9A-Fa-f]{2}|.", re.DOTALL)
+_LONG_LINE: Final = re.compile(rb"[^\n]{%d}" % (MAX_LINE + 2))
+_ATOMS: Final = {chr(octet): chr(octet) for octet in range(0x20, 0x7F) if octet != 0x3D} | {"\t": "\t", "=": "=3D"}
+
+
+# --- quoted-printable ------------------------------------------------------------------------------------
+
+
+def quoted(text: str, script: Script, *, newline: str = "\r\n", column: int = 0) -> bytes | None:
+    """`text`, whose line ends are `newline`, in quoted-printable; None where the charset cannot hold it.
+
+    `column` octets of the first line are taken already. CRLF is written as a line end, LF alone as ``=0A`` and a
+    soft break. No character is split between two lines. The result ends where the text ends.
+    """
+    lines: list[str] = []
+    for line in text.split(newline):
+        short = column + len(line) < QP_LINE and not script.wide
+        if short and not line.endswith((" ", "\t")) and _QP_LITERAL.fullmatch(line):
+            lines.append(line)
+            column = 0
+            continue
+        atoms = _atoms(line, script)
+        if atoms is None:
+            return None
+        lines.append(_wrap(atoms, column))
+        column = 0
+    if newline == "\r\n" and not script.wide:
+        return "\r\n".join(lines).encode("ascii")
+    end = _escaped(script.write(newline) or b"")
+    return (end + "=\r\n").join(lines).removesuffix("=\r\n").encode("ascii")
+
+
+def _atoms(line: str, script: Script) -> list[str] | None:
+    """The pieces of a line that no soft break may stand in: one for each character where that is possible."""
+    atoms: list[str]
+    if not script.by_character:
+        # A character alone would bring its own escape sequences; here it is octets that are not broken.
+        written = script.write(line)
+        if written is None:
+            return None
+        literal = {} if script.wide else _ATOMS
+        atoms = [literal.get(chr(octet)) or f"={octet:02X}" for octet in written]
+    else:
+        atoms = []
+        for character in line:
+            atom = _ATOMS.get(character)
+            if atom is None:
+                written = script.write(character)
+                if written is None:
+                    return None
+                atom = _escaped(written)
+            atoms.append(atom)
+    if atoms and atoms[-1] in {" ", "\t"}:
+        atoms[-1] = _escaped(atoms[-1].encode())  # RFC 2045 §6.7 rule 3: no blank at a line's end
+    return atoms
+
+
+def _escaped(octets: bytes) -> str:
+    return "".join([f"={octet:02X}" for octet in octets])
+
+
+def _wrap(atoms: list[str], column: int) -> str:
+    """Join atoms into lines with soft breaks."""
+    room = QP_LINE - 1  # for the "=" of a soft break
+    out: list[str] = []
+    for atom in atoms:
+        column += len(atom)
+        if column > room:
+            out.append("=\r\n")
+            column = len(atom)
+        out.append(atom)
+    return "".join(out)
+
+
+def quoted_offset(raw: bytes, position: int) -> int:
+    """Where in a quoted-printable body the decoded octet number `position` begins, which is not past its end.
+
+    Of several places (soft breaks) it is the last one: there a raw line begins.
+    """
+    at = 0
+    left = position
+    for line in raw.split(b"\r\n"):
+        bare = line.rstrip(b" \t")
+        octets = len(bare) - 2 * bare.count(b"=") + (1 if bare.endswith(b"=") else 2)
+        if octets > left:
+            for unit in _QP_UNIT.finditer(line):
+                if left == 0:
+                    break
+                left -= 1
+                at += len(unit[0])
+            return at
+        left -= octets
+        at += len(line) + 2
+    return quoted_end(raw)
+
+
+def quoted_end(raw: bytes) -> int:
+    """The end of the body, but before a soft break that ends it: that would swallow the line end that follows."""
+    end = len(raw.rstrip(b" \t"))
+    return end - 1 if raw[end - 1 : end] == b"=" else len(raw)
+
+
+def place_quoted(
+    raw: bytes, start: int, end: int, run: str, script: Script, newline: str
+) -> bytes | None:
+    """What replaces ``raw[start:end]`` so that `run` stands there; None where the charset cannot hold it."""
+    column = start - (raw.rfind(b"\n", 0, start) + 1)
+    head = b""
+    if column and run and not run.startswith(newline):
+        head, column = b"=\r\n", 0
+    written = quoted(run, script, newline=newline, column=column)
+    if written is None:
+        return None
+    tail = b""
+    rest = raw[end : end + 3]
+    follows = rest not in (b"", b"=") and not rest.startswith((b"\r\n", b"=\r\n"))
+    if follows and not written.endswith(b"\r\n") and (run or (column and end > start)):
+        tail = b"=\r\n"  # what follows begins a raw line, so that it stays as short as it was
+    return head + written + tail
+
+
+# --- base64 ----------------------------------------------------------------------------------------------
+
+
+def place_base64(raw: bytes, payload: bytes, changes: list[tuple[int, int, bytes]]) -> tuple[int, int, bytes]:
+    """The edit of a base64 body (start, end, replacement) that makes `changes` in its decoded `payload`.
+
+    `changes` are spans of the payload and what replaces them, in order and apart from each other.
+    """
+    group = changes[0][0] // 3
+    tail = bytearray(payload[group * 3 : changes[0][0]])
+    for number, (_, end, replacement) in enumerate(changes):
+        tail += replacement
+        tail += payload[end : changes[number + 1][0] if number + 1 < len(changes) else None]
+    stop = len(raw.rstrip(b"\r\n \t"))
+    first = raw.find(b"\r\n", 0, stop)
+    width = first if first > 0 else BASE64_LINE if stop <= BASE64_LINE else min(stop, MAX_LINE)
+    start, column = _base64_offset(raw, group * 4, width, stop)
+    return start, stop, wrap_base64(bytes(tail), width, column)
+
+
+def wrap_base64(content: bytes, width: int = BASE64_LINE, column: int = 0) -> bytes:
+    """`content` in base64, in lines of `width` joined by CRLF; the first one has `column` octets already."""
+    encoded = b2a_base64(content, newline=False)
+    room = max(0, width - column)
+    lines = [encoded[:room]] if room or column else []
+    lines += [encoded[at : at + width] for at in range(room, len(encoded), width)]
+    return b"\r\n".join(lines)
+
+
+def _base64_offset(raw: bytes, count: int, width: int, stop: int) -> tuple[int, int]:
+    """Where base64 character number `count` stands in the body, and in which column of its line."""
+    whole = (stop + 2) // (width + 2)  # lines of full width, if all are
+    if raw[width:stop : width + 2].count(b"\r") == raw.count(b"\r", 0, stop) and whole >= count // width:
+        line, column = divmod(count, width)
+        if column == 0 and line:
+            line, column = line - 1, width  # at the end of a full line: what follows begins with a line end
+        return line * (width + 2) + column, column
+    at = 0
+    left = count
+    for line_bytes in raw[:stop].split(b"\r\n"):
+        octets = len(line_bytes)
+        if left <= octets:
+            return at + left, left
+        left -= octets
+        at += octets + 2
+    return stop, width
+
+
+# --- whole bodies ----------------------------------------------------------------------------------------
+
+
+def too_long(body: bytes) -> bool:
+    """Whether a line has more than 998 octets."""
+    return len(body) > MAX_LINE and _LONG_LINE.search(body + b"\r\n") is not None

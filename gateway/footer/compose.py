@@ -1,0 +1,159 @@
+"""A footer for a mail: `prepare` finds the places once, `FooterPlan.edits` does the encoding once a copy.
+
+Nothing here changes bytes: edits are spans and replacements, for `gateway.message.splice`. What cannot be done
+safely raises `MailUnreadable`, and the mail goes out as it came (promise 1).
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway.errors import MailUnreadable
+from gateway.footer.body import Target
+from gateway.footer.place import Placement, Spot, Where, newline_of, plain_placeholders, plain_spot
+from gateway.footer.place_html import html_placeholders, html_spot
+from gateway.footer.scripts import script_of
+from gateway.footer.template import FooterText
+from gateway.footer.values import FooterValues
+from gateway.message import transfer
+from gateway.message.scan import Message
+from gateway.message.splice import Edit
+from gateway.message.text import Body, MailText
+from gateway.reason import Reason
+
+_TAKEN_OUT: Final = FooterValues(link="https://invalid.example/", opt_out="https://invalid.example/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FooterPlan:
+    """Where the footer goes in one mail. `footer` is None where markers are only taken out.
+
+    Attributes:
+        parts: the leaves that get it, numbered in reading order among all leaves.
+        placement: how the place was found; that of the plain text where both bodies have one.
+    """
+
+    message: Message
+    footer: FooterText | None
+    targets: tuple[Target, ...]
+    parts: tuple[int, ...]
+    placement: str
+    _last: list[tuple[FooterValues, tuple[str, ...]]] = field(default_factory=list, repr=False, compare=False)
+
+    def edits(self, values: FooterValues | None = None) -> tuple[Edit, ...]:
+        """The edits that make the copy with these values, in any order. Raises `MailUnreadable`."""
+        edits: list[Edit] = []
+        for target, run in zip(self.targets, self.runs(values), strict=True):
+            edits += target.edits(self.message, run)
+        return tuple(edits)
+
+    def runs(self, values: FooterValues | None = None) -> tuple[str, ...]:
+        """For each of `targets` what goes in, as the text that its reader will see in the source."""
+        if self.footer is None or values is None:
+            return ("",) * len(self.targets)
+        if self._last and self._last[0][0] == values:
+            return self._last[0][1]
+        footer = self.footer
+        runs = tuple(
+            target.run(footer.render_html(values) if target.html else footer.render_plain(values))
+            for target in self.targets
+        )
+        self._last[:] = [(values, runs)]
+        return runs
+
+
+def prepare(
+    message: Message, text: MailText, footer: FooterText, *, where: Where = Where.AUTO
+) -> FooterPlan:
+    """Find the place for `footer` in the plain text and the HTML of a mail.
+
+    Raises `MailUnreadable` with the reason to leave the mail alone: a defect, text that cannot be read or is not
+    all there, no text at all.
+    """
+    targets = []
+    for body in _bodies(message, text):
+        decoded = body.decoded
+        newline = newline_of(decoded)
+        if body.kind == "html":
+            spot = html_spot(decoded, body.new_end, where, newline=newline)
+        else:
+            flowed = _is_flowed(message, body)
+            spot = plain_spot(decoded, body.new_end, where, newline=newline, flowed=flowed)
+        targets.append(_target(message, body, spot, newline))
+    return _plan(message, footer, targets)
+
+
+def prepare_removal(message: Message, text: MailText) -> FooterPlan | None:
+    """The plan that only takes placeholders out; None if there are none. Raises `MailUnreadable` as `prepare`."""
+    targets = []
+    for body in _bodies(message, text):
+        decoded = body.decoded
+        spans = plain_placeholders(decoded)
+        if body.kind == "html":
+            spans = [span for runs in html_placeholders(decoded) for span in runs]
+        if spans:
+            (start, end), *rest = spans
+            spot = Spot(
+                start=start, end=end, how=Placement.PLACEHOLDER, lead="", trail="", removed=tuple(rest)
+            )
+            targets.append(_target(message, body, spot, newline_of(decoded)))
+    return _plan(message, None, targets) if targets else None
+
+
+def _plan(message: Message, footer: FooterText | None, targets: list[Target]) -> FooterPlan:
+    targets.sort(key=lambda target: target.part.index)
+    parts = tuple(target.part.leaf for target in targets if target.part.leaf is not None)
+    first = min(targets, key=lambda target: target.html)
+    return FooterPlan(
+        message=message, footer=footer, targets=tuple(targets), parts=parts, placement=first.spot.how.value
+    )
+
+
+def _bodies(message: Message, text: MailText) -> list[Body]:
+    """The bodies that may be edited, all of them or none."""
+    if message.defects:
+        raise MailUnreadable(Reason.DEFECT, str(message.defects[0]))
+    if text.reason is not None:
+        raise MailUnreadable(text.reason)
+    if not message.complete or not text.complete:
+        raise MailUnreadable(Reason.WINDOW, "the main text is not all there")
+    bodies = [body for body in (text.plain, text.html) if body is not None]
+    if not bodies:
+        raise MailUnreadable(Reason.NO_TEXT)
+    return bodies
+
+
+def _is_flowed(message: Message, body: Body) -> bool:
+    return message.parts[body.leaf].parameters.get("format", "").lower() == "flowed"
+
+
+def _target(message: Message, body: Body, spot: Spot, newline: str) -> Target:
+    part = message.parts[body.leaf]
+    start, end = part.body
+    raw = bytes(message.data[start:end])
+    try:
+        payload = transfer.decode(raw, part.encoding)
+    except transfer.TransferError as error:
+        raise MailUnreadable(Reason.UNDECODABLE, str(error)) from error
+    script = script_of(body.charset, payload)
+    offsets: tuple[tuple[int, int], ...] = ()
+    if script is not None:
+        decoded = body.decoded
+        spans = sorted(((spot.start, spot.end), *spot.removed))
+        found = []
+        for first, last in spans:
+            at = script.offset(payload, decoded, first)
+            found.append((at, at if last == first else script.offset(payload, decoded, last)))
+        offsets = tuple(found)
+    return Target(
+        part=part,
+        html=body.kind == "html",
+        charset=body.charset,
+        raw=raw,
+        payload=payload,
+        decoded=body.decoded,
+        script=script,
+        newline=newline,
+        flowed=body.kind == "plain" and _is_flowed(message, body),
+        spot=spot,
+        offsets=offsets,
+    )

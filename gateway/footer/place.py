@@ -1,0 +1,124 @@
+"""Where the footer stands in the decoded text of a body, and what separates it from the text around it.
+
+By default at the end of the newly written text: after the signature, before a quoted original; or where a
+placeholder stands; or at the end or the top, if a rule says so. Everything here is positions in `Body.decoded`;
+`place_html` finds them in HTML.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+_PLACEHOLDER: Final = re.compile(r"\{\{[ \t]{0,3}careerrelay[ \t]{0,3}\}\}", re.IGNORECASE)
+PLACEHOLDER_WORD: Final = "careerrelay"
+_BLANK_END: Final = re.compile(r"(?:\A|\n)[ \t\u3000]*\r?\n\Z")
+_BLANK_START: Final = re.compile(r"[ \t\u3000]*(?:\r?\n|\Z)")
+_LINE_END: Final = re.compile(r"[ \t\u3000]*\r?\n")
+
+
+class Where(StrEnum):
+    """What a rule can ask for. AUTO: at a placeholder, or else at the end of the newly written text."""
+
+    AUTO = "auto"
+    END = "end"
+    TOP = "top"
+
+
+class Placement(StrEnum):
+    """Where the footer went; the texts show in `rewrite --json`."""
+
+    AFTER_TEXT = "after-text"
+    BEFORE_QUOTE = "before-quote"
+    PLACEHOLDER = "placeholder"
+    END = "end"
+    TOP = "top"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """A place: the footer replaces ``decoded[start:end]``, between `lead` and `trail` (line ends that set it apart).
+
+    `removed` are other spans that are taken out: further placeholders, and the rest of one that is cut up by tags.
+    """
+
+    start: int
+    end: int
+    how: Placement
+    lead: str
+    trail: str
+    removed: tuple[tuple[int, int], ...] = ()
+
+
+def newline_of(decoded: str) -> str:
+    """The line end that a text is written with; CRLF if it has none."""
+    return "\n" if "\r\n" not in decoded and "\n" in decoded else "\r\n"
+
+
+def plain_spot(decoded: str, new_end: int, where: Where, *, newline: str, flowed: bool) -> Spot:
+    """The place in a text/plain body whose newly written text ends at `new_end`."""
+    if where is Where.AUTO and PLACEHOLDER_WORD in decoded.lower():
+        found = plain_placeholders(decoded)
+        if found:
+            start, end = next((span for span in found if span[1] <= new_end), found[0])
+            others = tuple(span for span in found if span[0] != start)
+            lead, trail = _around(decoded, start, end, newline)
+            return Spot(
+                start=start, end=end, how=Placement.PLACEHOLDER, lead=lead, trail=trail, removed=others
+            )
+    at = {Where.AUTO: new_end, Where.END: len(decoded), Where.TOP: 0}[where]
+    if 0 < at < len(decoded) and decoded[at - 1] != "\n":
+        line_end = _LINE_END.match(decoded, at)
+        if line_end is not None:
+            at = line_end.end()
+    if at == 0 and decoded[:1] == "\ufeff":
+        at = 1
+    lead = _lead(decoded, at, newline, flowed=flowed)
+    trail = _trail(decoded, at, newline)
+    how = Placement(where.value) if where is not Where.AUTO else _how(decoded, at)
+    return Spot(start=at, end=at, how=how, lead=lead, trail=trail)
+
+
+def plain_placeholders(decoded: str) -> list[tuple[int, int]]:
+    """The spans of all placeholders in a text."""
+    return [found.span() for found in _PLACEHOLDER.finditer(decoded)]
+
+
+def _how(decoded: str, at: int) -> Placement:
+    return Placement.BEFORE_QUOTE if decoded[at:].strip() else Placement.AFTER_TEXT
+
+
+def _lead(decoded: str, at: int, newline: str, *, flowed: bool) -> str:
+    """Line ends that make the line before `at` complete and leave one blank line."""
+    before = decoded[max(0, at - 4000) : at]
+    if at == 0 or _BLANK_END.search(before) or before == "\ufeff":
+        return ""
+    lead = newline if before.endswith("\n") else newline * 2
+    line = before.rstrip("\r\n")
+    # A flowed line is joined with the next one, so that the blank line would only end the paragraph (RFC 3676 §4.1).
+    if flowed and line.endswith(" ") and not line.endswith("\n-- ") and line != "-- ":
+        lead += newline
+    return lead
+
+
+def _trail(decoded: str, at: int, newline: str) -> str:
+    """Line ends that set the footer apart from what follows."""
+    if at == len(decoded):
+        return newline if decoded[at - 1 : at] == "\n" else ""
+    return newline if _BLANK_START.match(decoded, at) else newline * 2
+
+
+def _around(decoded: str, start: int, end: int, newline: str) -> tuple[str, str]:
+    """Lead and trail where a footer takes the place of a placeholder: none where that had its line to itself."""
+    line_start = decoded.rfind("\n", 0, start) + 1
+    lead = newline * 2 if decoded[line_start:start].strip() else ""
+    trail = "" if _BLANK_START.match(decoded, end) else newline * 2
+    return lead, trail
+
+
+def stuffed(text: str) -> str:
+    """Space-stuffing: no line of a format=flowed text looks quoted, stuffed or like an mbox line (RFC 3676 §4.4)."""
+    return _STUFF.sub(" ", text)
+
+
+_STUFF: Final = re.compile(r"^(?=[ >]|From )", re.MULTILINE)
