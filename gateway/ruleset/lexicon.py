@@ -10,10 +10,12 @@ set, whose cost the lint bounds; places are looked up only for the patterns that
 A mail without any core word stops after the walk over the small automaton that holds only those.
 
 Longest match wins: a word that lies inside a longer one is not there (不採用 hides 採用), whichever term
-either belongs to. Terms marked `phrase` neither hide nor are hidden.
+either belongs to. Terms marked `phrase` hide nothing and stand beside the words that they hold; only one that
+begins in the middle of a word (合格となり in 不合格となり) is not there.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -106,7 +108,7 @@ class Lexicon:
                 raw.sort(key=lambda place: (place[1], place[0]))
         kept = _longest(raw)
         if phrases:
-            kept = sorted(kept + phrases, key=lambda place: (place[1], place[0]))
+            kept = _with_phrases(kept, phrases)
         if names:
             kept = _mask(kept, text, names)
         return kept
@@ -140,6 +142,18 @@ def _longest(raw: Sequence[Found]) -> list[Found]:
         if kept and kept[-1][1] == end and kept[-1][0] < start:
             continue
         kept.append(found)
+    return kept
+
+
+def _with_phrases(words: list[Found], phrases: list[Found]) -> list[Found]:
+    """Both in order of their ends, without phrases that begin inside a word. `words` are in order of start too."""
+    starts = [word[0] for word in words]
+    kept = list(words)
+    for phrase in phrases:
+        before = bisect_left(starts, phrase[0]) - 1
+        if before < 0 or words[before][1] <= phrase[0]:
+            kept.append(phrase)
+    kept.sort(key=lambda place: (place[1], place[0]))
     return kept
 
 

@@ -81,12 +81,12 @@ class _Loader:
         self._check_modes(parsed, rules)
         if self.problems:
             raise ConfigError(self.problems)
-        lexicon, terms_of = vocabulary.lexicon()
+        lexicon, terms_of, denied_by = vocabulary.lexicon()
         anchors = [
             min(clause.slots, key=lambda slot: sum(map(vocabulary.size, slot)))
             for clause in statements.clauses
         ]
-        book = Book(lexicon, terms_of, statements.clauses, anchors, self.names, thanks)
+        book = Book(lexicon, terms_of, denied_by, statements.clauses, anchors, self.names, thanks)
         ruleset = Ruleset(id=self._id(), rules=tuple(rules), book=book, warnings=tuple(warnings))
         if examples:
             self.problems += failed_examples(ruleset, parsed, self.files)

@@ -22,12 +22,13 @@ MOST_STRONG = 64
 class Book:
     """The compiled language: lexicon, clauses, and which clauses a term can begin. Shared by all mails."""
 
-    __slots__ = ("by_anchor", "by_core", "clauses", "lexicon", "names", "terms_of", "thanks_of")
+    __slots__ = ("by_anchor", "by_strong", "clauses", "denied_by", "lexicon", "names", "terms_of", "thanks_of")
 
     def __init__(
         self,
         lexicon: Lexicon,
         terms_of: Sequence[tuple[int, ...]],
+        denied_by: Sequence[tuple[int, ...]],
         clauses: Sequence[Clause],
         anchors: Sequence[tuple[int, ...]],
         names: Sequence[str],
@@ -36,13 +37,14 @@ class Book:
         """`anchors` has for each clause the terms of one of its slots: without one of them it can't hold."""
         self.lexicon = lexicon
         self.terms_of = tuple(terms_of)
+        self.denied_by = tuple(denied_by)
         self.clauses = tuple(clauses)
         self.names = tuple(names)
         self.thanks_of = dict(thanks_of)
-        self.by_core: dict[int, list[int]] = {}
+        self.by_strong: dict[int, list[int]] = {}
         self.by_anchor: dict[int, list[int]] = {}
         for number, clause in enumerate(clauses):
-            index = self.by_core if clause.unlocks else self.by_anchor
+            index = self.by_strong if clause.unlocks else self.by_anchor
             for term in anchors[number]:
                 index.setdefault(term, []).append(number)
 
@@ -53,7 +55,8 @@ class Book:
         ends = sentence_ends(text)[:MOST_SENTENCES]
         limit = min(signature_start(text), ends[-1])
         sentences: list[Sentence] = [{} for _ in ends]
-        terms_of = self.terms_of
+        terms_of, denied_by = self.terms_of, self.denied_by
+        denials: list[tuple[Sentence, int, int, int]] = []
         number = 0
         current = sentences[0]
         for start, end, entry in found:
@@ -65,18 +68,28 @@ class Book:
                 current = sentences[number]
             elif number and start < ends[number - 1]:
                 continue  # runs over the end of a sentence
+            if denied_by[entry]:
+                for term in denied_by[entry]:
+                    denials.append((current, term, start, end))
             for term in terms_of[entry]:
                 if term in current:
                     current[term].append((start, end))
                 else:
                     current[term] = [(start, end)]
+        for sentence, term, start, end in denials:
+            if term in sentence:
+                left = [place for place in sentence[term] if place[1] <= start or place[0] >= end]
+                if left:
+                    sentence[term] = left
+                else:
+                    del sentence[term]
         return sentences
 
 
 class Page:
     """The evidence of one text together with the subject of its mail."""
 
-    __slots__ = ("_book", "_quoted", "_subject", "_subject_text", "_text", "_where", "hits", "sentences")
+    __slots__ = ("_book", "_quoted", "_refused", "_subject", "_subject_text", "_text", "_where", "hits", "sentences")
 
     def __init__(
         self,
@@ -97,8 +110,10 @@ class Page:
         self._quoted = tuple(quoted)
         self.sentences = book.read(text)
         self.hits: dict[int, list[Hit]] = {}
-        self._find(book.by_core)
+        self._refused: set[int] = set()
+        self._find(book.by_strong)
         if self.hits:
+            self._refused = {hit.sentence for hits in self.hits.values() for hit in hits}
             self._find(book.by_anchor)
 
     def _find(self, index: Mapping[int, Sequence[int]]) -> None:
@@ -134,12 +149,10 @@ class Page:
     def _allowed(self, clause: Clause, at: int) -> bool:
         where = clause.where
         if at == SUBJECT:
-            return "subject" in where
+            return "subject" in where or ("refusal" in where and at in self._refused)
         if "body" in where:
             return True
-        if "refusal" in where and any(
-            hit.unlocks and hit.sentence == at for hits in self.hits.values() for hit in hits
-        ):
+        if "refusal" in where and at in self._refused:
             return True
         if "thanks" in where:
             sentence = self.sentences[at]

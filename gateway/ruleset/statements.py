@@ -16,7 +16,7 @@ from gateway.ruleset.schema import (
 )
 from gateway.ruleset.vocabulary import Vocabulary
 
-WEIGHTS = {"strong": 1.0, "weak": 0.2, "against": -0.5}
+WEIGHTS = {"strong": 1.0, "weak": 0.3, "against": -0.5}
 """What the words for strength add to the score where no `weight` is written."""
 
 DISTANCE = 20

@@ -25,6 +25,7 @@ _COUNTED = re.compile(r"(?<!\\)\{(\d+)?(?:,(\d+)?)?\}")
 @dataclass(slots=True)
 class _Word:
     terms: dict[int, None] = field(default_factory=dict)
+    denies: dict[int, None] = field(default_factory=dict)
     part: bool = False
     phrase: bool = True
     core: bool = False
@@ -93,13 +94,18 @@ class Vocabulary:
         file, name, _ = self._tables[number]
         return f"{file.pack}/{name}"
 
-    def lexicon(self) -> tuple[Lexicon, tuple[tuple[int, ...], ...]]:
-        """The compiled search, and for each of its entries the terms that it stands for."""
+    def lexicon(self) -> tuple[Lexicon, tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
+        """The compiled search; for each of its entries the terms that it stands for, and those that it denies."""
         entries = [
             Entry(text=text, pattern=pattern, whole=not word.part, phrase=word.phrase, core=word.core)
             for (text, pattern), word in self._words.items()
         ]
-        return Lexicon(entries), tuple(tuple(word.terms) for word in self._words.values())
+        words = self._words.values()
+        return (
+            Lexicon(entries),
+            tuple(tuple(word.terms) for word in words),
+            tuple(tuple(word.denies) for word in words),
+        )
 
     def _closure(self) -> list[tuple[int, ...]]:
         """For each term: itself and every term that includes it, at any depth."""
@@ -130,7 +136,8 @@ class Vocabulary:
         for text in self._written(file, f"{key}.words", table.words):
             self._enter(text, number, table, core=core)
         for text in self._written(file, f"{key}.hide", table.hide):
-            self._words.setdefault((text, False), _Word()).phrase = False
+            # A word that is only denied must not hide those of other terms: `phrase`, as long as nobody says otherwise.
+            self._words.setdefault((text, False), _Word()).denies |= dict.fromkeys(self._holders[number])
         for pattern in table.patterns:
             if self._pattern_holds(file, f"{key}.patterns", pattern):
                 self._enter(pattern, number, table, core=core, pattern=True)
