@@ -14,12 +14,14 @@ import click
 
 from gateway.cli.options import config_option, json_option
 from gateway.config import Config, examine, load_keys, read_rule_folder
-from gateway.errors import ConfigError, Problem
+from gateway.errors import ConfigError, LedgerFault, Problem
+
+_KEY_FILE = "gateway.key_file"
 
 
 @dataclass(slots=True)
 class Findings:
-    """What the check found: problems forbid a start, warnings do not, facts are for people to look at."""
+    """What the check found: problems have to be mended, warnings looked at, facts are for the eye."""
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
@@ -33,7 +35,7 @@ def check(*, config_path: Path, as_json: bool) -> None:
     """Check config, rules and footers.
 
     Every mistake is told at once: the file (with the line, where it is known), the key, what is wrong, and
-    what to write instead. Exit 0 when the gateway would start with these files, 1 when it would not.
+    what to write instead. Exit 0 when all is good, 1 when something has to be mended; warnings do not count.
     """
     found = find(config_path)
     if as_json:
@@ -107,18 +109,46 @@ def _check_rules(config: Config, found: Findings) -> None:
 def _check_key(config: Config, found: Findings) -> None:
     """The key file, and whether the ledger was begun with it."""
     path = config.gateway.key_file
+    key_id = ""
     if path.exists():
         try:
-            found.facts["key_id"] = load_keys(path, create=False).id
+            key_id = load_keys(path, create=False).id
         except ConfigError as error:
             found.problems += error.problems
             return
+        found.facts["key_id"] = key_id
     elif not os.access(_nearest(path.parent), os.W_OK):
         message, remedy = (
             "it does not exist, and may not be made here",
             "give the gateway's user the right to",
         )
-        found.warnings.append(Problem(file=str(path), key="gateway.key_file", message=message, remedy=remedy))
+        found.warnings.append(Problem(file=str(path), key=_KEY_FILE, message=message, remedy=remedy))
+    _check_ledger(config, key_id, found)
+
+
+def _check_ledger(config: Config, key_id: str, found: Findings) -> None:
+    """Whether the ledger, if there is one already, was begun with this key; an empty `key_id`: none."""
+    from gateway.store.migrate import KeyMatch, check_key_id
+
+    ledger = config.ledger.safe_url
+    try:
+        match = check_key_id(config.ledger.url, key_id)
+    except LedgerFault as error:
+        # No mistake in a file, and no reason not to start: mail flows by the fault policy meanwhile.
+        message, remedy = f"the ledger cannot be read now: {error}", "look after the database"
+        found.warnings.append(Problem(file=ledger, key="ledger.url", message=message, remedy=remedy))
+        return
+    if match is not KeyMatch.OTHER:
+        return
+    has = f"this key file has the id {key_id}" if key_id else "this key file does not exist"
+    found.problems.append(
+        Problem(
+            file=str(config.gateway.key_file),
+            key=_KEY_FILE,
+            message=f"the ledger ({ledger}) was begun with another key; {has}",
+            remedy="put the first key file back; with another, nobody who was sent a link is known again",
+        )
+    )
 
 
 def _nearest(folder: Path) -> Path:
@@ -134,7 +164,7 @@ def _tell(path: Path, found: Findings) -> None:
         click.echo(f"error: {problem}", err=True)
     if found.problems:
         count = len(found.problems)
-        click.echo(f"{path}: {count} {'problem' if count == 1 else 'problems'}; the gateway would not start")
+        click.echo(f"{path}: {count} {'problem' if count == 1 else 'problems'}")
         return
     rules, footers = found.facts["rule_count"], found.facts["footer_count"]
     key = found.facts.get("key_id", "made at the first start")

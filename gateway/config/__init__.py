@@ -6,7 +6,7 @@ Everything that reads these from disk is here; what is in a rule or a footer is 
 
 from gateway.config.files import read_password
 from gateway.config.keys import Keys, derive_keys, load_keys
-from gateway.config.load import Examined, embedded_config, examine, load_config, parse_config
+from gateway.config.load import Examined, embedded_config, examine, examine_text, load_config, parse_config
 from gateway.config.model import Config
 from gateway.config.names import AddressPatterns
 from gateway.config.network import HostPort
@@ -36,6 +36,7 @@ __all__ = [
     "derive_keys",
     "embedded_config",
     "examine",
+    "examine_text",
     "load_config",
     "load_keys",
     "parse_config",

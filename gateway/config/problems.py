@@ -59,16 +59,16 @@ def _words(error: ErrorDetails, place: Place, model: type[BaseModel]) -> tuple[s
         "float_type": ("a number is wanted", "write it without quotes and unit; the key says the unit"),
         "bool_type": ("yes or no is wanted", "write true or false, without quotes"),
         "tuple_type": _list_wanted(model, place),
-        "mapping_type": ("a table is wanted", "write it as a section of its own, such as [rules.mode]"),
+        "mapping_type": ("a section is wanted, not a value", "write it as a [section] with keys below it"),
         "model_type": ("a section is wanted, not a value", "write it as a [section] with keys below it"),
         "dict_type": ("a section is wanted, not a value", "write it as a [section] with keys below it"),
         "model_attributes_type": (
             "a section is wanted, not a value",
             "write it as a [section] with keys below it",
         ),
-        "greater_than": (f"it must be greater than {context.get('gt')}", "write a greater number"),
-        "greater_than_equal": (f"it must be at least {context.get('ge')}", "write a greater number"),
-        "less_than_equal": (f"it must be at most {context.get('le')}", "write a smaller number"),
+        "greater_than": (f"it must be greater than {_number(context.get('gt'))}", "write a greater number"),
+        "greater_than_equal": (f"it must be at least {_number(context.get('ge'))}", "write a greater number"),
+        "less_than_equal": (f"it must be at most {_number(context.get('le'))}", "write a smaller number"),
         "finite_number": ("it must be a finite number", "write a plain number"),
         "literal_error": (
             f"{_shown(error['input'])} is none of the words that it can be",
@@ -78,6 +78,11 @@ def _words(error: ErrorDetails, place: Place, model: type[BaseModel]) -> tuple[s
         "too_long": (f"the list has more than {context.get('max_length')} entries", "write fewer"),
     }
     return table.get(kind, (error["msg"], ""))
+
+
+def _number(bound: object) -> str:
+    """A bound as one would write it: 1 and not 1.0."""
+    return f"{bound:g}" if isinstance(bound, float) else str(bound)
 
 
 def _shown(value: object) -> str:

@@ -42,10 +42,10 @@ def read_bytes(path: Path, *, limit: int, key: str = "") -> bytes:
         ) from None
     except (OSError, ValueError) as error:
         raise refuse(f"the file cannot be opened: {error}", "check the path") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise refuse("this is a folder or a device, not a file", "name a file")
     with os.fdopen(descriptor, "rb") as file:
-        state = os.fstat(file.fileno())
-        if not stat.S_ISREG(state.st_mode):
-            raise refuse("this is a folder or a device, not a file", "name a file")
         try:
             content = file.read(limit + 1)
         except OSError as error:

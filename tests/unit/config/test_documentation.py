@@ -112,7 +112,7 @@ def test_reference_tells_no_other_keys() -> None:
 
 @pytest.mark.parametrize(("section", "name", "field"), KEYS, ids=IDS)
 def test_example_shows_every_key(section: str, name: str, field: FieldInfo) -> None:
-    """config.example.toml has each key: as it is needed, with its default, or with an example that is right."""
+    """config.example.toml has each key: needed, with its default, or with an example that is right."""
     if (section, name) == ("[rules]", "mode"):
         assert example()["[rules.mode]"] == {'"*"': '"inject"'}
         return

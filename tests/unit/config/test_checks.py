@@ -1,0 +1,174 @@
+"""What has to fit between keys: each check, by the config that fails it and one that just passes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.config import embedded_config, examine_text
+from gateway.errors import ConfigError
+
+ROUTE = {"name": "other", "hosts": ["other.example:25"], "sender_domains": ["example.jp"]}
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound here
+LISTEN = {"address": "127.0.0.1", "port": 2525, "networks": ["127.0.0.0/8"]}
+
+
+def keys_of(folder: Path, changes: dict[str, Any]) -> list[str]:
+    """The key paths of all problems (with a remedy) of the embedded config and these changes."""
+    try:
+        embedded_config(folder, changes)
+    except ConfigError as error:
+        return [problem.key for problem in error.problems if problem.remedy]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("changes", "keys"),
+    [
+        # login and TLS
+        ({"next_hop": {"tls_mode": "implicit"}}, ["next_hop.tls"]),
+        ({"next_hop": {"tls_mode": "implicit", "tls": "required"}}, []),
+        ({"route": [{**ROUTE, "tls_mode": "implicit"}]}, ["route[0].tls"]),
+        ({"next_hop": {"user": "gw", "tls": "required"}}, ["next_hop.password_file"]),
+        ({"next_hop": {"password_file": "password", "tls": "required"}}, ["next_hop.user"]),
+        ({"next_hop": {"user": "gw", "password_file": "password", "tls": "opportunistic"}}, ["next_hop.tls"]),
+        ({"next_hop": {"user": "gw", "password_file": "password", "tls": "required"}}, []),
+        ({"next_hop": {"ca_file": "ca.pem", "tls": "opportunistic"}}, ["next_hop.ca_file"]),
+        ({"next_hop": {"ca_file": "ca.pem", "tls": "required"}}, []),
+        ({"next_hop": {"hosts": ["a.example:25", "A.example:25"]}}, ["next_hop.hosts[1]"]),
+        # workers share connections
+        ({"gateway": {"workers": 3}, "next_hop": {"connections": 2}}, ["next_hop.connections"]),
+        ({"gateway": {"workers": 3}, "next_hop": {"connections": 3}}, []),
+        ({"gateway": {"workers": 3}, "route": [{**ROUTE, "connections": 2}]}, ["route[0].connections"]),
+        ({"gateway": {"workers": 3}, "limits": {"connections": 2}}, ["limits.connections"]),
+        # listeners
+        ({"listen": [LISTEN, LISTEN]}, ["listen[1].port"]),
+        ({"listen": [LISTEN, {**LISTEN, "address": EVERYWHERE}]}, ["listen[1].port"]),
+        ({"listen": [LISTEN, {**LISTEN, "address": "::"}]}, []),
+        ({"listen": [LISTEN, {**LISTEN, "address": "127.0.0.2"}]}, []),
+        ({"listen": [{**LISTEN, "port": 0}, {**LISTEN, "port": 0}]}, []),
+        ({"listen": [{**LISTEN, "name": "a"}, {**LISTEN, "name": "a", "port": 25}]}, ["listen[1].name"]),
+        # routes
+        ({"route": [ROUTE]}, []),
+        ({"route": [{"name": "other", "hosts": ["other.example:25"]}]}, ["route[0]"]),
+        ({"route": [{**ROUTE, "name": "default"}]}, ["route[0].name"]),
+        ({"route": [ROUTE, ROUTE]}, ["route[1].name"]),
+        ({"route": [{**ROUTE, "listeners": ["127.0.0.1:2525"]}]}, []),
+        ({"route": [{**ROUTE, "listeners": ["inside"]}]}, ["route[0].listeners[0]"]),
+        ({"notifications": {"route": "other"}}, ["notifications.route"]),
+        ({"notifications": {"route": "default"}}, []),
+        ({"notifications": {"route": "other"}, "route": [ROUTE]}, []),
+        # a next hop that is ourselves
+        ({"next_hop": {"hosts": ["127.0.0.1:2525"]}}, ["next_hop.hosts[0]"]),
+        (
+            {"listen": [{**LISTEN, "address": EVERYWHERE}], "next_hop": {"hosts": ["localhost:2525"]}},
+            ["next_hop.hosts[0]"],
+        ),
+        ({"next_hop": {"hosts": ["localhost:2526"]}}, []),
+        # times
+        ({"timeouts": {"connect_seconds": 241}}, ["timeouts.connect_seconds"]),
+        ({"timeouts": {"connect_seconds": 240}}, []),
+        ({"timeouts": {"pool_wait_seconds": 241}}, ["timeouts.pool_wait_seconds"]),
+        ({"timeouts": {"dot_seconds": 600}}, ["timeouts.dot_seconds"]),
+        ({"timeouts": {"dot_seconds": 599}}, []),
+        ({"timeouts": {"copies_seconds": 571}}, ["timeouts.copies_seconds"]),
+        ({"ledger": {"wait_seconds": 241}}, ["ledger.wait_seconds"]),
+        ({"ledger": {"lease_seconds": 1060}}, ["ledger.lease_seconds"]),
+        ({"ledger": {"lease_seconds": 1061}}, []),
+        # sizes
+        ({"limits": {"memory_bytes": 262_143}}, ["limits.memory_bytes"]),
+        ({"limits": {"memory_bytes": 262_144}}, []),
+        ({"limits": {"command_line_bytes": 2_111}}, ["limits.command_line_bytes"]),
+        ({"limits": {"command_line_bytes": 2_112}}, []),
+    ],
+)
+def test_checks(tmp_path: Path, changes: dict[str, Any], keys: list[str]) -> None:
+    """Each combination is refused at the key to change, or taken."""
+    (tmp_path / "password").write_text("secret\n")
+    (tmp_path / "password").chmod(0o600)
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    assert keys_of(tmp_path, changes) == keys
+
+
+def test_workers_by_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``workers = 0`` counts as many as there are cores, also where connections are shared out."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(21)))
+    assert keys_of(tmp_path, {"gateway": {"workers": 0}}) == ["next_hop.connections"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('networks = ["127.0.0.0/8"]', "", "listen[0].networks"),
+        ('senders = ["*@example.co.jp"]', "", "rules.senders"),
+        (
+            "[log]",
+            '[[route]]\nname = "b"\nhosts = ["b.example:25"]\nsender_domains = ["x.example"]\n',
+            "route[1]",
+        ),
+    ],
+)
+def test_warnings(tmp_path: Path, old: str, new: str, key: str) -> None:
+    """What is allowed but hardly meant is told, and does not stop anything."""
+    text = """
+[gateway]
+hostname = "gw.example.co.jp"
+own_domains = ["example.co.jp"]
+[[listen]]
+networks = ["127.0.0.0/8"]
+[next_hop]
+hosts = ["127.0.0.1:2526"]
+[[route]]
+name = "a"
+hosts = ["a.example:25"]
+sender_domains = ["x.example"]
+[rules]
+senders = ["*@example.co.jp"]
+[link]
+url = "https://careerrelay.example/r/{token}"
+opt_out = "https://careerrelay.example/o/{token}"
+[ledger]
+url = "sqlite:///ledger.db"
+[log]
+"""
+    quiet = examine_text(text, file="c.toml", folder=tmp_path)
+    assert (quiet.problems, quiet.warnings) == ((), ())
+    told = examine_text(text.replace(old, new), file="c.toml", folder=tmp_path)
+    assert told.problems == ()
+    assert [warning.key for warning in told.warnings] == [key]
+
+
+def test_route_for(tmp_path: Path) -> None:
+    """The first route that fits takes a mail: by listener, by sender's domain, or by both."""
+    hosts = ["other.example:25"]
+    config = embedded_config(
+        tmp_path,
+        {
+            "listen": [{**LISTEN, "name": "inside"}, {**LISTEN, "name": "ats", "port": 2527}],
+            "route": [
+                {"name": "both", "hosts": hosts, "listeners": ["ats"], "sender_domains": ["example.jp"]},
+                {"name": "domain", "hosts": hosts, "sender_domains": ["example.jp", "*.example.jp"]},
+                {"name": "listener", "hosts": hosts, "listeners": ["ats"]},
+            ],
+        },
+    )
+    assert config.route_for("ats", "hr@EXAMPLE.jp") == "both"
+    assert config.route_for("inside", "hr@example.jp") == "domain"
+    assert config.route_for("inside", "hr@sub.example.jp") == "domain"
+    assert config.route_for("ats", "hr@other.example") == "listener"
+    assert config.route_for("ats", "") == "listener"
+    assert config.route_for("inside", "") == "default"
+    assert config.route_for("inside", "hr@example.co.jp") == "default"
+    assert list(config.next_hops) == ["default", "both", "domain", "listener"]
+
+
+def test_names_that_follow(tmp_path: Path) -> None:
+    """What is not said follows from what is."""
+    config = embedded_config(tmp_path, {"gateway": {"own_domains": ["*.example.co.jp"]}})
+    assert config.postmaster == "postmaster@example.co.jp"
+    assert config.helo(config.next_hop) == "gw.example.co.jp"
+    assert config.listen[0].label == "127.0.0.1:2525"
+    assert config.listen[0].admits("127.0.0.1")
+    assert not config.listen[0].admits("192.0.2.1")
+    assert config.link.for_token("0" * 26) == "https://careerrelay.example/r/" + "0" * 26
+    assert config.link.opt_out_for_token("0" * 26) == "https://careerrelay.example/o/" + "0" * 26

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+
+from gateway.config import embedded_config, read_password
+from gateway.errors import ConfigError
+
+
+def message_of(path: Path) -> str:
+    """What is wrong with a password file."""
+    with pytest.raises(ConfigError) as caught:
+        read_password(path)
+    (problem,) = caught.value.problems
+    assert problem.remedy
+    return problem.message
+
+
+def test_password(tmp_path: Path) -> None:
+    """The first line, whatever the line end, with the blanks that may be part of it."""
+    path = tmp_path / "password"
+    for content in ("  sécret \n", "  sécret \r\nmore\n", "  sécret "):
+        path.write_text(content, "utf-8", newline="")
+        path.chmod(0o600)
+        assert read_password(path) == "  sécret "
+
+
+def test_password_open_to_others(tmp_path: Path) -> None:
+    """A password that others may read is refused."""
+    path = tmp_path / "password"
+    path.write_text("secret\n")
+    path.chmod(0o644)
+    assert "others than its owner" in message_of(path)
+
+
+def test_empty_password(tmp_path: Path) -> None:
+    """An empty first line is no password."""
+    path = tmp_path / "password"
+    path.write_text("\nsecret\n")
+    path.chmod(0o600)
+    assert message_of(path) == "the first line is empty"
+
+
+def test_file_without_certificates(tmp_path: Path) -> None:
+    """A key, or a certificate in binary form, in the place of PEM certificates is told at the start."""
+    (tmp_path / "ca.pem").write_bytes(b"\x30\x82")
+    with pytest.raises(ConfigError) as caught:
+        embedded_config(tmp_path, {"next_hop": {"tls": "required", "ca_file": "ca.pem"}})
+    assert [problem.message for problem in caught.value.problems] == ["there is no certificate in it"]
+
+
+def test_password_stays_out_of_the_config(tmp_path: Path) -> None:
+    """The config names the file; what is in it is nowhere that could be logged."""
+    (tmp_path / "password").write_text("hunter2\n")
+    (tmp_path / "password").chmod(0o600)
+    hop = {"tls": "required", "user": "gw", "password_file": "password"}
+    config = embedded_config(tmp_path, {"next_hop": hop})
+    assert "hunter2" not in repr(config)
+    assert config.next_hop.password_file is not None
+    assert read_password(config.next_hop.password_file) == "hunter2"
