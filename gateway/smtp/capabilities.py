@@ -1,7 +1,8 @@
 """What a server says it can do (EHLO), and what the gateway may say in its own name (RFC 5321 §4.1.1.1; SMTP.md rule 10).
 
-The gateway advertises what both it and the next hop can do, since a sender acts on what it reads: a mail server
-bounces at once where SMTPUTF8 is missing or SIZE is small, and re-encodes bodies where 8BITMIME is missing.
+The gateway advertises what both it and the next hop can do, since a sender acts on what it reads: a mail
+server bounces at once where SMTPUTF8 is missing or SIZE is small, and re-encodes bodies where 8BITMIME is
+missing.
 """
 
 from collections.abc import Sequence

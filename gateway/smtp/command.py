@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-#: RFC 5321 §4.5.3.1.4 says 512, each extension adds to it (SMTPUTF8, DSN, AUTH); what is past this is refused, not held.
+#: RFC 5321 §4.5.3.1.4 says 512, each extension adds to it (SMTPUTF8, DSN, AUTH); what is past this is
+#: refused, not held.
 MAX_COMMAND = 4_096
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")

@@ -1,9 +1,10 @@
 """The content of a mail on the wire: its end, its dots, its line ends (RFC 5321 §4.1.1.4, §4.5.2).
 
-Theory of operation. Content ends with CRLF "." CRLF and with nothing else (SMTP.md rule 24): a bare LF or CR next
-to a dot is content. `ContentReader` cuts the stream only at places where no CRLF and no stuffed dot is
+Theory of operation. Content ends with CRLF "." CRLF and with nothing else (SMTP.md rule 24): a bare LF or CR
+next to a dot is content. `ContentReader` cuts the stream only at places where no CRLF and no stuffed dot is
 torn apart, and gives *stuffed* octets: a mail that stays untouched goes to the next hop as those very octets,
-without being taken apart and put together again. `unstuff` and `stuff` serve the mails that are read or changed.
+without being taken apart and put together again. `unstuff` and `stuff` serve the mails that are read or
+changed.
 
 Bare CR and LF become CRLF in what the reader gives (CVE-2023-51764 family: what leaves can't be read two
 ways); `bare` tells that there were some, for listeners that refuse them.
@@ -44,7 +45,8 @@ class ContentReader:
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """Take what came; give the next stuffed segment (it may be empty) and, once `done`, the octets behind the end.
 
-        Segments, joined, are the content with clean line ends. No segment but the first starts at the start of a line.
+        Segments, joined, are the content with clean line ends. No segment but the first starts at the start
+        of a line.
         """
         buffer = self._carry + data
         rest = b""
@@ -68,7 +70,8 @@ class ContentReader:
         if bare:
             segment = self._clean(segment)
         if self._mended and segment.startswith(b"."):
-            # the segment before ended in a bare LF or CR that is a line end now, so this dot stands at the start of a line
+            # the segment before ended in a bare LF or CR that is a line end now, so this dot stands at the
+            # start of a line
             segment = b"." + segment
         self._mended = bare and segment.endswith(b"\r\n")
         if self._drop:
@@ -78,7 +81,8 @@ class ContentReader:
         return segment
 
     def _is_bare(self, segment: bytes) -> bool:
-        # A segment never ends inside a CRLF, so each can be judged alone; a CR at its very end is one that no LF follows.
+        # A segment never ends inside a CRLF, so each can be judged alone; a CR at its very end is one that no
+        # LF follows.
         self._newlines.decode(segment.decode("latin-1"))
         if self._newlines.newlines in (None, "\r\n") and not segment.endswith(b"\r"):
             return False
@@ -88,7 +92,8 @@ class ContentReader:
 
     @staticmethod
     def _clean(segment: bytes) -> bytes:
-        # Dots are taken out first: the one behind a bare LF is content, and needs stuffing only once that LF is a CRLF.
+        # Dots are taken out first: the one behind a bare LF is content, and needs stuffing only once that LF
+        # is a CRLF.
         unstuffed = segment.replace(b"\r\n.", b"\r\n")
         return _ANY_NEWLINE.sub(b"\r\n", unstuffed).replace(b"\r\n.", b"\r\n..")
 
@@ -108,3 +113,21 @@ def stuff(pieces: Iterable[bytes]) -> Iterator[bytes]:
         stuffed = (tail + piece).replace(b"\r\n.", b"\r\n..")[len(tail) :]
         tail = (tail + piece[-2:])[-2:]
         yield stuffed
+
+
+class Unstuffer:
+    """Takes the dots out of the segments of a `ContentReader`, one by one and in order."""
+
+    __slots__ = ("_line_start",)
+
+    def __init__(self) -> None:
+        self._line_start = True
+
+    def __call__(self, segment: bytes) -> bytes:
+        """The content octets of the next segment."""
+        plain = segment.replace(b"\r\n.", b"\r\n")
+        if self._line_start and plain.startswith(b"."):
+            plain = plain[1:]
+        if segment:
+            self._line_start = segment.endswith(b"\r\n")
+        return plain

@@ -28,7 +28,9 @@ class Mail:
         Every octet is the sender's, but SIZE= grows by what we may add (SMTP.md rule 10).
         """
         words = (
-            b" SIZE=%d" % (self.size + OWN_OCTETS) if keyword == b"SIZE" and self.size is not None else b" " + word
+            b" SIZE=%d" % (self.size + OWN_OCTETS)
+            if keyword == b"SIZE" and self.size is not None
+            else b" " + word
             for keyword, word in self.parameters.items
         )
         return b"MAIL FROM:" + self.path.raw + b"".join(words) + b"\r\n"

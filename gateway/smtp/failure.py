@@ -1,7 +1,7 @@
 """Transient or permanent: the one place where that is decided, with the words for the peer (SMTP.md rules 4 and 5).
 
-Every reply that the gateway gives in its own name stands here. The texts tell a sender what to do and tell a stranger nothing of
-what is behind; causes go to the log. What is not known to be permanent is transient.
+Every reply that the gateway gives in its own name stands here. The texts tell a sender what to do and tell a
+stranger nothing of what is behind; causes go to the log. What is not known to be permanent is transient.
 """
 
 from collections.abc import Collection
@@ -51,7 +51,8 @@ BYE = Reply.of(221, "2.0.0", "Bye")
 NOT_VERIFIED = Reply.of(252, "2.0.0", "Can't verify, will try to deliver")
 GO_AHEAD = Reply.of(354, "", "End data with <CR><LF>.<CR><LF>")
 
-#: Replies that refuse the gateway itself and not the mail: an expired password must not bounce the company's mail.
+#: Replies that refuse the gateway itself and not the mail: an expired password must not bounce the company's
+#: mail.
 REFUSES_GATEWAY = frozenset({"530", "535", "538", "5.7.54", "5.7.64"})
 
 
@@ -64,8 +65,11 @@ def for_sender(reply: Reply, codes: Collection[str] = REFUSES_GATEWAY) -> Reply:
     """What the sender is told when the next hop said `reply` (SMTP.md rule 4).
 
     421 would end the sender's session with us, so it becomes 451 with its text; a refusal of the gateway is
-    ours to mend, so it becomes 451 and the caller raises an alarm.
+    ours to mend, so it becomes 451 and the caller raises an alarm. A 3xx where none belongs is no answer at
+    all.
     """
+    if reply.intermediate:
+        return NEXT_HOP_NONSENSE
     if reply.code == 421:
         return reply.with_code(451, "4.3.2")
     if refuses_gateway(reply, codes):

@@ -1,7 +1,7 @@
 """Many outcomes, one reply: the table of SMTP.md, "Several recipients, one reply".
 
-SMTP answers a mail for several recipients with one reply. When copies fared differently, that reply has to be the one after which
-nobody is left without the mail, and as few as possible have it twice.
+SMTP answers a mail for several recipients with one reply. When copies fared differently, that reply has to be
+the one after which nobody is left without the mail, and as few as possible have it twice.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,9 @@ def is_mixed(outcomes: Sequence[Outcome]) -> bool:
     return fates == {Fate.TAKEN, Fate.REFUSED}
 
 
-def fold(outcomes: Sequence[Outcome], notice: Notice = Notice.UNWANTED, *, names: Sequence[str] = ()) -> Reply:
+def fold(
+    outcomes: Sequence[Outcome], notice: Notice = Notice.UNWANTED, *, names: Sequence[str] = ()
+) -> Reply:
     """One reply for all recipients.
 
     Args:
@@ -77,8 +79,12 @@ def _mixed(outcomes: Sequence[Outcome], notice: Notice, names: Sequence[str]) ->
     if notice in (Notice.UNWANTED, Notice.TAKEN):
         return taken[-1].reply
     if notice is Notice.PUT_OFF:
-        return Reply.of(451, "4.3.0", f"{len(taken)} of {len(outcomes)} taken, failure notice not yet; try again")
+        return Reply.of(
+            451, "4.3.0", f"{len(taken)} of {len(outcomes)} taken, failure notice not yet; try again"
+        )
     shown = [name.encode("ascii", "backslashreplace").decode("ascii") for name in names]
     has = ", ".join(name for name, outcome in zip(shown, outcomes, strict=True) if outcome.fate is Fate.TAKEN)
-    has_not = ", ".join(name for name, outcome in zip(shown, outcomes, strict=True) if outcome.fate is not Fate.TAKEN)
+    has_not = ", ".join(
+        name for name, outcome in zip(shown, outcomes, strict=True) if outcome.fate is not Fate.TAKEN
+    )
     return Reply.of(554, "5.3.0", f"Delivered to: {has}"[:900], f"Refused for: {has_not}"[:900])

@@ -109,7 +109,8 @@ class ReplyReader:
         """Take `data`; give the replies that are complete with it.
 
         Raises:
-            ReplyError: a line that is no reply line, codes that differ within one reply, or a reply past the bounds.
+            ReplyError: a line that is no reply line, codes that differ within one reply, or a reply past the
+                bounds.
         """
         replies: list[Reply] = []
         *lines, rest = (self._buffer + data).split(b"\n")

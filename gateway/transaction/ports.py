@@ -1,7 +1,7 @@
 """What the transaction needs from the outside: a next hop and a ledger, as protocols, with the values that pass.
 
-`gateway.relay` implements `NextHop` and `Outbound`, `gateway.store` implements `Ledger`; tests use fakes of both. The rule
-numbers are those of SMTP.md.
+`gateway.relay` implements `NextHop` and `Outbound`, `gateway.store` implements `Ledger`; tests use fakes of
+both. The rule numbers are those of SMTP.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,8 +21,9 @@ class Start:
 
     Attributes:
         reply: 354, or the refusal.
-        recipients: the answers to the accepted RCPTs that are in force, in order. They differ from what the sender was told only where the
-            transaction had to be opened again (rule 1); such an answer is that recipient's outcome.
+        recipients: the answers to the accepted RCPTs that are in force, in order. They differ from what the
+            sender was told only where the transaction had to be opened again (rule 1); such an answer is that
+            recipient's outcome.
     """
 
     reply: Reply
@@ -32,9 +33,9 @@ class Start:
 class Outbound(Protocol):
     """One transaction at a next hop. Holds a place in its pool from `NextHop.begin` to `end` or `abort`.
 
-    Until the first octet of content has gone out, a lost connection is replaced unseen: the same MAIL and the accepted RCPTs are said
-    again on a fresh one, on any host that can carry the mail (rules 1 and 8). After it, every fault is a `NextHopFault`, and once the
-    final dot may have left an `OutcomeUnknown`.
+    Until the first octet of content has gone out, a lost connection is replaced unseen: the same MAIL and the
+    accepted RCPTs are said again on a fresh one, on any host that can carry the mail (rules 1 and 8). After
+    it, every fault is a `NextHopFault`, and once the final dot may have left an `OutcomeUnknown`.
     """
 
     @property
@@ -44,10 +45,12 @@ class Outbound(Protocol):
     async def envelope(self, commands: Sequence[Mail | Rcpt]) -> list[Reply]:
         """Send MAIL and RCPT commands as one pipelined group; give the replies in order, as the next hop said them.
 
-        A Mail starts a new transaction on the same connection (after `reset`, or at first). Callable many times for one mail.
+        A Mail starts a new transaction on the same connection (after `reset`, or at first). Callable many
+        times for one mail.
 
         Raises:
-            NextHopFault: no host could be asked. What was accepted before stays accepted: `data` will try to open it again.
+            NextHopFault: no host could be asked. What was accepted before stays accepted: `data` will try to
+                open it again.
         """
 
     async def data(self) -> Start:
@@ -190,7 +193,8 @@ class Claim:
     """The ledger's answer for one recipient (rules 19 and 20).
 
     Attributes:
-        standing: OURS: this process sends it now. SETTLED: an earlier attempt has its final outcome. ELSEWHERE: another living process has it.
+        standing: OURS: this process sends it now. SETTLED: an earlier attempt has its final outcome.
+            ELSEWHERE: another living process has it.
         issued: for a copy with a link.
         outcome: where SETTLED; fate TAKEN or REFUSED.
     """
@@ -247,7 +251,8 @@ class Ledger(Protocol):
     async def claim(self, mail_key: bytes, copies: Sequence[CopyIntent]) -> list[Claim]:
         """Open the record if it isn't, write the intents, claim what is owed: one commit, durable when it returns (rules 3, 19, 20).
 
-        Recipients that an open record doesn't know yet are added to it. The answers are in the order of `copies`.
+        Recipients that an open record doesn't know yet are added to it. The answers are in the order of
+        `copies`.
         """
 
     async def settle(

@@ -1,0 +1,52 @@
+"""What a session needs from the outside: its listener's rules, the routes behind it, and the policy of the moment."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.edge.registry import Registry
+from gateway.transaction.context import Services
+from gateway.transaction.policy import Policy
+from gateway.transaction.ports import NextHop
+
+
+class Routes(Protocol):
+    """Which next hop takes a mail. May be replaced while sessions are open: a mail keeps the one that it began with."""
+
+    def hops(self, listener: str) -> Sequence[NextHop]:
+        """All that mail from this listener may go to; what the gateway can do there is told in EHLO."""
+
+    def hop_for(self, listener: str, sender: str) -> NextHop:
+        """The one for a mail with this reverse-path (empty for ``<>``)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeLimits:
+    """Bounds of a session (SMTP.md; docs/config.md has each with its reason)."""
+
+    recipients: int = 1_000
+    command_line: int = 4_096
+    command_seconds: float = 300.0
+    block_seconds: float = 150.0
+    errors: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One listener, as its sessions see it.
+
+    Attributes:
+        label: how routes and the log call the listener.
+        lmtp: whether it speaks LMTP (RFC 2033).
+        admits: whether a peer with this IP address may use it.
+        policy, routes: called at MAIL, so that a reload holds from the next mail on.
+    """
+
+    label: str
+    lmtp: bool
+    admits: Callable[[str], bool]
+    limits: EdgeLimits
+    services: Services
+    registry: Registry
+    policy: Callable[[], Policy]
+    routes: Callable[[], Routes]

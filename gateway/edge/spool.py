@@ -1,0 +1,71 @@
+"""Content that has to be taken in whole: in memory at first, past a bound in a temporary file without a name (SMTP.md rule 27)."""
+
+import mmap
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import BinaryIO
+
+from gateway.message.scan import Buffer
+
+
+class Spool:
+    """Implements `gateway.transaction.source.Spool`.
+
+    Args:
+        memory: octets kept in memory; more goes to a file.
+        directory: where that file is made. It is unlinked from the start: a crash leaves nothing behind.
+        reserve: free octets that have to stay there.
+    """
+
+    def __init__(self, *, memory: int, directory: Path, reserve: int) -> None:
+        self._memory = memory
+        self._directory = directory
+        self._reserve = reserve
+        self._pieces: list[bytes] = []
+        self._octets = 0
+        self._file: BinaryIO | None = None
+        self._map: mmap.mmap | None = None
+
+    def write(self, piece: bytes) -> None:
+        """Append content octets.
+
+        Raises:
+            OSError: there is no space but the reserve, or the file can't be written.
+        """
+        self._octets += len(piece)
+        if self._file is None and self._octets <= self._memory:
+            self._pieces.append(piece)
+            return
+        if shutil.disk_usage(self._directory).free - len(piece) < self._reserve:
+            self._octets -= len(piece)
+            raise OSError(f"less than the reserve of {self._reserve} octets is free in {self._directory}")
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(dir=self._directory, buffering=0)  # noqa: SIM115 - closed in `close`
+            self._write_out(b"".join(self._pieces))
+            self._pieces.clear()
+        self._write_out(piece)
+
+    def _write_out(self, piece: bytes) -> None:
+        view = memoryview(piece)
+        while view and self._file is not None:
+            view = view[os.write(self._file.fileno(), view) :]
+
+    def buffer(self) -> Buffer:
+        """Everything that was written; a map of the file if there is one, valid until `close`."""
+        if self._file is None:
+            content = b"".join(self._pieces)
+            self._pieces = [content]
+            return content
+        if self._map is None or len(self._map) != os.fstat(self._file.fileno()).st_size:
+            self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        return self._map
+
+    def close(self) -> None:
+        """Give memory and file back. A buffer that is still being sent keeps its pages until it is let go."""
+        self._pieces.clear()
+        self._map = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None

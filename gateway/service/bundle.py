@@ -1,0 +1,137 @@
+"""What a gateway runs on, read once: config, keys, rule and footer files, passwords.
+
+The parent process reads and checks it all, at the start and at each reload, and hands the *content* to the
+workers (SMTP.md rule 26): no worker ever sees a half-written file, and all of them see the same. Building the
+policy from it is deterministic, so what the parent could build, every worker can.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from gateway.config import (
+    AddressPatterns,
+    Config,
+    Keys,
+    RuleFiles,
+    load_config,
+    load_keys,
+    read_password,
+    read_rule_files,
+)
+from gateway.config.files import check_files, read_patterns
+from gateway.config.names import in_domains
+from gateway.errors import ConfigError
+from gateway.footer.template import load_footers
+from gateway.ruleset.load import load_rules
+from gateway.transaction.policy import LinkForm, Policy, Secrets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """Content of everything that was read. Picklable; holds secrets, so it never goes anywhere but to our own workers."""
+
+    config: Config
+    keys: Keys
+    files: RuleFiles
+    excluded: tuple[str, ...] = ()
+    passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read the config file and all that it names. Makes the key file at the first start.
+
+    Raises:
+        ConfigError: with every problem in all of them.
+    """
+    config = load_config(path)
+    problems = check_files(config)
+    if problems:
+        raise ConfigError(problems)
+    gateway = config.gateway
+    listed = read_patterns(gateway.exclude_file, key="gateway.exclude_file") if gateway.exclude_file else ()
+    passwords = {
+        name: read_password(hop.password_file)
+        for name, hop in config.next_hops.items()
+        if hop.password_file is not None
+    }
+    return Bundle(
+        config=config,
+        keys=load_keys(gateway.key_file, create=True),
+        files=read_rule_files(config),
+        excluded=(*gateway.exclude, *listed),
+        passwords=passwords,
+    )
+
+
+def build_policy(bundle: Bundle, *, examples: bool = False) -> Policy:
+    """Make the snapshot that transactions go by.
+
+    Args:
+        examples: whether to run the examples in the rule files too; the parent does, the workers needn't.
+
+    Raises:
+        ConfigError: rules or footers have errors, with all of them and the files that they are in.
+    """
+    config, files = bundle.config, bundle.files
+    problems = []
+    footers = {}
+    try:
+        footers = dict(load_footers(files.footers))
+    except ConfigError as error:
+        problems += [files.located(problem) for problem in error.problems]
+    company = config.company.name or ""
+    partner = config.partner.name or ""
+    try:
+        ruleset = load_rules(
+            files.rules,
+            modes=config.rules.mode,
+            config_senders=config.rules.senders,
+            footers=footers,
+            groups=files.groups,
+            names=tuple(name for name in (company, partner) if name),
+            examples=examples,
+        )
+    except ConfigError as error:
+        problems += [files.located(problem) for problem in error.problems]
+    if problems:
+        raise ConfigError(problems)
+    own_domains, excluded = config.gateway.own_domains, AddressPatterns(bundle.excluded)
+    return Policy(
+        hostname=config.gateway.hostname,
+        mode=config.gateway.mode,
+        ruleset=ruleset,
+        footers=footers,
+        link=LinkForm(url=config.link.url, opt_out=config.link.opt_out, company=company, partner=partner),
+        secrets=Secrets(
+            mark=bundle.keys.mark, mail=bundle.keys.mail, person=bundle.keys.person, own_id=bundle.keys.own_id
+        ),
+        is_own=lambda address: in_domains(own_domains, address.rpartition("@")[2].lower()),
+        is_excluded=excluded.matches if excluded else lambda _: False,
+        max_received=config.gateway.max_received,
+        refuse_bare_newlines=config.gateway.bare_newlines == "refuse",
+        defer_on_ledger_fault=config.ledger.fault == "defer",
+        store_addresses=config.ledger.store_addresses,
+        window=config.limits.window_bytes,
+        size=config.limits.mail_bytes,
+        copies_seconds=config.timeouts.copies_seconds,
+        parallel_copies=config.limits.parallel_copies,
+        gateway_refusals=frozenset(config.gateway.gateway_refusals),
+        notice_from=config.notifications.from_name,
+        postmaster=config.postmaster,
+    )
+
+
+def observing(policy: Policy) -> Policy:
+    """The same policy while the brake is on: rules are asked, nothing is added (SMTP.md rule 15)."""
+    return policy if policy.mode == "off" else replace(policy, mode="observe")
+
+
+def shown_address(config: Config, keys: Keys, address: str) -> str:
+    """An address as the log shows it: by setting as it is, or as a short keyed hash that can be compared but not read."""
+    if config.log.addresses == "plain" or not address:
+        return address
+    digest = hmac.new(keys.person, b"log\0" + address.lower().encode("utf-8", "replace"), hashlib.sha256)
+    return "h:" + digest.hexdigest()[:16]

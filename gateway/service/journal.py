@@ -1,0 +1,145 @@
+"""The log and the counters of a process: one line a mail, one line a fault, nothing for a command.
+
+Implements `gateway.transaction.report.Journal`. What a stranger sent is shown escaped, so that nobody writes
+lines of their own into the log (CWE-117). Addresses are shown as the config says.
+"""
+
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from gateway.transaction.report import MailReport
+
+#: The same fault again within this time is counted, not told.
+REPEAT_SECONDS = 10.0
+
+log = logging.getLogger("careerrelay")
+
+
+class LogJournal:
+    """Writes reports with `logging`; keeps counts until somebody asks."""
+
+    def __init__(self, *, shown: Callable[[str], str]) -> None:
+        self._shown = shown
+        self.counts: Counter[str] = Counter()
+        self._told: dict[str, float] = {}
+
+    def mail(self, report: MailReport) -> None:
+        """One mail is done."""
+        self.counts["mails"] += 1
+        self.counts[f"reason:{report.reason.value}"] += 1
+        if not log.isEnabledFor(logging.INFO):
+            return
+        fields: dict[str, Any] = {
+            "session": report.session,
+            "peer": report.peer,
+            "listener": report.listener,
+            "route": report.route,
+            "sender": self._shown(report.sender),
+            "message_id": report.message_id,
+            "octets": report.octets,
+            "reason": report.reason.value,
+            "held_ms": round(report.held * 1000, 1),
+            "sent_ms": round(report.sent * 1000, 1),
+        }
+        if report.detail:
+            fields["detail"] = report.detail
+        if report.rule:
+            fields |= {"rule": report.rule, "score": report.score, "ruleset": report.ruleset}
+        fields["copies"] = [
+            {
+                "to": self._shown(copy.recipient),
+                "fate": copy.fate,
+                **({"token": copy.token[:6]} if copy.token else {}),
+                "host": copy.host,
+                "reply": copy.reply,
+            }
+            for copy in report.copies
+        ]
+        fields["reply"] = str(report.reply) if report.reply is not None else "each"
+        log.info("mail", extra={"fields": fields})
+
+    def count(self, name: str) -> None:
+        """Count something that has no mail of its own."""
+        self.counts[name] += 1
+
+    def fault(self, text: str, error: BaseException | None = None) -> None:
+        """Something of ours failed and mail went on all the same. Told once in `REPEAT_SECONDS`, always counted."""
+        self.counts["faults"] += 1
+        now = time.monotonic()
+        if now - self._told.get(text, -REPEAT_SECONDS) < REPEAT_SECONDS:
+            return
+        if len(self._told) > 1_000:
+            self._told.clear()
+        self._told[text] = now
+        fields = {"detail": f"{type(error).__name__}: {error}"} if error is not None else {}
+        log.warning(
+            text, extra={"fields": fields}, exc_info=error if log.isEnabledFor(logging.DEBUG) else None
+        )
+
+    def alarm(self, text: str) -> None:
+        """Something that a person has to mend."""
+        self.counts["alarms"] += 1
+        log.error(text, extra={"fields": {"alarm": True}})
+
+
+class TextFormatter(logging.Formatter):
+    """For people: local time, level, message, ``key=value``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; a traceback, if there is one, behind it."""
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
+        fields = "".join(f" {key}={_plain(value)}" for key, value in getattr(record, "fields", {}).items())
+        line = (
+            f"{stamp} {record.levelname.lower()} [{record.process}] {_one_line(record.getMessage())}{fields}"
+        )
+        return line + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
+
+
+class JsonFormatter(logging.Formatter):
+    """For programs: one JSON object a line, times in UTC."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        entry: dict[str, Any] = {
+            "time": f"{stamp}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "pid": record.process,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, str):
+        return (
+            value
+            if value and value.isprintable() and " " not in value and '"' not in value
+            else json.dumps(value)
+        )
+    if isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return str(value)
+
+
+def _one_line(text: str) -> str:
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+def start_logging(*, form: str, level: str) -> None:
+    """Send the gateway's log to standard error; the libraries' only from warnings on."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    log.setLevel(level.upper())
+    # aiosmtpd tells every command at INFO
+    logging.getLogger("mail.log").setLevel(logging.ERROR)

@@ -1,0 +1,315 @@
+"""The parent process: opens the sockets, starts workers, watches them, reloads, drains. It touches no mail.
+
+Signals: SIGTERM and SIGINT drain and exit 0; SIGHUP reads config and rules again. A worker that dies is
+started anew, with a pause if it dies at once; the sockets stay open, so nobody is refused meanwhile (SMTP.md
+rule 26).
+"""
+
+import contextlib
+import gc
+import logging
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from gateway.errors import ConfigError
+from gateway.service.bundle import Bundle, build_policy, read_bundle
+from gateway.service.control import Channel, Drain, Reload, Word
+from gateway.service.journal import start_logging
+from gateway.service.ledger import prepare_ledger
+from gateway.service.sockets import name_of, open_listeners, turn_away
+
+log = logging.getLogger("careerrelay")
+
+#: A worker that lived shorter than this is started again only after a pause that doubles each time.
+SHORT_LIFE = 5.0
+LONGEST_PAUSE = 30.0
+#: How long all workers may take to stop accepting before those who wait in the queue are turned away all the
+#: same.
+STOP_SECONDS = 5.0
+#: What is added to the drain bound before a worker that hangs is killed.
+KILL_GRACE = 10.0
+
+
+@dataclass(slots=True)
+class _Child:
+    pid: int
+    index: int
+    channel: Channel
+    born: float = field(default_factory=time.monotonic)
+    ready: bool = False
+    stopped: bool = False
+
+
+class Parent:
+    """The process that an admin starts.
+
+    Args:
+        path: the config file; read again at each reload.
+    """
+
+    def __init__(self, path: Path, bundle: Bundle) -> None:
+        self._path = path
+        self._bundle = bundle
+        self._listeners: list[socket.socket] = []
+        self._children: dict[int, _Child] = {}
+        self._due: dict[int, float] = {}  # worker index -> when to start it again
+        self._pauses: dict[int, float] = {}
+        self._signals: list[int] = []
+        self._draining = False
+        self._announced = False
+        self._selector = selectors.DefaultSelector()
+
+    def run(self) -> int:
+        """Serve until a signal says otherwise; gives the exit code.
+
+        Raises:
+            ConfigError: the sockets can't be opened.
+        """
+        self._listeners = open_listeners(self._bundle.config, file=str(self._path))
+        self._catch_signals()
+        prepare_ledger(self._bundle)
+        _import_everything()
+        gc.collect()
+        gc.freeze()  # what is there now is shared with the workers; the collector must not touch its pages
+        for index in range(self._bundle.config.gateway.worker_count):
+            self._start(index)
+        while self._children or self._due:
+            self._step()
+        log.info("gateway ends")
+        return 0
+
+    # --- workers ------------------------------------------------------------------------------------------
+
+    def _start(self, index: int) -> None:
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            self._become_worker(theirs, index)
+        theirs.close()
+        ours.setblocking(False)
+        child = _Child(pid, index, Channel(ours))
+        self._children[pid] = child
+        self._selector.register(child.channel, selectors.EVENT_READ, child)
+
+    def _become_worker(self, end: socket.socket, index: int) -> None:
+        """In the new process: nothing of the parent's may be left open, or its death would go unnoticed."""
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_IGN if number != signal.SIGCHLD else signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            for child in self._children.values():
+                child.channel.close()
+            self._selector.close()
+            from gateway.service.process import run_worker  # noqa: PLC0415 - only a worker needs an event loop
+
+            run_worker(self._bundle, self._listeners, Channel(end), index=index)
+            code = 0
+        except BaseException:
+            log.exception("worker failed")
+        finally:
+            logging.shutdown()
+            sys.stdout.flush()
+            os._exit(code)
+
+    def _reap(self) -> None:
+        while self._children:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            child = self._children.pop(pid, None)
+            if child is None:
+                continue
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(child.channel)
+            child.channel.close()
+            if not self._draining:
+                self._plan_restart(child, status)
+
+    def _plan_restart(self, child: _Child, status: int) -> None:
+        lived = time.monotonic() - child.born
+        pause = 0.0
+        if lived < SHORT_LIFE:
+            pause = min(LONGEST_PAUSE, max(0.5, self._pauses.get(child.index, 0.0) * 2))
+        self._pauses[child.index] = pause
+        self._due[child.index] = time.monotonic() + pause
+        how = (
+            f"signal {os.WTERMSIG(status)}"
+            if os.WIFSIGNALED(status)
+            else f"exit {os.waitstatus_to_exitcode(status)}"
+        )
+        log.error(
+            "worker died", extra={"fields": {"worker": child.pid, "how": how, "starts_again_in": pause}}
+        )
+
+    # --- the loop -----------------------------------------------------------------------------------------
+
+    def _catch_signals(self) -> None:
+        reader, writer = socket.socketpair()
+        for end in (reader, writer):
+            end.setblocking(False)
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        self._wakeup = (reader, writer)
+        self._selector.register(reader, selectors.EVENT_READ, None)
+
+        def note(number: int, frame: FrameType | None) -> None:
+            del frame
+            self._signals.append(number)
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, note)
+
+    def _step(self) -> None:
+        timeout = min((due - time.monotonic() for due in self._due.values()), default=None)
+        for key, _ in self._selector.select(max(0.0, timeout) if timeout is not None else None):
+            if key.data is None:
+                with contextlib.suppress(BlockingIOError):
+                    self._wakeup[0].recv(4_096)
+            else:
+                self._hear(key.data)
+        while self._signals:
+            number = self._signals.pop(0)
+            if number in (signal.SIGTERM, signal.SIGINT):
+                self._drain()
+            elif number == signal.SIGHUP:
+                self._reload()
+        self._reap()
+        for index in [index for index, due in self._due.items() if due <= time.monotonic()]:
+            del self._due[index]
+            self._start(index)
+
+    def _hear(self, child: _Child) -> None:
+        for word in child.channel.receive():
+            if word is Word.READY:
+                child.ready = True
+                self._announce()
+            elif word is Word.STOPPED:
+                child.stopped = True
+            elif word is Word.RELOADED:
+                log.info("reloaded", extra={"fields": {"worker": child.pid}})
+            elif word is Word.RELOAD_FAILED:
+                log.error("worker refused to reload", extra={"fields": {"worker": child.pid}})
+        if child.channel.closed:
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(child.channel)
+
+    def _announce(self) -> None:
+        """Say once, on standard error, that mail is taken now."""
+        if self._announced or not all(child.ready for child in self._children.values()):
+            return
+        self._announced = True
+        places = ", ".join(
+            f"{name_of(listener)} ({listen.protocol})"
+            for listener, listen in zip(self._listeners, self._bundle.config.listen, strict=True)
+        )
+        sys.stderr.write(f"careerrelay: ready on {places}\n")
+        sys.stderr.flush()
+
+    # --- reload and drain ---------------------------------------------------------------------------------
+
+    def _reload(self) -> None:
+        """Read everything again; if all of it is good hand it to the workers, else change nothing (promise 9)."""
+        try:
+            bundle = read_bundle(self._path)
+            build_policy(bundle, examples=True)
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error(
+                    "reload refused, the last good config stays", extra={"fields": {"problem": str(problem)}}
+                )
+            return
+        except Exception:
+            log.exception("reload refused, the last good config stays")
+            return
+        bundle, waiting = _without_restart(self._bundle, bundle)
+        for key in waiting:
+            log.warning("this change holds only after a restart", extra={"fields": {"key": key}})
+        self._bundle = bundle
+        start_logging(form=bundle.config.log.format, level=bundle.config.log.level)
+        for child in list(self._children.values()):
+            with contextlib.suppress(OSError):
+                child.channel.send(Reload(bundle))
+
+    def _drain(self) -> None:
+        """Let the workers finish; answer 421 to those who wait in the queue when nobody accepts any more; then go."""
+        if self._draining:
+            return
+        self._draining = True
+        self._due.clear()
+        for child in self._children.values():
+            with contextlib.suppress(OSError):
+                child.channel.send(Drain())
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline and not all(child.stopped for child in self._children.values()):
+            for key, _ in self._selector.select(0.1):
+                if key.data is not None:
+                    self._hear(key.data)
+            self._reap()
+        turned = turn_away(self._listeners)
+        log.info("draining", extra={"fields": {"turned_away": turned}})
+        deadline = time.monotonic() + self._bundle.config.gateway.drain_seconds + KILL_GRACE
+        while self._children and time.monotonic() < deadline:
+            self._selector.select(0.2)
+            self._reap()
+        for pid in list(self._children):
+            log.error("worker hangs, killed", extra={"fields": {"worker": pid}})
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        while self._children:
+            pid, _ = os.waitpid(-1, 0)
+            self._children.pop(pid, None)
+
+
+def _without_restart(old: Bundle, new: Bundle) -> tuple[Bundle, list[str]]:
+    """The new bundle as far as a running gateway can take it, and the keys that keep their old values until a restart.
+
+    Sockets, processes, the ledger and the key can't be changed under way; who may use a listener can.
+    """
+    one, other = old.config, new.config
+    kept: dict[str, Any] = {}
+    changed: list[str] = []
+    if [listen.label for listen in one.listen] != [listen.label for listen in other.listen] or any(
+        (a.address, a.port, a.protocol) != (b.address, b.port, b.protocol)
+        for a, b in zip(one.listen, other.listen, strict=True)
+    ):
+        kept["listen"] = one.listen
+        changed.append("listen")
+    fixed = {name: getattr(one.gateway, name) for name in ("workers", "node", "key_file")}
+    for name, value in fixed.items():
+        if getattr(other.gateway, name) != value:
+            changed.append(f"gateway.{name}")
+    kept["gateway"] = other.gateway.model_copy(update=fixed)
+    if one.ledger != other.ledger:
+        kept["ledger"] = one.ledger
+        changed.append("ledger")
+    return replace(new, config=other.model_copy(update=kept), keys=old.keys), changed
+
+
+def _import_everything() -> None:
+    """Load what the workers need, once, before they are made: they then share its memory."""
+    import gateway.service.process  # noqa: F401, PLC0415
+
+
+def serve(path: Path) -> int:
+    """Run the gateway with this config file; gives the exit code.
+
+    Raises:
+        ConfigError: with everything that keeps it from starting.
+    """
+    bundle = read_bundle(path)
+    start_logging(form=bundle.config.log.format, level=bundle.config.log.level)
+    build_policy(bundle, examples=True)
+    return Parent(path, bundle).run()

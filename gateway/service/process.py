@@ -1,0 +1,21 @@
+"""The body of a worker process."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+
+import uvloop
+
+from gateway.service.bundle import Bundle
+from gateway.service.control import Channel
+from gateway.service.worker import Worker
+
+
+def run_worker(bundle: Bundle, listeners: Sequence[socket.socket], channel: Channel, *, index: int) -> None:
+    """Run one worker to its end."""
+
+    async def main() -> None:
+        await Worker(bundle, listeners, channel, index=index).run()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

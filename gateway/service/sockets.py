@@ -1,0 +1,74 @@
+"""The listening sockets: opened once, by the parent, and inherited by all workers (SMTP.md rule 26)."""
+
+import contextlib
+import socket
+from collections.abc import Sequence
+
+from gateway.config import Config
+from gateway.errors import ConfigError, Problem
+from gateway.smtp import failure
+
+#: Connections that may wait to be accepted; the kernel cuts it to its own bound (net.core.somaxconn).
+BACKLOG = 1_024
+#: Waiting connections that are answered 421 when the gateway goes; a bound on its time, not on theirs.
+MAX_TURNED_AWAY = 10_000
+
+
+def open_listeners(config: Config, *, file: str) -> list[socket.socket]:
+    """Open a socket for each `[[listen]]`, in order.
+
+    Raises:
+        ConfigError: for every one that can't be opened; none is open then.
+    """
+    opened: list[socket.socket] = []
+    problems: list[Problem] = []
+    for index, listen in enumerate(config.listen):
+        family = socket.AF_INET6 if ":" in listen.address else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            listener.bind((listen.address, listen.port))
+            listener.listen(BACKLOG)
+        except OSError as error:
+            listener.close()
+            problems.append(
+                Problem(
+                    file=file,
+                    key=f"listen[{index}]",
+                    message=f"can't listen on {listen.address} port {listen.port}: {error.strerror}",
+                    remedy="stop what listens there, take another port, or give the right to use ports below 1024",
+                )
+            )
+            continue
+        listener.setblocking(False)
+        opened.append(listener)
+    if problems:
+        for listener in opened:
+            listener.close()
+        raise ConfigError(problems)
+    return opened
+
+
+def name_of(listener: socket.socket) -> str:
+    """``address:port`` as it is bound, IPv6 in brackets."""
+    address, port = listener.getsockname()[:2]
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def turn_away(listeners: Sequence[socket.socket]) -> int:
+    """Answer 421 to everybody who waits to be accepted, when nobody accepts any more; then close. Gives their number."""
+    turned = 0
+    for listener in listeners:
+        with contextlib.suppress(OSError):
+            while turned < MAX_TURNED_AWAY:
+                peer, _ = listener.accept()
+                turned += 1
+                with contextlib.suppress(OSError):
+                    peer.setblocking(False)
+                    peer.send(failure.SHUTTING_DOWN.wire())
+                    peer.shutdown(socket.SHUT_WR)
+                peer.close()
+        listener.close()
+    return turned

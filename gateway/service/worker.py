@@ -1,0 +1,203 @@
+"""A worker process: an event loop, sessions on inherited sockets, pools, and its own hand on the ledger.
+
+Told by its parent what to run on, when to take something else, and when to go. A worker that loses its parent
+closes its listening sockets at once, so that a new gateway can bind, and drains (SMTP.md rule 26).
+"""
+
+import asyncio
+import contextlib
+import email.utils
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+from gateway.edge.door import Door, EdgeLimits
+from gateway.edge.registry import Registry
+from gateway.edge.session import Session
+from gateway.edge.spool import Spool
+from gateway.errors import LedgerFault
+from gateway.service.bundle import Bundle, build_policy, observing, shown_address
+from gateway.service.control import Channel, Drain, Reload, Word
+from gateway.service.journal import LogJournal
+from gateway.service.ledger import open_ledger
+from gateway.service.wiring import RouteTable, listener_test, share
+from gateway.store.ledger import LedgerStore
+from gateway.transaction.context import Services
+from gateway.transaction.policy import Policy
+
+log = logging.getLogger("careerrelay")
+
+#: How often a worker looks whether another process has pulled or released the brake.
+BRAKE_SECONDS = 1.0
+#: What is left of the drain bound for closing connections and writing the last rows.
+CLOSE_SECONDS = 5.0
+
+
+class Worker:
+    """Everything of one worker process."""
+
+    def __init__(
+        self, bundle: Bundle, listeners: Sequence[socket.socket], channel: Channel, *, index: int
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._bundle = bundle
+        self._listeners = listeners
+        self._channel = channel
+        self._index = index
+        self._workers = bundle.config.gateway.worker_count
+        self._policy = build_policy(bundle)
+        self._braked = False
+        self._dates = ("", 0)
+        self._going = asyncio.Event()
+        self._servers: list[asyncio.Server] = []
+        limits = bundle.config.limits
+        self._registry = Registry(share(limits.connections, of=self._workers, index=index))
+        self.journal = LogJournal(shown=self._shown)
+        self._ledger: LedgerStore = open_ledger(bundle)
+        self._routes = RouteTable(bundle, workers=self._workers, index=index, alarm=self.journal.alarm)
+        self._services = Services(
+            ledger=self._ledger,
+            journal=self.journal,
+            random_bytes=os.urandom,
+            date=self._date,
+            monotonic=time.monotonic,
+            spool=self._spool,
+            notice_hop=self._routes.notice_hop,
+            untouched_taken={},
+            background=set(),
+        )
+
+    def _shown(self, address: str) -> str:
+        return shown_address(self._bundle.config, self._bundle.keys, address)
+
+    def _date(self) -> str:
+        """The time of now for a header, made anew once a second."""
+        second = int(time.time())
+        if self._dates[1] != second:
+            self._dates = (email.utils.format_datetime(datetime.fromtimestamp(second).astimezone()), second)
+        return self._dates[0]
+
+    def _spool(self) -> Spool:
+        limits = self._bundle.config.limits
+        return Spool(
+            memory=limits.memory_bytes, directory=limits.spool_directory, reserve=limits.spool_reserve_bytes
+        )
+
+    def _current_policy(self) -> Policy:
+        return self._policy
+
+    # --- life ---------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until told to go, then drain."""
+        self._loop.add_reader(self._channel.fileno(), self._hear)
+        self._loop.add_signal_handler(signal.SIGTERM, self._going.set)
+        await self._open()
+        watch = asyncio.create_task(self._watch_brake())
+        self._tell(Word.READY)
+        await self._going.wait()
+        watch.cancel()
+        await self._drain()
+
+    async def _open(self) -> None:
+        for listen, listener in zip(self._bundle.config.listen, self._listeners, strict=True):
+            door = self._door(listen.label, lmtp=listen.protocol == "lmtp")
+            server = await self._loop.create_server(
+                partial(Session, door, self._loop), sock=listener, backlog=1_024
+            )
+            self._servers.append(server)
+
+    def _door(self, label: str, *, lmtp: bool) -> Door:
+        config = self._bundle.config
+        return Door(
+            label=label,
+            lmtp=lmtp,
+            admits=lambda peer: listener_test(self._bundle.config, label)(peer),
+            limits=EdgeLimits(
+                recipients=config.limits.recipients,
+                command_line=config.limits.command_line_bytes,
+                command_seconds=config.timeouts.command_seconds,
+                block_seconds=config.timeouts.block_seconds,
+            ),
+            services=self._services,
+            registry=self._registry,
+            policy=self._current_policy,
+            routes=lambda: self._routes,
+        )
+
+    async def _drain(self) -> None:
+        """Stop accepting, finish what is in hand, close everything; bounded by `drain_seconds`."""
+        for server in self._servers:
+            server.close()
+        for listener in self._listeners:
+            listener.close()
+        self._tell(Word.STOPPED)
+        deadline = time.monotonic() + self._bundle.config.gateway.drain_seconds
+        cut = await self._registry.drain(self._bundle.config.gateway.drain_seconds)
+        if cut:
+            log.warning("drain: time is up", extra={"fields": {"sessions_cut": cut}})
+        if self._services.background:
+            await asyncio.wait(
+                tuple(self._services.background), timeout=max(0.1, deadline - time.monotonic())
+            )
+        for pool in self._routes.pools:
+            await pool.close(min(CLOSE_SECONDS, max(0.1, deadline - time.monotonic())))
+        await self._ledger.close()
+        counts = {name: count for name, count in sorted(self.journal.counts.items())}
+        log.info("worker ends", extra={"fields": counts})
+
+    # --- the parent ---------------------------------------------------------------------------------------
+
+    def _tell(self, word: Word) -> None:
+        with contextlib.suppress(OSError):
+            self._channel.send(word)
+
+    def _hear(self) -> None:
+        for message in self._channel.receive():
+            if isinstance(message, Drain):
+                self._going.set()
+            elif isinstance(message, Reload):
+                self._reload(message.bundle)
+        if self._channel.closed:
+            self._loop.remove_reader(self._channel.fileno())
+            self._going.set()
+
+    def _reload(self, bundle: Bundle) -> None:
+        """Take another config and rule set: whole, or not at all. Mails in hand end by what they began with."""
+        try:
+            policy = build_policy(bundle)
+            unused = self._routes.reconfigure(bundle)
+        except Exception as error:  # noqa: BLE001 - a bad file changes nothing (promise 9)
+            self.journal.fault("reload refused", error)
+            self._tell(Word.RELOAD_FAILED)
+            return
+        self._bundle = bundle
+        self._policy = observing(policy) if self._braked else policy
+        for pool in unused:
+            task = asyncio.create_task(pool.close(bundle.config.gateway.drain_seconds))
+            self._services.background.add(task)
+            task.add_done_callback(self._services.background.discard)
+        self._tell(Word.RELOADED)
+
+    # --- the brake ----------------------------------------------------------------------------------------
+
+    async def _watch_brake(self) -> None:
+        """Follow the brake in the ledger, which any process of any node may pull and an admin releases (SMTP.md rule 15)."""
+        while True:
+            with contextlib.suppress(LedgerFault):
+                self._set_brake(on=await self._ledger.brake() is not None)
+            await asyncio.sleep(BRAKE_SECONDS)
+
+    def _set_brake(self, *, on: bool) -> None:
+        if on == self._braked:
+            return
+        self._braked = on
+        log.warning(
+            "brake", extra={"fields": {"mode": "observe" if on else self._bundle.config.gateway.mode}}
+        )
+        self._policy = observing(self._policy) if on else build_policy(self._bundle)

@@ -1,0 +1,46 @@
+"""What a transaction is given beside its envelope: the session it belongs to and the services that it may call."""
+
+import asyncio
+from collections.abc import Callable, MutableMapping, MutableSet
+from dataclasses import dataclass
+
+from gateway.transaction.ports import Ledger, NextHop
+from gateway.transaction.report import Journal
+from gateway.transaction.source import Spool
+
+
+@dataclass(slots=True, kw_only=True)
+class SessionInfo:
+    """The session that a mail came in on, as far as `Received:` and the log tell of it."""
+
+    id: str
+    peer: str
+    listener: str
+    helo: bytes = b""
+    protocol: str = "SMTP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything with side effects, passed in.
+
+    Attributes:
+        random_bytes: gives so many fresh random octets.
+        date: the time of now as RFC 5322 §3.3 writes it.
+        monotonic: seconds on a clock that never goes back.
+        spool: makes a `Spool`.
+        notice_hop: the next hop for failure notices of a mail that went by the given one.
+        untouched_taken: next hop -> when it last took an untouched mail, on the monotonic clock (SMTP.md rule
+            15).
+        background: copies that outlive their mail's reply; drain waits for them.
+    """
+
+    ledger: Ledger
+    journal: Journal
+    random_bytes: Callable[[int], bytes]
+    date: Callable[[], str]
+    monotonic: Callable[[], float]
+    spool: Callable[[], Spool]
+    notice_hop: Callable[[NextHop], NextHop]
+    untouched_taken: MutableMapping[str, float]
+    background: MutableSet[asyncio.Task[None]]

@@ -1,0 +1,161 @@
+"""Reading and deciding: from the bytes of a mail, or of its held head, to what is to become of it. Pure.
+
+Two steps, since a mail with several recipients is looked up in the ledger between them (SMTP.md rule 21):
+`read_mail` sees what kind of mail it is, `decide` asks the rules. Neither changes anything. Whatever they
+raise is a fault of ours, and the mail then goes untouched (promise 1).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.errors import MailUnreadable
+from gateway.footer.compose import FooterPlan, prepare
+from gateway.message.agree import agrees_with_standard_library
+from gateway.message.exempt import exemption
+from gateway.message.scan import Buffer, Message, scan
+from gateway.message.text import MailText, read_text
+from gateway.message.trace import count_marks, count_received, has_own_id
+from gateway.reason import Reason
+from gateway.ruleset.ruleset import MailView, Verdict
+from gateway.smtp.envelope import Envelope
+from gateway.transaction.policy import Policy
+
+#: Valid loop marks at which a mail is refused; with fewer it passes untouched (SMTP.md rule 13).
+MARKS_REFUSED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What the bytes and the envelope show before any rule is asked.
+
+    Attributes:
+        reason: why the mail goes untouched; None while the rules may still have a say.
+        looping: the mail is to be refused with 554 5.4.6.
+        candidates: indexes of the recipients that are candidates.
+        message, text: what was read; `text` is None where `reason` made reading it needless.
+    """
+
+    reason: Reason | None
+    looping: bool
+    candidates: frozenset[int]
+    message: Message
+    text: MailText | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What is to become of the mail.
+
+    Attributes:
+        reason: `Reason.INJECTED` if candidates get a link, else why not.
+        whole: the verdict is to inject, but only the head was there: decide again when all is.
+        footer: where the footer goes, if it does.
+    """
+
+    reason: Reason
+    verdict: Verdict | None = None
+    whole: bool = False
+    footer: FooterPlan | None = None
+    detail: str = ""
+
+    @property
+    def inject(self) -> bool:
+        """Whether candidates get a link."""
+        return self.footer is not None
+
+
+def candidates_of(envelope: Envelope, policy: Policy) -> frozenset[int]:
+    """The indexes of the recipients that would get a link."""
+    return frozenset(i for i, rcpt in enumerate(envelope.recipients) if policy.is_candidate(rcpt.path))
+
+
+def read_mail(data: Buffer, *, complete: bool, envelope: Envelope, policy: Policy) -> Reading:
+    """Scan the mail and see whether it is one that the rules may be asked about.
+
+    Args:
+        data: the content, unstuffed; the held head of it if not `complete`.
+    """
+    message = scan(data, complete=complete)
+    marks = count_marks(message, policy.secrets.mark)
+    looping = marks >= MARKS_REFUSED or count_received(message) > policy.max_received
+    candidates = candidates_of(envelope, policy)
+    reason: Reason | None = None
+    text: MailText | None = None
+    detail = ""
+    if marks:
+        reason = Reason.LOOP
+    elif policy.mode == "off":
+        reason = Reason.MODE_OFF
+    elif envelope.mail.path.null:
+        reason = Reason.NULL_SENDER
+    elif not candidates:
+        reason = Reason.NO_CANDIDATE
+    elif has_own_id(message, policy.secrets.own_id):
+        reason = Reason.OWN_HEADER
+    else:
+        reason = exemption(message, null_sender=False)
+        if reason is None and message.defects:
+            reason, detail = Reason.DEFECT, str(message.defects[0])
+    if reason is None:
+        text = read_text(message)
+        if not complete and not text.complete:
+            reason = Reason.WINDOW
+        elif text.reason is not None:
+            reason = text.reason
+        elif text.plain is None and text.html is None:
+            reason = Reason.NO_TEXT
+        elif has_link(text, policy.link.prefix):
+            reason = Reason.HAS_LINK
+    return Reading(
+        reason=reason, looping=looping, candidates=candidates, message=message, text=text, detail=detail
+    )
+
+
+def has_link(text: MailText, prefix: str) -> bool:
+    """Whether a link of ours stands anywhere in the main text, quotes included."""
+    return any(body is not None and prefix in body.decoded for body in (text.plain, text.html))
+
+
+def decide(reading: Reading, envelope: Envelope, policy: Policy) -> Decision:
+    """Ask the rules, and find the place for the footer if they say so."""
+    if reading.reason is not None or reading.text is None:
+        return Decision(reason=reading.reason or Reason.NO_TEXT, detail=reading.detail)
+    verdict = policy.ruleset.judge(view_of(reading, envelope))
+    if verdict.action != "inject":
+        return Decision(reason=verdict.reason, verdict=verdict)
+    if policy.mode != "inject":
+        return Decision(reason=Reason.OBSERVE, verdict=verdict)
+    if not reading.message.complete:
+        return Decision(reason=Reason.INJECTED, verdict=verdict, whole=True)
+    return place(reading, verdict, policy)
+
+
+def place(reading: Reading, verdict: Verdict, policy: Policy) -> Decision:
+    """Find the place for the verdict's footer, or the reason why there is none."""
+    if reading.text is None:
+        return Decision(reason=reading.reason or Reason.NO_TEXT, verdict=verdict)
+    if not agrees_with_standard_library(reading.message):
+        return Decision(reason=Reason.DISAGREE, verdict=verdict)
+    try:
+        plan = prepare(reading.message, reading.text, policy.footers[verdict.footer])
+    except MailUnreadable as error:
+        return Decision(reason=error.reason, verdict=verdict, detail=error.detail)
+    return Decision(reason=Reason.INJECTED, verdict=verdict, footer=plan)
+
+
+def view_of(reading: Reading, envelope: Envelope) -> MailView:
+    """The mail as the rules see it."""
+    if reading.text is None:
+        raise ValueError("a mail whose text was not read can't be judged")
+    message = reading.message
+    recipients: Sequence[str] = tuple(rcpt.path.text() for rcpt in envelope.recipients)
+    return MailView(
+        text=reading.text,
+        sender=envelope.mail.path.text(),
+        header_from=(message.value(b"from") or b"").decode("utf-8", "replace"),
+        recipients=tuple(recipients),
+        candidates=tuple(recipients[index] for index in sorted(reading.candidates)),
+        header=message.value,
+        size=len(message.data) if message.complete else None,
+    )

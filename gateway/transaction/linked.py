@@ -1,0 +1,364 @@
+"""A mail whose candidates get links: who gets which bytes, what the ledger must know first, and what it is told after.
+
+Order is everything here (SMTP.md rules 3, 19, 20, 22): all copies are built and checked, then their intents
+are committed, then the first of them goes on the wire; outcomes are in the ledger before the reply leaves. Up
+to the commit every fault ends in `Unlinkable` or `LedgerFault`, and the mail goes untouched through the
+transaction that is still open.
+
+A mail for one person needs no memory: a retry simply sends it again, with the same token. A mail for several
+is *claimed* recipient by recipient, so that a retry sends only what is owed. LMTP answers for each recipient
+and needs neither.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gateway.errors import GatewayError, LedgerFault, MailUnreadable
+from gateway.ledger.person import person_hash
+from gateway.message.identity import mail_key
+from gateway.reason import Reason
+from gateway.ruleset.ruleset import Verdict
+from gateway.smtp import failure
+from gateway.smtp.envelope import Envelope
+from gateway.smtp.fold import Fate, Notice, Outcome, fold
+from gateway.smtp.reply import Reply
+from gateway.token import encode_token
+from gateway.transaction.compose import Composer, Content
+from gateway.transaction.context import Services
+from gateway.transaction.copies import PUT_OFF_LIMIT, UNTOUCHED_PROOF_SECONDS, Courier, Job, out_of_time
+from gateway.transaction.decide import Decision, Reading, place
+from gateway.transaction.notice import MAX_QUOTED
+from gateway.transaction.plan import Copy, Plan, make_plan
+from gateway.transaction.policy import Policy
+from gateway.transaction.ports import (
+    Claim,
+    CopyIntent,
+    CopyOutcome,
+    Issued,
+    Ledger,
+    NextHop,
+    OpenMail,
+    Outbound,
+    PlannedCopy,
+    SendIntent,
+    Standing,
+)
+from gateway.transaction.report import CopyReport, MailReport
+from gateway.transaction.settle import Settlement
+from gateway.transaction.source import SenderGone, Source
+from gateway.transaction.trace import Trace
+
+TOKEN_OCTETS = 16
+
+
+class Unlinkable(GatewayError):
+    """No copy may carry a link after all; nothing has been sent or promised yet."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        self.reason = reason
+        super().__init__(detail)
+
+
+def needs_lookup(reading: Reading, envelope: Envelope) -> bool:
+    """Whether an earlier attempt of this mail may be on record: several recipients, one of them a candidate (rule 21)."""
+    return len(envelope.recipients) > 1 and reading.reason is None and reading.text is not None
+
+
+@dataclass(slots=True, kw_only=True)
+class LinkedMail:
+    """One mail with links. `prepare`, then `send`."""
+
+    services: Services
+    policy: Policy
+    hop: NextHop
+    envelope: Envelope
+    trace: Trace
+    reading: Reading
+    lmtp: bool
+    source: Source
+    report: MailReport
+    _key: bytes = b""
+    _plan: Plan = field(default_factory=lambda: Plan(persons=(), copies=()))
+    _recorded: bool = False
+    _opened: OpenMail | None = None
+    _jobs: list[Job] = field(default_factory=list)
+    _settled: dict[bytes, Outcome] = field(default_factory=dict)
+
+    @staticmethod
+    def key_of(policy: Policy, reading: Reading, envelope: Envelope) -> bytes:
+        """The key by which this mail is known again (rule 18). Only for readings with a text."""
+        if reading.text is None:
+            raise ValueError("a mail whose text was not read has no key")
+        return mail_key(
+            reading.message, reading.text, reverse_path=envelope.mail.path.mailbox, key=policy.secrets.mail
+        )
+
+    @staticmethod
+    async def find(ledger: Ledger, policy: Policy, reading: Reading, envelope: Envelope) -> OpenMail | None:
+        """The open record of this mail, if an earlier attempt left one (rule 21).
+
+        Raises:
+            LedgerFault: it could not be looked up.
+        """
+        return await ledger.find(LinkedMail.key_of(policy, reading, envelope))
+
+    # --- before the wire ----------------------------------------------------------------------------------
+
+    async def prepare(self, decision: Decision, opened: OpenMail | None) -> None:
+        """Plan, build and check all copies, and commit their intents.
+
+        Raises:
+            Unlinkable: the mail has to go untouched.
+            LedgerFault: the intents could not be committed.
+        """
+        self._opened = opened
+        self._key = self.key_of(self.policy, self.reading, self.envelope)
+        key = self.policy.secrets.person
+        persons = tuple(person_hash(key, rcpt.path.text()) for rcpt in self.envelope.recipients)
+        candidates = self._candidates(persons, decision)
+        self._plan = make_plan(persons, candidates, opened.copies if opened else None)
+        if not self._plan.linked and opened is None:
+            raise Unlinkable(decision.reason if decision.reason is not Reason.INJECTED else Reason.OBSERVE)
+        self._recorded = not self.lmtp and len(set(persons)) > 1
+        built = [self._build(copy, decision) for copy in self._plan.copies]
+        if self._recorded:
+            await self._claim(built)
+        else:
+            await self._intend(built)
+
+    def _candidates(self, persons: Sequence[bytes], decision: Decision) -> frozenset[int]:
+        if decision.footer is None or decision.verdict is None:
+            return frozenset()
+        share = decision.verdict.share
+        if share >= 1:
+            return self.reading.candidates
+        return frozenset(i for i in self.reading.candidates if int.from_bytes(persons[i][:4]) < share * 2**32)
+
+    def _build(self, copy: Copy, decision: Decision) -> "_Built":
+        original = Content.untouched(self.reading.message.data)
+        if copy.person is None:
+            return _Built(copy=copy, content=original)
+        planned = self._opened.copies.get(copy.person) if self._opened else None
+        composer, verdict = self._composer(planned, decision)
+        token = self.services.random_bytes(TOKEN_OCTETS)
+        send = self._intent(copy.person, copy, token, verdict, planned)
+        if composer is None:
+            # an open record promised a link that can't be made any more: the copy goes as it came
+            return _Built(copy=copy, content=original, send=send, unlinked=True)
+        try:
+            content = composer.compose(token)
+        except MailUnreadable as error:
+            self.services.journal.fault("check after the edit", error)
+            raise Unlinkable(error.reason, error.detail) from error
+        return _Built(copy=copy, content=content, send=send, composer=composer)
+
+    def _composer(
+        self, planned: PlannedCopy | None, decision: Decision
+    ) -> tuple[Composer | None, Verdict | None]:
+        verdict, footer = decision.verdict, decision.footer
+        if planned is not None and (footer is None or verdict is None or verdict.footer != planned.footer):
+            footer = None
+            if planned.footer in self.policy.footers:
+                verdict = Verdict(matched=True, action="inject", rule=planned.rule, footer=planned.footer)
+                footer = place(self.reading, verdict, self.policy).footer
+        if footer is None or self.reading.text is None:
+            return None, verdict
+        composer = Composer(
+            message=self.reading.message, text=self.reading.text, footer=footer, policy=self.policy
+        )
+        return composer, verdict
+
+    def _intent(
+        self, person: bytes, copy: Copy, token: bytes, verdict: Verdict | None, planned: PlannedCopy | None
+    ) -> SendIntent:
+        recipient = self.envelope.recipients[copy.recipients[0]].path.text()
+        return SendIntent(
+            mail_key=self._key,
+            person=person,
+            token=token,
+            sender=self.envelope.mail.path.text(),
+            campaign=planned.campaign if planned else (verdict.campaign if verdict else ""),
+            rule=planned.rule if planned else (verdict.rule if verdict else ""),
+            footer=planned.footer if planned else (verdict.footer if verdict else ""),
+            ruleset=planned.ruleset if planned else self.policy.ruleset.id,
+            message_id=self.report.message_id,
+            route=self.hop.name,
+            address=recipient if self.policy.store_addresses else None,
+        )
+
+    async def _intend(self, built: Sequence["_Built"]) -> None:
+        issued = await self.services.ledger.intend([b.send for b in built if b.send is not None])
+        tokens = iter(issued)
+        for one in built:
+            self._add_job(one, one.copy.recipients, next(tokens) if one.send is not None else None)
+
+    async def _claim(self, built: Sequence["_Built"]) -> None:
+        sends = {one.copy.person: one.send for one in built if one.copy.person is not None}
+        persons = list(dict.fromkeys(self._plan.persons))
+        intents = [CopyIntent(person=person, send=sends.get(person)) for person in persons]
+        claims = dict(zip(persons, await self.services.ledger.claim(self._key, intents), strict=True))
+        for person, claim in claims.items():
+            if claim.standing is Standing.SETTLED and claim.outcome is not None:
+                self._settled[person] = claim.outcome
+            elif claim.standing is Standing.ELSEWHERE:
+                self._settled[person] = Outcome(Fate.ELSEWHERE, failure.SENT_ELSEWHERE)
+        for one in built:
+            ours = tuple(index for index in one.copy.recipients if self._is_ours(claims, index))
+            if ours:
+                claim = claims.get(one.copy.person) if one.copy.person is not None else None
+                self._add_job(one, ours, claim.issued if claim is not None else None)
+
+    def _is_ours(self, claims: dict[bytes, Claim], index: int) -> bool:
+        return claims[self._plan.persons[index]].standing is Standing.OURS
+
+    def _add_job(self, built: "_Built", recipients: tuple[int, ...], issued: Issued | None) -> None:
+        content, unlinked, token = built.content, built.unlinked, b""
+        if issued is not None and built.send is not None:
+            token = issued.token
+            if token != built.send.token and built.composer is not None:
+                # an earlier attempt of this mail: the same recipient keeps the same token (promise 4)
+                try:
+                    content = built.composer.compose(token)
+                except MailUnreadable:
+                    unlinked = True
+            unlinked = unlinked or (issued.put_off >= PUT_OFF_LIMIT and self._takes_untouched())
+        self._jobs.append(
+            Job(recipients=recipients, content=content, send=built.send, token=token, unlinked=unlinked)
+        )
+
+    def _takes_untouched(self) -> bool:
+        taken = self.services.untouched_taken.get(self.hop.name)
+        return taken is not None and self.services.monotonic() - taken < UNTOUCHED_PROOF_SECONDS
+
+    # --- the wire -----------------------------------------------------------------------------------------
+
+    async def send(self, outbound: Outbound) -> list[Reply]:
+        """Send every job, record what became of it, and give the reply: one, or with LMTP one a recipient.
+
+        Takes `outbound`, whose MAIL and RCPTs are accepted, and gives it back in every case.
+
+        Raises:
+            SenderGone: the sender was lost before a copy was complete; what was complete is recorded.
+        """
+        courier = Courier(
+            services=self.services,
+            policy=self.policy,
+            hop=self.hop,
+            envelope=self.envelope,
+            original=Content.untouched(self.reading.message.data),
+            received=self.trace.received,
+            before_dot=self._check_sender,
+        )
+        try:
+            await self._send_jobs(courier, outbound)
+        except SenderGone:
+            await self._record([])
+            raise
+        outcomes = self._outcomes()
+        host = next((job.host for job in self._jobs if job.host), "")
+        self._report_copies(outcomes)
+        if self.lmtp or not self._recorded:
+            await self._record([])
+            return [outcome.reply for outcome in outcomes] if self.lmtp else [fold(outcomes)]
+        settlement = Settlement(self.services, self.policy, self.hop, self.envelope, host)
+        data = self.reading.message.data
+        reply, notice = await settlement.reply(
+            outcomes,
+            original=data[:MAX_QUOTED],
+            complete=len(data) <= MAX_QUOTED,
+            earlier=self._opened.notice if self._opened else None,
+        )
+        await self._record([reply], notice)
+        return [reply]
+
+    async def _send_jobs(self, courier: Courier, outbound: Outbound) -> None:
+        everybody = tuple(range(len(self.envelope.recipients)))
+        if not self._jobs:
+            await outbound.end()
+        elif len(self._jobs) == 1 and self._jobs[0].recipients == everybody:
+            try:
+                await courier.send_open(outbound, self._jobs[0])
+            except BaseException:
+                outbound.abort()
+                raise
+            await outbound.end()
+        else:
+            await courier.send_all(outbound, self._jobs, finished_late=self._finished_late)
+
+    def _check_sender(self) -> None:
+        if self.source.gone:
+            raise SenderGone("connection lost before the final dot was sent on")
+
+    # --- after the wire -----------------------------------------------------------------------------------
+
+    def _outcomes(self) -> list[Outcome]:
+        sent = {index: outcome for job in self._jobs for index, outcome in job.outcomes.items()}
+        return [
+            sent.get(index) or self._settled.get(person) or out_of_time()
+            for index, person in enumerate(self._plan.persons)
+        ]
+
+    async def _record(self, replies: Sequence[Reply], notice: Notice | None = None) -> None:
+        """Tell the ledger. A fault here changes no reply: what the next hop took is taken (rule 22)."""
+        if not self._recorded:
+            for job in self._jobs:
+                if (outcome := job.send_outcome()) is not None:
+                    self.services.ledger.note(outcome)
+            return
+        final = bool(replies) and (replies[0].positive or replies[0].permanent) and not self.source.gone
+        outcomes = [one for job in self._jobs if not job.under_way for one in self._copy_outcomes(job)]
+        await self._settle(outcomes, notice, close=final)
+
+    async def _settle(self, outcomes: list[CopyOutcome], notice: Notice | None, *, close: bool) -> None:
+        try:
+            await self.services.ledger.settle(self._key, outcomes, notice=notice, close=close)
+        except LedgerFault as fault:
+            self.services.journal.fault("ledger: outcomes of a mail not recorded", fault)
+            for outcome in outcomes:
+                if outcome.send is not None:
+                    self.services.ledger.note(outcome.send)
+
+    def _copy_outcomes(self, job: Job) -> list[CopyOutcome]:
+        send = job.send_outcome()
+        by_person: dict[bytes, Outcome] = {}
+        for index in job.recipients:
+            outcome = job.outcomes.get(index) or out_of_time()
+            known = by_person.get(self._plan.persons[index])
+            if known is None or outcome.fate is Fate.TAKEN:
+                by_person[self._plan.persons[index]] = outcome
+        return [
+            CopyOutcome(person=person, fate=outcome.fate, reply=outcome.reply, send=send)
+            for person, outcome in by_person.items()
+        ]
+
+    async def _finished_late(self, job: Job) -> None:
+        """A copy that was past its time when the reply was due: awaited, recorded, and not sent again by the retry."""
+        await self._settle(self._copy_outcomes(job), None, close=False)
+
+    def _report_copies(self, outcomes: Sequence[Outcome]) -> None:
+        tokens = {index: job.token for job in self._jobs if not job.unlinked for index in job.recipients}
+        hosts = {index: job.host for job in self._jobs for index in job.recipients}
+        if any(job.unlinked for job in self._jobs):
+            self.report.detail = "link left out for some: refused or put off by the next hop"
+        for index, (rcpt, outcome) in enumerate(zip(self.envelope.recipients, outcomes, strict=True)):
+            token = tokens.get(index, b"")
+            self.report.copies.append(
+                CopyReport(
+                    recipient=rcpt.path.text(),
+                    token=encode_token(token) if token else "",
+                    host=hosts.get(index, ""),
+                    fate=outcome.fate.value,
+                    reply=str(outcome.reply),
+                )
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Built:
+    """A copy that is ready but not yet in the ledger."""
+
+    copy: Copy
+    content: Content
+    send: SendIntent | None = None
+    composer: Composer | None = None
+    unlinked: bool = False

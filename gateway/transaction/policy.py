@@ -1,0 +1,85 @@
+"""What a transaction goes by: config, rules, footers and keys as one immutable snapshot.
+
+A transaction takes the snapshot that is current at MAIL and keeps it to its end (SMTP.md rule 21); a reload
+puts another in its place.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from gateway.footer.template import FooterText
+from gateway.footer.values import FooterValues
+from gateway.ruleset.ruleset import Ruleset
+from gateway.smtp.address import Path
+from gateway.smtp.failure import REFUSES_GATEWAY
+
+
+class AddressTest(Protocol):
+    """Whether an address (``local@domain``, text) is in some list."""
+
+    def __call__(self, address: str, /) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """The derived keys that a transaction uses. Never shown: not in logs, not in reports."""
+
+    mark: bytes = field(repr=False)
+    mail: bytes = field(repr=False)
+    person: bytes = field(repr=False)
+    own_id: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkForm:
+    """How a token becomes the two addresses in a footer. `prefix` is what every link of ours starts with."""
+
+    url: str
+    opt_out: str
+    company: str
+    partner: str
+
+    @property
+    def prefix(self) -> str:
+        """The part of the link before the token."""
+        return self.url.partition("{token}")[0]
+
+    def values(self, token: str) -> FooterValues:
+        """The values of the footer for the copy with this token."""
+        return FooterValues(
+            link=self.url.replace("{token}", token),
+            opt_out=self.opt_out.replace("{token}", token),
+            company=self.company,
+            partner=self.partner,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Everything that decides what becomes of a mail."""
+
+    hostname: str
+    mode: Literal["inject", "observe", "off"]
+    ruleset: Ruleset
+    footers: Mapping[str, FooterText]
+    link: LinkForm
+    secrets: Secrets
+    is_own: AddressTest
+    is_excluded: AddressTest
+    max_received: int = 50
+    refuse_bare_newlines: bool = False
+    defer_on_ledger_fault: bool = False
+    store_addresses: bool = False
+    window: int = 262_144
+    size: int = 0
+    copies_seconds: float = 240.0
+    parallel_copies: int = 4
+    gateway_refusals: Collection[str] = REFUSES_GATEWAY
+    notice_from: str = "Mail Delivery System"
+    postmaster: str = ""
+
+    def is_candidate(self, path: Path) -> bool:
+        """Whether a recipient is outside the company and on no exclude list (SMTP.md rule 12)."""
+        address = path.text()
+        return bool(path.domain) and not self.is_own(address) and not self.is_excluded(address)

@@ -1,0 +1,100 @@
+"""The end of a mail for several recipients: the failure notice where one is owed, and the fold to one reply."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.errors import NextHopFault
+from gateway.smtp.capabilities import needs_of
+from gateway.smtp.envelope import Envelope
+from gateway.smtp.fold import Fate, Notice, Outcome, fold, is_mixed
+from gateway.smtp.reply import Reply
+from gateway.transaction.compose import Content
+from gateway.transaction.context import Services
+from gateway.transaction.deliver import deliver, outcome_of
+from gateway.transaction.notice import Failure, compose_notice, envelope_of, wanted
+from gateway.transaction.policy import Policy
+from gateway.transaction.ports import NextHop
+
+_NOTICES = {Fate.TAKEN: Notice.TAKEN, Fate.REFUSED: Notice.REFUSED}
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Finds the one reply for all recipients of a mail that went by `hop`; `host` took or refused the copies."""
+
+    services: Services
+    policy: Policy
+    hop: NextHop
+    envelope: Envelope
+    host: str
+
+    async def reply(
+        self, outcomes: Sequence[Outcome], *, original: bytes, complete: bool, earlier: Notice | None
+    ) -> tuple[Reply, Notice | None]:
+        """The reply to the sender, and what became of the failure notice if one was due.
+
+        Args:
+            outcomes: one a recipient of the envelope, in order.
+            original: the mail as it came, its header at least; `complete` if it is all of it.
+            earlier: the notice's fate in an earlier attempt of the same mail: it is not sent twice.
+        """
+        if not is_mixed(outcomes):
+            return fold(outcomes), None
+        failures = wanted(self.envelope.mail, self.envelope.recipients, outcomes)
+        if not failures:
+            notice = Notice.UNWANTED
+        elif earlier in (Notice.TAKEN, Notice.REFUSED):
+            notice = earlier
+        else:
+            notice = await self._send(failures, original, complete=complete)
+        names = [recipient.path.text() for recipient in self.envelope.recipients]
+        return fold(outcomes, notice, names=names), notice
+
+    async def _send(self, failures: Sequence[Failure], original: bytes, *, complete: bool) -> Notice:
+        """Send the notice. The mail's own place in the pool has been given back, so waiting for one here holds nobody up (SMTP.md rule 9)."""
+        hop = self.services.notice_hop(self.hop)
+        mail, rcpt = envelope_of(self.envelope.mail)
+        content = compose_notice(
+            mail=self.envelope.mail,
+            failures=failures,
+            original=original,
+            complete=complete,
+            hostname=self.policy.hostname,
+            date=self.services.date(),
+            unique=self.services.random_bytes(16).hex(),
+            from_name=self.policy.notice_from,
+            postmaster=self.policy.postmaster,
+            next_hop=self.host,
+        )
+        try:
+            outbound = await hop.begin(needs_of(mail, (rcpt,)))
+        except NextHopFault as fault:
+            self.services.journal.fault("failure notice", fault)
+            return Notice.PUT_OFF
+        try:
+            replies = await outbound.envelope((mail, rcpt))
+            refusal = next((reply for reply in replies if not reply.positive), None)
+            if refusal is not None:
+                await outbound.end()
+                fate = outcome_of(refusal, self.policy.gateway_refusals).fate
+                return _NOTICES.get(fate, Notice.PUT_OFF)
+            delivery = await deliver(
+                outbound,
+                Content.untouched(content).blocks(b""),
+                recipients=1,
+                codes=self.policy.gateway_refusals,
+                before_dot=_go_on,
+            )
+            await outbound.end()
+        except NextHopFault as fault:
+            outbound.abort()
+            self.services.journal.fault("failure notice", fault)
+            return Notice.PUT_OFF
+        except BaseException:
+            outbound.abort()
+            raise
+        return _NOTICES.get(delivery.outcomes[0].fate, Notice.PUT_OFF)
+
+
+def _go_on() -> None:
+    """Nobody's connection matters to a notice."""

@@ -1,0 +1,57 @@
+"""Where a mail's content comes from, and where it is kept when it has to be taken in whole: two more ports.
+
+`gateway.edge` implements both.
+"""
+
+from typing import Protocol
+
+from gateway.errors import GatewayError
+from gateway.message.scan import Buffer
+
+
+class SenderGone(GatewayError):
+    """The sender went away, or fell silent, before the mail was ours to answer. Nothing may be completed at the next hop."""
+
+
+class Source(Protocol):
+    """The content of one mail as the sender uploads it, with backpressure: what isn't read is not taken from the wire."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the end of content has been seen and every segment before it been read."""
+
+    @property
+    def bare(self) -> bool:
+        """Whether a bare CR or LF has been seen so far (they are CRLF in the segments)."""
+
+    @property
+    def octets(self) -> int:
+        """Content octets given so far."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the sender's connection is lost. A half-close alone doesn't count (SMTP.md rule 6)."""
+
+    async def read(self) -> bytes:
+        """The next stuffed segment, as `gateway.smtp.content.ContentReader` cuts them; may be empty only when `done`.
+
+        Raises:
+            SenderGone: the connection was lost, closed or silent for too long before the end of content.
+        """
+
+
+class Spool(Protocol):
+    """Content that is taken in whole: in memory at first, past a bound in an unlinked temporary file (SMTP.md rule 27)."""
+
+    def write(self, piece: bytes) -> None:
+        """Append content octets.
+
+        Raises:
+            OSError: no space is left, or only the reserve.
+        """
+
+    def buffer(self) -> Buffer:
+        """Everything that was written."""
+
+    def close(self) -> None:
+        """Give memory and file back."""
