@@ -109,6 +109,34 @@ def _patterns(path: Path, key: str) -> None:
     read_patterns(path, key=key)
 
 
+def in_memory(folder: Path, mounts: str) -> bool:
+    """Whether `folder` is on a file system that lives in memory.
+
+    `mounts` is the text of ``/proc/self/mounts``, which writes a blank in a path as an octal escape (fstab(5)).
+    """
+    found = {"/": ""}
+    for line in mounts.splitlines():
+        parts = line.split(" ")
+        if len(parts) > 2:
+            found[parts[1].replace("\\040", " ")] = parts[2]
+    place = next(str(place) for place in (folder, *folder.parents) if str(place) in found)
+    return found[place] in {"tmpfs", "ramfs"}
+
+
+def warn_of_files(config: Config, *, file: str) -> list[Problem]:
+    """What is allowed but hardly meant about the places that `config` names."""
+    folder = config.limits.spool_directory
+    try:
+        mounts = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return []
+    if not in_memory(folder.resolve(), mounts):
+        return []
+    message = f"{folder} is on a tmpfs, so large mails would fill the memory that they are kept out of"
+    remedy = "name a folder on a disk"
+    return [Problem(file=file, key="limits.spool_directory", message=message, remedy=remedy)]
+
+
 def check_files(config: Config) -> list[Problem]:
     """Every problem with the files that `config`, which may be a draft, names."""
     held = config.__dict__  # a draft has holes, and getattr() would raise for them

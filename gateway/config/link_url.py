@@ -86,10 +86,5 @@ def with_token(url: str, token: str) -> str:
     return url.replace(TOKEN, token)
 
 
-def host_of(url: str) -> str:
-    """The host name in an https URL that was accepted here."""
-    return urlsplit(url.replace(TOKEN, "")).hostname or ""
-
-
 LinkUrl = Annotated[str, Strict(), AfterValidator(parse_link)]
 OptOutUrl = Annotated[str, Strict(), AfterValidator(parse_opt_out)]

@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.config import checks
 from gateway.config.draft import read
-from gateway.config.files import check_files, read_patterns
+from gateway.config.files import check_files, read_patterns, warn_of_files
 from gateway.config.model import Config
 from gateway.config.place import find_line
 from gateway.config.textfile import read_text
@@ -87,7 +87,8 @@ def _examine_table(table: Mapping[str, Any], *, file: str, folder: Path, text: s
     if problems or named:
         placed = [_placed(problem, text) for problem in problems]
         return Examined(config=config, problems=(*placed, *named))
-    warnings = tuple(_placed(problem, text) for problem in checks.warnings(config, file=file))
+    unlikely = [*checks.warnings(config, file=file), *warn_of_files(config, file=file)]
+    warnings = tuple(_placed(problem, text) for problem in unlikely)
     return Examined(config=_completed(config), problems=(), warnings=warnings)
 
 

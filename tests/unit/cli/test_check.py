@@ -58,6 +58,12 @@ senders = "config"
 """
 
 
+@pytest.fixture(autouse=True)
+def _spool_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the default spool folder of the machine under test lies is not what these tests are about."""
+    monkeypatch.setattr("gateway.config.load.warn_of_files", lambda config, file: [])
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A good config with rules and a footer of its own."""

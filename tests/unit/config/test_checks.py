@@ -13,6 +13,12 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound here
 LISTEN = {"address": "127.0.0.1", "port": 2525, "networks": ["127.0.0.0/8"]}
 
 
+@pytest.fixture(autouse=True)
+def _spool_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the default spool folder of the machine under test lies is not what these tests are about."""
+    monkeypatch.setattr("gateway.config.load.warn_of_files", lambda config, file: [])
+
+
 def keys_of(folder: Path, changes: dict[str, Any]) -> list[str]:
     """The key paths of all problems (with a remedy) of the embedded config and these changes."""
     try:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import embedded_config, read_password
+from gateway.config.files import in_memory
 from gateway.errors import ConfigError
 
 
@@ -57,3 +58,24 @@ def test_password_stays_out_of_the_config(tmp_path: Path) -> None:
     assert "hunter2" not in repr(config)
     assert config.next_hop.password_file is not None
     assert read_password(config.next_hop.password_file) == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [("/srv/a", False), ("/mem/spool", True), ("/mem/disk/a", False), ("/run/a b/c", True), ("/memx", False)],
+)
+def test_in_memory(folder: str, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    """The innermost mount over a folder decides whether its files live in memory (SMTP.md rule 27)."""
+    mounts = """\
+/dev/sda1 / ext4 rw 0 0
+tmpfs /mem tmpfs rw 0 0
+/dev/sda2 /mem/disk ext4 rw 0 0
+none /run/a\\040b ramfs rw 0 0
+broken
+"""
+    assert in_memory(Path(folder), mounts) is expected
+
+
+def test_nothing_is_known_of_the_mounts() -> None:
+    """Without a word about a folder it counts as a disk."""
+    assert not in_memory(Path("/srv"), "")
