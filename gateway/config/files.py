@@ -112,7 +112,7 @@ def _patterns(path: Path, key: str) -> None:
 def in_memory(folder: Path, mounts: str) -> bool:
     """Whether `folder` is on a file system that lives in memory.
 
-    `mounts` is the text of ``/proc/self/mounts``, which writes a blank in a path as an octal escape (fstab(5)).
+    `mounts` is the text of ``/proc/self/mounts``, which writes blanks in octal (fstab(5)).
     """
     found = {"/": ""}
     for line in mounts.splitlines():
