@@ -166,6 +166,8 @@ class Postfix:
         settings: Mapping[str, str] | None = None,
         hostname: str = "mail.example.co.jp",
         lmtp: bool = False,
+        services: Sequence[str] = (),
+        limit: int = 100,
     ) -> Self:
         """A company's mail server: everything goes to the gateway, tried again every second or two.
 
@@ -174,7 +176,8 @@ class Postfix:
         ports = [gateway_port] if isinstance(gateway_port, int) else list(gateway_port)
         where = ", ".join(f"[127.0.0.1]:{port}" for port in ports)
         route = {"default_transport": f"lmtp:inet:127.0.0.1:{ports[0]}"} if lmtp else {"relayhost": where}
-        return cls({**route, "smtp_tls_security_level": "none", **(settings or {})}, hostname=hostname)
+        own = {**route, "smtp_tls_security_level": "none", **(settings or {})}
+        return cls(own, hostname=hostname, services=services, limit=limit)
 
     @classmethod
     def receiver(
@@ -234,6 +237,11 @@ class Postfix:
         if self._process.poll() is not None:
             raise RuntimeError(f"Postfix ended: {(self.folder / 'stderr').read_text()}\n{self.log()}")
         return listening(self.port)
+
+    @property
+    def process_id(self) -> int:
+        """master's, which is also the process group of all its daemons; 0 when it doesn't run."""
+        return self._process.pid if self._process is not None else 0
 
     def halt(self) -> None:
         """Stop the processes; folder, queue and mails stay, and `start` goes on with them."""

@@ -1,0 +1,91 @@
+"""Mails to measure with: each is unique (Message-ID, recipient, text), so that none is taken for a retry of another."""
+
+import base64
+from dataclasses import dataclass
+
+_HEAD = """\
+From: =?UTF-8?B?5o6h55So5ouF5b2T?= <saiyo@example.co.jp>\r
+To: candidate-%(n)s@example.com\r
+Subject: =?UTF-8?B?%(subject)s?=\r
+Date: Mon, 02 Nov 2026 10:12:31 +0900\r
+Message-ID: <%(n)s@mail.example.co.jp>\r
+MIME-Version: 1.0\r
+User-Agent: bench\r
+"""
+
+_REJECTION = """\
+応募番号 %(n)s 様
+
+拝啓　時下ますますご清栄のこととお慶び申し上げます。
+
+このたびは、弊社の中途採用選考にご応募いただき、誠にありがとうございました。
+また、先日はお忙しい中、面接にお越しいただき、重ねて御礼申し上げます。
+
+社内にて慎重に選考を重ねました結果、誠に残念ではございますが、
+今回は採用を見送らせていただくこととなりました。
+ご希望に沿えず大変恐縮ではございますが、何卒ご了承くださいますようお願い
+申し上げます。
+
+末筆ながら、皆様の今後のご活躍を心よりお祈り申し上げます。
+
+敬具
+"""
+
+_ORDINARY = """\
+案件番号 %(n)s
+
+お世話になっております。サンプル商事の小林です。
+
+先日の打ち合わせの議事録をお送りいたします。ご確認のほど、よろしくお願い
+いたします。次回は来週の火曜日、同じ会議室で行う予定です。
+"""
+
+_FILLER = "この電子メールは、宛先に記載された方のみを対象としています。お心当たりのない場合は、お手数ですが破棄してください。\n"
+NUMBER = b"0" * 20  # stands for the mail's own number in the templates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A mail in pieces: `head` with the number's place held by `NUMBER`, `tail` the same for all, end of data included."""
+
+    head: bytes
+    tail: bytes
+    marked: bool
+
+    def pieces(self, number: int) -> tuple[bytes, bytes]:
+        """The mail with this number, stuffed and ended, in two pieces that together are the content."""
+        return self.head.replace(NUMBER, b"%020d" % number), self.tail
+
+    @property
+    def octets(self) -> int:
+        """Its size on the wire."""
+        return len(self.head) + len(self.tail)
+
+
+def template(kind: str, octets: int) -> Template:
+    """A mail of about so many octets: ``rejection`` or ``ordinary``; past 64 KB the rest is an attachment."""
+    number = NUMBER.decode()
+    subject, text = {
+        "rejection": ("選考結果のご連絡", _REJECTION),
+        "ordinary": ("打ち合わせの件", _ORDINARY),
+    }[kind]
+    encoded = base64.b64encode(subject.encode()).decode()
+    head = _HEAD % {"n": number, "subject": encoded}
+    plain = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+    body = text % {"n": number}
+    large = octets > 1 << 16
+    if large:
+        head += 'Content-Type: multipart/mixed; boundary="=_bench"\r\n\r\n--=_bench\r\n'
+    wanted = 2048 if large else octets - len((head + plain).encode())
+    while len(body.encode()) + len(_FILLER.encode()) <= wanted:
+        body += _FILLER
+    start = (head + plain + body.replace("\n", "\r\n")).encode()
+    if not large:
+        return Template(head=start + b".\r\n", tail=b"", marked=kind == "rejection")
+    start += (
+        b"--=_bench\r\nContent-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=a.bin\r\n"
+        b"Content-Transfer-Encoding: base64\r\n\r\n"
+    )
+    line = base64.b64encode(bytes(range(54)) + b"abc") + b"\r\n"
+    tail = line * ((octets - len(start)) // len(line)) + b"--=_bench--\r\n.\r\n"
+    return Template(head=start, tail=tail, marked=kind == "rejection")

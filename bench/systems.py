@@ -1,0 +1,243 @@
+"""What is compared: each system is started in a folder of its own, relays to the sink, and says which processes it is.
+
+A system that can't be run on this machine raises `UnavailableError`, which says what is missing.
+"""
+
+import contextlib
+import shutil
+import subprocess
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from bench import haraka
+from tests.peers.folder import free_port, group_members, listening, open_folder, wait_until
+from tests.peers.gateway import Gateway, cpu_seconds, pss_bytes
+from tests.peers.postfix import Postfix
+
+
+class UnavailableError(Exception):
+    """This machine lacks something; the text says what."""
+
+
+class System(ABC):
+    """A running relay, or nothing in between. `adds_footer`: whether rejections should come out with a mark."""
+
+    name = ""
+    adds_footer = False
+
+    @property
+    @abstractmethod
+    def port(self) -> int:
+        """Where mail is handed in."""
+
+    def processes(self) -> list[int]:
+        """Ids of its processes."""
+        return []
+
+    def pss_bytes(self) -> int:
+        """Memory of all its processes."""
+        return sum(map(pss_bytes, self.processes()))
+
+    def cpu_seconds(self) -> float:
+        """CPU time of all its processes so far."""
+        return sum(map(cpu_seconds, self.processes()))
+
+
+class Direct(System):
+    """Nothing in between: what generator and sink can do by themselves."""
+
+    name = "direct"
+
+    def __init__(self, sink: int) -> None:
+        self._sink = sink
+
+    @property
+    def port(self) -> int:
+        """The sink's own."""
+        return self._sink
+
+
+class OfPostfix(System):
+    """A Postfix of its own, tuned for a relay that queues: no chroot, no DNS, many processes, cached connections."""
+
+    settings: Mapping[str, str] = {
+        "smtp_connection_cache_on_demand": "yes",
+        "smtp_connection_cache_destinations": "static:all",
+        "default_destination_concurrency_limit": "100",
+        "smtp_destination_concurrency_limit": "100",
+        "initial_destination_concurrency": "100",
+        "default_destination_recipient_limit": "50",
+        "qmgr_message_active_limit": "50000",
+        "qmgr_message_recipient_limit": "50000",
+        "smtpd_client_event_limit_exceptions": "static:all",
+        "smtp_address_preference": "ipv4",
+        "anvil_rate_time_unit": "3600s",
+    }
+
+    def __init__(self, postfix: Postfix, name: str, *, adds_footer: bool) -> None:
+        self.postfix = postfix
+        self.name = name
+        self.adds_footer = adds_footer
+
+    @property
+    def port(self) -> int:
+        """smtpd's."""
+        return self.postfix.port
+
+    def processes(self) -> list[int]:
+        """master and all its daemons."""
+        return group_members(self.postfix.process_id)
+
+
+class OfGateway(System):
+    """The gateway under test, with shipped rules, footers and an SQLite ledger on disk."""
+
+    adds_footer = True
+
+    def __init__(self, gateway: Gateway, name: str) -> None:
+        self.gateway = gateway
+        self.name = name
+
+    @property
+    def port(self) -> int:
+        """Its listener's."""
+        return self.gateway.port
+
+    def processes(self) -> list[int]:
+        """Parent, workers and whatever they started."""
+        return self.gateway.processes()
+
+
+class OfHaraka(System):
+    """Haraka with a banner plugin."""
+
+    adds_footer = True
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, name: str) -> None:
+        self.process = process
+        self._port = port
+        self.name = name
+
+    @property
+    def port(self) -> int:
+        """Its listener's."""
+        return self._port
+
+    def processes(self) -> list[int]:
+        """Master and workers."""
+        return group_members(self.process.pid)
+
+
+@contextlib.contextmanager
+def direct(sink: int) -> Iterator[System]:
+    """The sink itself."""
+    yield Direct(sink)
+
+
+def _need(*programs: str) -> None:
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        raise UnavailableError(f"no {', '.join(missing)} here")
+
+
+@contextlib.contextmanager
+def postfix(sink: int) -> Iterator[System]:
+    """Postfix as a plain queueing relay, no footer."""
+    _need("postfix")
+    relay = Postfix.sender(sink, settings=OfPostfix.settings, limit=200)
+    with relay:
+        yield OfPostfix(relay, "postfix", adds_footer=False)
+
+
+_FILTER = """\
+#!/bin/sh
+# FILTER_README's simple filter: take the mail, change the file, hand it back.
+file=$(mktemp {folder}/filter/mail.XXXXXXXX) || exit 75
+trap 'rm -f "$file"' EXIT
+cat > "$file" || exit 75
+altermime --input="$file" --disclaimer={folder}/footer.txt --disclaimer-html={folder}/footer.html || exit 75
+smtp-source -c -s 1 -m 1 -F "$file" -f "$1" -t "$2" 127.0.0.1:{port} > /dev/null || exit 75
+"""
+
+
+@contextlib.contextmanager
+def altermime(sink: int) -> Iterator[System]:
+    """Postfix with altermime as its content filter, a process a mail, as its documentation has it."""
+    _need("postfix", "altermime", "smtp-source")
+    back = free_port()
+    with open_folder("careerrelay-altermime-") as folder:
+        (folder / "filter").mkdir()
+        (folder / "filter").chmod(0o777)
+        (folder / "footer.txt").write_text(haraka.FOOTER)
+        (folder / "footer.html").write_text(f"<p>{haraka.FOOTER}</p>")
+        script = folder / "run"
+        script.write_text(_FILTER.format(folder=folder, port=back))
+        script.chmod(0o755)
+        services = (
+            f"filter unix - n n - 20 pipe flags=q user=nobody null_sender= argv={script} ${{sender}} ${{recipient}}",
+            f"127.0.0.1:{back} inet n - n - 100 smtpd -o content_filter= -o receive_override_options=no_milters",
+        )
+        settings = {**OfPostfix.settings, "content_filter": "filter:dummy", "filter_destination_recipient_limit": "1"}
+        relay = Postfix.sender(sink, settings=settings, services=services, limit=200)
+        with relay:
+            yield OfPostfix(relay, "altermime", adds_footer=True)
+
+
+def haraka_with(workers: int) -> Callable[[int], contextlib.AbstractContextManager[System]]:
+    """Haraka with so many workers (1: no cluster)."""
+
+    @contextlib.contextmanager
+    def run(sink: int) -> Iterator[System]:
+        _need("node", "npm")
+        try:
+            program = haraka.installed()
+        except haraka.NotInstalledError as error:
+            raise UnavailableError(str(error)) from error
+        port = free_port()
+        with tempfile.TemporaryDirectory(prefix="careerrelay-haraka-") as name:
+            process = haraka.start(program, Path(name), port=port, next_hop=sink, workers=workers)
+            try:
+                wait_until(lambda: process.poll() is not None or listening(port), "Haraka's port", patience=60)
+                if process.poll() is not None:
+                    raise UnavailableError(f"Haraka ended: {(Path(name) / 'log').read_text()[-500:]}")
+                yield OfHaraka(process, port, f"haraka-{workers}")
+            finally:
+                haraka.stop(process)
+
+    return run
+
+
+def gateway_with(workers: int) -> Callable[[int], contextlib.AbstractContextManager[System]]:
+    """The gateway with so many workers."""
+
+    @contextlib.contextmanager
+    def run(sink: int) -> Iterator[System]:
+        if find_spec("gateway.cli.serve") is None:
+            raise UnavailableError("`careerrelay serve` is not written yet")
+        gateway = Gateway(sink, {"gateway": {"workers": workers}, "next_hop": {"connections": 100}})
+        try:
+            gateway.start()
+        except (RuntimeError, TimeoutError) as error:
+            gateway.discard()
+            raise UnavailableError(f"the gateway did not start: {error}") from error
+        with contextlib.ExitStack() as stack:
+            stack.callback(gateway.discard)
+            stack.callback(gateway.stop)
+            yield OfGateway(gateway, f"gateway-{workers}")
+
+    return run
+
+
+SYSTEMS: Mapping[str, Callable[[int], contextlib.AbstractContextManager[System]]] = {
+    "direct": direct,
+    "postfix": postfix,
+    "altermime": altermime,
+    "haraka-1": haraka_with(1),
+    "haraka-2": haraka_with(2),
+    "gateway-1": gateway_with(1),
+    "gateway-2": gateway_with(2),
+}
+"""All systems, in the order in which they take turns."""
