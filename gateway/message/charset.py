@@ -1,262 +1,190 @@
-"""Charsets as mail really uses them: which name means what, decoding, encoding, and offsets.
+"""Charsets as mail really uses them: which name means what, and what bytes in it say.
 
-Only the names in this table are known; Python's other codecs (some unpack archives) are never reached from a mail.
-Decoding is lenient where the whole mail world is (ISO-2022-JP as Microsoft writes it, Shift_JIS as CP932) and strict
-everywhere else. Encoding is strict: only what every reader of that charset understands, so that a footer is never
-readable here and broken there.
+Only the names in this table are known; Python's other codecs (some of them unpack archives) are never reached from
+a mail. Decoding first takes the name to the letter, then as the mail world does: ISO-2022-JP and EUC-JP with the
+rows of NEC and IBM, Shift_JIS as CP932. What is not even that raises CharsetError: it is never guessed at here.
 
-RFC 1468, RFC 2237, RFC 2978; CP50220 as Microsoft documents it.
+RFC 1468, RFC 1922, RFC 2237, RFC 2781; CP50220 to CP50222 and CP51932 as Microsoft documents them.
 """
 
 import codecs
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-
-_ISO_2022_JP = "iso2022_jp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charset:
-    """What is known of a charset: `label` is its name in mail, the codecs are Python's.
+    """What is known of a charset. `label` is its name in mail; the codecs are Python's names, or ours.
 
-    `decoders` are tried in order; the first is what the name says to the letter. `encoder` is None where text is only
-    read, never written. `ascii_based` says that ASCII bytes mean ASCII at the start of each line.
+    `decoders` are tried in order: the first is what the name says to the letter, the others what programs write.
+    `encoder` is the strict form that every reader of that name knows, None where text is only read.
     """
 
     label: str
     decoders: tuple[str, ...]
     encoder: str | None
-    ascii_based: bool = True
-
-
-def _known(label: str, *decoders: str, encoder: str | None = "", ascii_based: bool = True) -> Charset:
-    return Charset(
-        label=label,
-        decoders=decoders,
-        encoder=decoders[0] if encoder == "" else encoder,
-        ascii_based=ascii_based,
-    )
-
-
-_TABLE: dict[str, Charset] = {}
-
-
-def _add(charset: Charset, *aliases: str) -> None:
-    for name in (charset.label, *aliases):
-        _TABLE[name] = charset
-
-
-_add(_known("us-ascii", "ascii"), "ascii", "ansi_x3.4-1968", "iso-ir-6", "iso646-us", "us", "646", "cp367")
-_add(_known("utf-8", "utf-8"), "utf8", "unicode-1-1-utf-8", "utf-8-sig", "cp65001")
-_add(_known("iso-2022-jp", _ISO_2022_JP, "cp50220"), "csiso2022jp", "iso2022jp", "iso-2022-jp-ms", "cp50220", "cp50221", "cp50222", "jis", "iso-2022-jp-1", "iso-2022-jp-2", "iso-2022-jp-3", "iso-2022-jp-2004")
-_add(_known("shift_jis", "shift_jis", "cp932"), "shift-jis", "sjis", "x-sjis", "ms_kanji", "csshiftjis", "windows-31j", "cswindows31j", "cp932", "ms932", "x-ms-cp932")
-_add(_known("euc-jp", "euc_jp", "euc-jp-ms"), "eucjp", "x-euc-jp", "x-euc", "cseucpkdfmtjapanese", "ujis", "eucjp-ms", "cp51932")
-_add(_known("utf-7", "utf-7"), "unicode-1-1-utf-7", "csutf7")
-_add(_known("utf-16", "utf-16", ascii_based=False), "utf16", "csutf16")
-_add(_known("utf-16le", "utf-16-le", ascii_based=False), "utf-16-le")
-_add(_known("utf-16be", "utf-16-be", ascii_based=False), "utf-16-be")
-_add(_known("gb18030", "gb18030"))
-_add(_known("gb2312", "gb2312", "gb18030"), "gb_2312-80", "csgb2312", "euc-cn", "gb_2312", "x-gbk-gb2312")
-_add(_known("gbk", "gbk", "gb18030"), "cp936", "ms936", "windows-936", "x-gbk")
-_add(_known("big5", "big5", "cp950", "big5hkscs"), "big-5", "csbig5", "cn-big5", "x-x-big5", "cp950")
-_add(_known("big5-hkscs", "big5hkscs"), "big5hkscs")
-_add(_known("euc-kr", "euc_kr", "cp949"), "euckr", "ks_c_5601-1987", "ks_c_5601-1989", "ksc5601", "ksc_5601", "cseuckr", "korean", "windows-949", "cp949", "ms949", "uhc")
-_add(_known("iso-2022-kr", "iso2022_kr", encoder=None), "csiso2022kr")
-_add(_known("hz-gb-2312", "hz", encoder=None), "hz")
-_add(_known("koi8-r", "koi8_r"), "koi8", "cskoi8r")
-_add(_known("koi8-u", "koi8_u"))
-_add(_known("iso-8859-1", "latin-1", "cp1252"), "latin1", "iso8859-1", "iso_8859-1", "l1", "cp819", "iso-ir-100", "csisolatin1", "iso8859_1", "iso88591")
-for _number in (2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16):
-    _add(_known(f"iso-8859-{_number}", f"iso8859_{_number}"), f"iso8859-{_number}", f"iso_8859-{_number}")
-_add(_TABLE["iso-8859-8"], "iso-8859-8-i", "iso-8859-8-e")
-_add(_TABLE["iso-8859-6"], "iso-8859-6-i", "iso-8859-6-e")
-_add(_known("tis-620", "tis_620", "cp874"), "tis620", "iso-8859-11", "windows-874")
-for _number in range(1250, 1259):
-    _add(_known(f"windows-{_number}", f"cp{_number}"), f"cp{_number}", f"x-cp{_number}")
-
-# The two code points that Unicode and Microsoft map differently; only for writing.
-_JIS_FORM = str.maketrans("～－∥￠￡￢", "〜−‖¢£¬")
 
 
 class CharsetError(ValueError):
-    """The bytes are not of this charset, or the text does not fit into it."""
+    """The bytes are not of this charset."""
 
 
 def lookup(name: str) -> Charset | None:
-    """The charset that a mail means by `name` (any case, quotes and blanks around it allowed), or None."""
-    return _TABLE.get(name.strip(" \t\"'").lower())
+    """The charset that a mail means by `name` (any case; blanks and quotes around it are allowed), or None."""
+    return _TABLE.get(name) or _TABLE.get(name.strip(" \t\"'").lower())
 
 
 def decode(data: bytes, charset: Charset) -> str:
     """Decode all of `data`. Raises CharsetError where it is not of this charset, however leniently it is read."""
     for codec in charset.decoders:
+        own = _OWN.get(codec)
         try:
-            return decode_exactly(data, codec)
+            return data.decode(codec) if own is None else own(data)
         except (UnicodeError, CharsetError):
             continue
-    message = f"not {charset.label}"
-    raise CharsetError(message)
-
-
-def decode_exactly(data: bytes, codec: str) -> str:
-    """Decode with one codec of the table, Python's or one of ours."""
-    own = _OWN_DECODERS.get(codec)
-    return data.decode(codec) if own is None else own(data)
+    raise CharsetError(f"not {charset.label}")
 
 
 def is_exact(data: bytes, charset: Charset) -> bool:
     """Whether `data` is what the charset's name says to the letter, so that all readers see the same text."""
     try:
-        decode_exactly(data, charset.decoders[0])
-    except (UnicodeError, CharsetError):
+        decode(data, Charset(label=charset.label, decoders=charset.decoders[:1], encoder=None))
+    except CharsetError:
         return False
-    # C1 controls in ISO-8859-1 are Windows-1252 in half of all readers.
+    # C1 controls in ISO-8859-1 are Windows-1252 to half of all readers.
     return charset.label != "iso-8859-1" or re.search(rb"[\x80-\x9f]", data) is None
 
 
-def encode(text: str, charset: Charset, *, context: bytes = b"") -> bytes:
-    """Encode `text` so that every reader of the charset can read it, to stand beside `context` (the body so far).
+# --- ISO-2022-JP and EUC-JP with the rows of NEC and IBM ------------------------------------------------
 
-    Starts and ends in the charset's initial state. Raises CharsetError where the charset cannot hold it.
-    """
-    encoder = charset.encoder
-    if encoder is None:
-        message = f"{charset.label} is never written"
-        raise CharsetError(message)
-    if encoder == "utf-16":
-        encoder = "utf-16-le" if context.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
-    try:
-        if charset.label in ("iso-2022-jp", "shift_jis", "euc-jp"):
-            return text.translate(_JIS_FORM).encode(encoder)
-        return text.encode(encoder)
-    except UnicodeError as error:
-        message = f"{charset.label} cannot hold this text"
-        raise CharsetError(message) from error
-
-
-def can_encode(text: str, charset: Charset) -> bool:
-    """Whether `encode` would take `text`."""
-    try:
-        encode(text, charset)
-    except CharsetError:
-        return False
-    return True
-
-
-def byte_offset(data: bytes, charset: Charset, decoded: str, index: int) -> int:
-    """The offset in `data` of character `index` of `decoded`, which is what `decode` made of it.
-
-    For a charset with escape states this is the offset before any escape sequence that stands there.
-    """
-    if index >= len(decoded):
-        return len(data)
-    if index <= 0:
-        return 0
-    low, high = 0, len(data)
-    while low < high:
-        middle = (low + high) // 2
-        if _length(data[:middle], charset) < index:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-def _length(data: bytes, charset: Charset) -> int:
-    return len(data.decode(charset.decoders[0], "ignore"))
-
-
-def escape_state(data: bytes, charset: Charset, offset: int) -> bytes:
-    """The escape sequence in force at `offset` of ISO-2022-JP text (RFC 1468); empty where it is ASCII."""
-    if charset.label != "iso-2022-jp":
-        return b""
-    at = data.rfind(b"\x1b", 0, offset)
-    if at < 0:
-        return b""
-    found = _ESCAPE.match(data, at)
-    if found is None or found[0] == b"\x1b(B":
-        return b""
-    return found[0]
-
-
-_ESCAPE = re.compile(rb"\x1b(?:&@\x1b\$B|\([BJIH]|\$[@B]|\$\([DOPQ])")
-_SHIFTS = re.compile(rb"(\x1b(?:&@\x1b\$B|\([BJIH]|\$[@B]|\$\([DOPQ])|[\x0e\x0f])")
+_ASCII = b"\x1b(B"
+_KANA = b"\x1b(I"
+_ONE_BYTE = frozenset({_ASCII, b"\x1b(J", b"\x1b(H"})
+_TWO_BYTES = frozenset({b"\x1b$B", b"\x1b$@", b"\x1b&@\x1b$B"})
+_SHIFT = re.compile(rb"(\x1b&@\x1b\$B|\x1b\([BJIH]|\x1b\$[@BA]|\x1b\$\([CDOPQ]|[\x0e\x0f])")
+_CONTROLS = re.compile(rb"([\x00-\x20\x7f]+)")
+_KANA_BYTES = re.compile(rb"[\x00-\x7f\xa1-\xdf]*")
+_TO_KANA = bytes(each | 0x80 if 0x21 <= each <= 0x5F else each for each in range(256))
+_TO_SEVEN = bytes(each & 0x7F for each in range(256))
+_EUC = re.compile(rb"(\x8f[\xa1-\xfe]{2}|(?:[\xa1-\xfe]{2})+)")
 
 
 def _decode_cp50220(data: bytes) -> str:
-    """ISO-2022-JP with NEC and IBM extensions and half-width kana, as CP50220 to CP50222 write it."""
+    """ISO-2022-JP with ①, ㈱, 髙 and half-width kana, as Outlook and others write it."""
     out: list[str] = []
-    state = b"\x1b(B"
-    shifted = False
-    for piece in _SHIFTS.split(data):
-        if not piece:
-            continue
-        if piece[0] == 0x1B:  # noqa: PLR2004 - ESC
-            if _ESCAPE.fullmatch(piece):
-                state = piece
-                shifted = False
-                continue
-        elif piece in (b"\x0e", b"\x0f"):
+    state = _ASCII
+    shifted = False  # SO and SI: kana, and back
+    for piece in _SHIFT.split(data):
+        if piece[:1] == b"\x1b" and _SHIFT.fullmatch(piece):
+            state, shifted = piece, False
+        elif piece in {b"\x0e", b"\x0f"}:
             shifted = piece == b"\x0e"
-            continue
-        out.append(_decode_run(piece, b"\x1b(I" if shifted else state))
+        elif piece:
+            out.append(_decode_run(piece, _KANA if shifted else state))
     return "".join(out)
 
 
 def _decode_run(piece: bytes, state: bytes) -> str:
-    if state in (b"\x1b(B", b"\x1b(J", b"\x1b(H"):
-        if b"\x1b" in piece:
-            message = "unknown escape sequence"
-            raise CharsetError(message)
-        return piece.decode("ascii") if piece.isascii() else _decode_kana(piece)
-    if state == b"\x1b(I":
-        return _decode_kana(bytes(each | 0x80 if 0x21 <= each <= 0x5F else each for each in piece))  # noqa: PLR2004
-    if state in (b"\x1b$B", b"\x1b$@", b"\x1b&@\x1b$B"):
-        return "".join(
-            line if line in ("\r\n", "\n") else line
-            for line in (_decode_two_bytes(part) for part in re.split(rb"([\x00-\x20\x7f]+)", piece) if part)
-        )
-    # JIS X 0212 and 0213: Python knows them.
-    return (state + piece + b"\x1b(B").decode("iso2022_jp_1" if state == b"\x1b$(D" else "iso2022_jp_2004")
+    """Bytes between two escape sequences."""
+    if b"\x1b" in piece:
+        raise CharsetError("unknown escape sequence")
+    if state in _TWO_BYTES:
+        return "".join([_decode_rows(each) for each in _CONTROLS.split(piece)])
+    if state == _KANA or (state in _ONE_BYTE and not piece.isascii()):
+        piece = piece.translate(_TO_KANA) if state == _KANA else piece
+        if not _KANA_BYTES.fullmatch(piece):
+            raise CharsetError("8-bit bytes in a 7-bit charset")
+        return piece.decode("cp932")
+    if state in _ONE_BYTE:
+        return piece.decode("ascii")
+    codec = "iso2022_jp_2004" if state[-1:] in b"OPQ" else "iso2022_jp_2"
+    return (state + piece + _ASCII).decode(codec)
 
 
-def _decode_kana(piece: bytes) -> str:
-    """ASCII, and half-width kana as single bytes."""
-    if any(not (each < 0x80 or 0xA1 <= each <= 0xDF) for each in piece):  # noqa: PLR2004
-        message = "8-bit bytes in a 7-bit charset"
-        raise CharsetError(message)
-    return piece.decode("cp932")
-
-
-def _decode_two_bytes(piece: bytes) -> str:
-    """JIS X 0208 with rows 13, 89 to 92 of NEC and IBM: through Shift_JIS to CP932."""
-    if piece[0] <= 0x20 or piece[0] == 0x7F:  # noqa: PLR2004
+def _decode_rows(piece: bytes) -> str:
+    """Rows 1 to 94 of two bytes each, those of NEC (13) and of IBM (89 to 92) among them: by way of CP932."""
+    if not piece or piece[0] <= 0x20 or piece[0] == 0x7F:
         return piece.decode("ascii")
     if len(piece) % 2 or not piece.isascii():
-        message = "half a double-byte character"
-        raise CharsetError(message)
+        raise CharsetError("half a character of two bytes")
     out = bytearray()
     for high, low in zip(piece[::2], piece[1::2], strict=True):
         lead = ((high - 0x21) >> 1) + 0x81
-        out.append(lead + 0x40 if lead > 0x9F else lead)  # noqa: PLR2004
-        if high & 1:
-            out.append(low + (0x1F if low < 0x60 else 0x20))  # noqa: PLR2004
-        else:
-            out.append(low + 0x7E)
+        out.append(lead + 0x40 if lead > 0x9F else lead)
+        out.append(low + 0x7E if not high & 1 else low + (0x1F if low < 0x60 else 0x20))
     return out.decode("cp932")
 
 
 def _decode_euc_jp_ms(data: bytes) -> str:
-    """EUC-JP with the NEC and IBM rows of CP51932 and eucJP-ms."""
-    out: list[str] = []
-    for piece in re.split(rb"(\x8f[\xa1-\xfe]{2}|(?:[\xa1-\xfe]{2})+)", data):
-        if piece[:1] == b"\x8f":
-            out.append(piece.decode("euc_jp"))
-        elif piece[:1] >= b"\xa1":
-            out.append(_decode_two_bytes(bytes(each & 0x7F for each in piece)))
-        elif piece:
-            out.append(piece.decode("euc_jp"))
-    return "".join(out)
+    """EUC-JP with the same rows."""
+    return "".join(
+        [
+            _decode_rows(piece.translate(_TO_SEVEN)) if piece[:1] >= b"\xa1" else piece.decode("euc_jp")
+            for piece in _EUC.split(data)
+        ]
+    )
 
 
-_OWN_DECODERS = {"cp50220": _decode_cp50220, "euc-jp-ms": _decode_euc_jp_ms}
+def _decode_utf_16(data: bytes) -> str:
+    """UTF-16 with its byte order mark. Without one readers differ (RFC 2781 §4.3 against Windows)."""
+    if not data.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE)):
+        raise CharsetError("no byte order mark")
+    return data.decode("utf-16")
+
+
+_OWN: dict[str, Callable[[bytes], str]] = {
+    "cp50220": _decode_cp50220,
+    "euc-jp-ms": _decode_euc_jp_ms,
+    "utf-16-marked": _decode_utf_16,
+}
+
+# --- the table ------------------------------------------------------------------------------------------
+
+# Label and aliases; decoders; encoder ("-": never written). IANA's names, and those that programs made up.
+_ROWS = """
+us-ascii ascii ansi_x3.4-1968 iso-ir-6 iso646-us us 646 cp367 | ascii | ascii
+utf-8 utf8 utf-8-sig unicode-1-1-utf-8 cp65001 | utf-8 | utf-8
+iso-2022-jp csiso2022jp iso2022jp jis iso-2022-jp-ms cp50220 cp50221 cp50222 iso-2022-jp-1 iso-2022-jp-2\
+ iso-2022-jp-3 iso-2022-jp-2004 | iso2022_jp cp50220 | iso2022_jp
+shift_jis shift-jis sjis x-sjis ms_kanji csshiftjis windows-31j cswindows31j cp932 ms932 x-ms-cp932\
+ | shift_jis cp932 | shift_jis
+euc-jp eucjp x-euc-jp x-euc ujis eucjp-ms cp51932 cseucpkdfmtjapanese | euc_jp euc-jp-ms | euc_jp
+utf-7 utf7 unicode-1-1-utf-7 csutf7 | utf-7 | utf-7
+utf-16 utf16 csutf16 | utf-16-marked | utf-16
+utf-16le | utf-16-le | utf-16-le
+utf-16be | utf-16-be | utf-16-be
+gb18030 | gb18030 | gb18030
+gb2312 gb_2312-80 gb_2312 csgb2312 euc-cn | gb2312 gb18030 | gb2312
+gbk cp936 ms936 windows-936 x-gbk | gbk gb18030 | gbk
+big5 big-5 csbig5 cn-big5 x-x-big5 cp950 | big5 cp950 big5hkscs | big5
+big5-hkscs big5hkscs | big5hkscs | big5hkscs
+euc-kr euckr ks_c_5601-1987 ks_c_5601-1989 ks_c_5601 ksc_5601 ksc5601 korean cseuckr windows-949 cp949 ms949 uhc\
+ | euc_kr cp949 | euc_kr
+iso-2022-kr csiso2022kr | iso2022_kr | -
+hz-gb-2312 hz | hz | -
+koi8-r koi8 cskoi8r | koi8_r | koi8_r
+koi8-u | koi8_u | koi8_u
+iso-8859-1 latin1 latin-1 iso8859-1 iso8859_1 iso_8859-1 l1 cp819 iso-ir-100 csisolatin1 | latin-1 | latin-1
+iso-8859-8 iso-8859-8-i iso-8859-8-e iso8859-8 iso_8859-8 | iso8859_8 | iso8859_8
+iso-8859-6 iso-8859-6-i iso-8859-6-e iso8859-6 iso_8859-6 | iso8859_6 | iso8859_6
+tis-620 tis620 iso-8859-11 windows-874 | tis_620 cp874 | tis_620
+macintosh mac x-mac-roman | mac_roman | mac_roman
+"""
+
+
+def _read_table() -> dict[str, Charset]:
+    rows = [*_ROWS.strip().splitlines()]
+    rows += [f"iso-8859-{n} iso8859-{n} iso_8859-{n} | iso8859_{n} | iso8859_{n}" for n in (2, 3, 4, 5, 7, 9, 10, 13, 14, 15, 16)]
+    rows += [f"windows-{n} cp{n} x-cp{n} | cp{n} | cp{n}" for n in range(1250, 1259)]
+    table = {}
+    for row in rows:
+        names, decoders, encoder = (cell.split() for cell in row.split("|"))
+        charset = Charset(
+            label=names[0], decoders=tuple(decoders), encoder=None if encoder == ["-"] else encoder[0]
+        )
+        table.update(dict.fromkeys(names, charset))
+    return table
+
+
+_TABLE = _read_table()

@@ -1,0 +1,103 @@
+"""A second opinion on the structure of a mail: that of the standard library's parser.
+
+Asked only for mails that are about to change. Two readers that share no code and see the same fields, parts and
+bodies are what stands between an edit and a place where somebody does not expect it.
+
+What cannot decide on structure is left out of what the other parser gets: of a long leaf only the lines that could
+be a boundary. So its cost depends on the number of parts, not on the size of attachments.
+"""
+
+import re
+from email.errors import MessageError
+from email.feedparser import FeedParser
+from email.message import Message as StandardMessage
+from email.parser import HeaderParser
+from email.policy import compat32
+
+from gateway.message.scan import Message, Part
+
+# A leaf shorter than this is handed over as it is.
+_SHORT = 4096
+# More than this is a puzzle; the mail is left alone.
+_MAX_SKELETON = 1 << 20
+
+_DASHES = re.compile(rb"(?:\A|(?<=\r\n))--[^\r\n]*+")
+
+
+def agrees_with_standard_library(message: Message) -> bool:
+    """Whether Python's `email` sees the same fields and parts with the same bodies. Never raises."""
+    try:
+        if len(message.parts) == 1 and message.parts[0].leaf is not None:
+            start, end = message.parts[0].header
+            return _same_header(message, message.parts[0], _parse_header(message.data[start:end]))
+        skeleton, bodies = _skeleton(message)
+        if len(skeleton) > _MAX_SKELETON:
+            return False
+        parser: FeedParser[StandardMessage[str, str]] = FeedParser(policy=compat32)
+        parser.feed(skeleton.decode("ascii", "surrogateescape"))
+        return _same_part(message, message.parts[0], parser.close(), bodies)
+    except (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        # What that parser raises on hostile mail (PITFALLS.md) is an answer too.
+        return False
+
+
+def _parse_header(header: bytes) -> "StandardMessage[str, str]":
+    return HeaderParser(policy=compat32).parsestr(header.decode("ascii", "surrogateescape"))
+
+
+def _skeleton(message: Message) -> tuple[bytes, dict[int, bytes]]:
+    """The mail with its long leaves cut down, and what each leaf's body became."""
+    out: list[bytes] = []
+    bodies: dict[int, bytes] = {}
+    position = 0
+    for part in message.parts:
+        if part.leaf is None:
+            continue
+        start, end = part.body
+        if end - start > _SHORT:
+            body = b"\r\n".join(_DASHES.findall(message.data, start, end))
+        else:
+            body = message.data[start:end]
+        bodies[part.index] = body
+        out += (message.data[position:start], body)
+        position = end
+    out.append(message.data[position:])
+    return b"".join(out), bodies
+
+
+def _same_part(
+    message: Message, part: Part, other: "StandardMessage[str, str]", bodies: dict[int, bytes]
+) -> bool:
+    if not _same_header(message, part, other):
+        return False
+    payload = other.get_payload()
+    if part.leaf is None:
+        return (
+            isinstance(payload, list)
+            and len(payload) == len(part.children)
+            and all(
+                isinstance(theirs, StandardMessage) and _same_part(message, message.parts[ours], theirs, bodies)
+                for ours, theirs in zip(part.children, payload, strict=True)
+            )
+        )
+    if part.content_type.startswith("message/"):
+        return True  # a leaf for us, a tree for them; its end is where the next part begins
+    return isinstance(payload, str) and payload.encode("ascii", "surrogateescape") == bodies[part.index]
+
+
+def _same_header(message: Message, part: Part, other: "StandardMessage[str, str]") -> bool:
+    """Fields in order, with their values, and what the MIME fields say."""
+    theirs = list(other.raw_items())
+    if other.defects or len(theirs) != len(part.fields):
+        return False
+    data = message.data
+    for field, (name, value) in zip(part.fields, theirs, strict=True):
+        if field.name != name.lower().encode("ascii", "surrogateescape"):
+            return False
+        raw = data[field.value_start : field.end - 2].lstrip(b" \t")
+        if raw != str(value).encode("ascii", "surrogateescape"):
+            return False
+    if other.get_content_type() != part.content_type:
+        return False
+    boundary = other.get_boundary()
+    return part.leaf is not None or boundary == part.parameters.get("boundary")

@@ -1,0 +1,29 @@
+"""The mail key: by which a mail is known again when its sender tries once more (SMTP.md rule 18).
+
+Made of what survives between two attempts: not of trace fields, signatures, boundaries or transfer encodings. Made
+of the text too, since Message-ID alone would lose mail: some tools use one for many bodies.
+"""
+
+import hmac
+
+from gateway.message.scan import Message
+from gateway.message.text import MailText
+
+
+def mail_key(message: Message, text: MailText, *, reverse_path: bytes, key: bytes) -> bytes:
+    """32 bytes, HMAC-SHA256 under `key`; what is missing counts as empty.
+
+    Only of a mail whose text is complete: the same mail with less of it known has another key.
+    """
+    pieces = [
+        reverse_path,
+        message.value(b"message-id") or b"",
+        message.value(b"date") or b"",
+        " ".join(text.subject.source.split()).encode("utf-8", "surrogatepass"),
+    ]
+    pieces += [
+        b"" if body is None else body.decoded.rstrip().encode("utf-8", "surrogatepass") for body in (text.plain, text.html)
+    ]
+    # Each with its length, so that nothing can move from one piece into the next.
+    framed = b"".join(b"%d:%b" % (len(piece), piece) for piece in pieces)
+    return hmac.digest(key, framed, "sha256")
