@@ -1,0 +1,294 @@
+"""One batch of work in one transaction: the order in which things are done, and what each piece of work gets.
+
+Kind by kind, always in the same order: look-ups, records (in the order of their keys), intents, outcomes, the rest. Rows
+of several pieces of work go into common statements, and two writers who need the same rows ask for them in the same order.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from gateway.ledger.claims import Life, ProcessMark, life_of
+from gateway.smtp.fold import Outcome
+from gateway.store.bounded import bounded
+from gateway.store.process import started_at
+from gateway.store.records import expire_records, find_records, give_back_claims, settle, take_claims
+from gateway.store.repair import repair_line
+from gateway.store.schema import copies, events, processes, refusals
+from gateway.store.sends import take_back, write_intents, write_outcomes
+from gateway.store.work import (
+    Brake,
+    CountRefusal,
+    Find,
+    Intend,
+    KeepHouse,
+    Note,
+    PullBrake,
+    ReadBrake,
+    Resume,
+    Settle,
+    TakeBackClaims,
+    TakeBackIntents,
+    TakeClaims,
+    Work,
+    send_intents,
+)
+from gateway.transaction.ports import Claim, CopyIntent, Issued, SendIntent, SendOutcome, Standing
+
+#: Rule 15: refusals of links count for ten minutes.
+REFUSAL_MICROSECONDS = 600 * 1_000_000
+_BRAKE, _RESUME = "brake", "resume"
+
+_log = logging.getLogger("careerrelay.ledger")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Who works: the writer's own place in the ledger.
+
+    Attributes:
+        process: the id of its row in `processes`.
+        mark: what tells its process from others.
+        lease: how long its claims hold, in microseconds.
+        memory: how long a record lives, in microseconds.
+    """
+
+    process: bytes
+    mark: ProcessMark
+    lease: int
+    memory: int
+
+    def life_of(self, other: ProcessMark) -> Life:
+        """Whether that process lives."""
+        return life_of(other, self.mark, started_at(other.pid) if other.node == self.mark.node else None)
+
+
+def perform(connection: Connection, works: Sequence[Work], desk: Desk, now: int) -> list[object]:
+    """Do all of `works` in the caller's transaction; one result for each (`gateway.store.work` says which)."""
+    if len(works) == 1 and isinstance(works[0], Note):  # by far the commonest batch of a quiet hour
+        _write_outcomes(connection, [works[0].outcome], now)
+        return [None]
+    return _Batch(connection, desk, now).run(works)
+
+
+class _Batch:
+    """The state of one `perform`: what records ask to be written to `sends` is collected and written at once."""
+
+    def __init__(self, connection: Connection, desk: Desk, now: int) -> None:
+        self.connection = connection
+        self.desk = desk
+        self.now = now
+        self.intents: list[SendIntent] = []
+        self.outcomes: list[SendOutcome] = []
+        self.taken_back: list[tuple[SendIntent, Issued]] = []
+
+    def run(self, works: Sequence[Work]) -> list[object]:
+        results: list[object] = [None] * len(works)
+        self._look_up(works, results)
+        ours = self._records(works)
+        places: dict[int, int] = {}
+        for index, work in enumerate(works):
+            if isinstance(work, Intend):
+                places[index] = len(self.intents)
+                self.intents += work.intents
+            elif isinstance(work, TakeClaims):
+                places[index] = len(self.intents)
+                self.intents += [
+                    copy.send
+                    for copy in _distinct(work)
+                    if copy.send is not None and ours[index][copy.person] is Standing.OURS
+                ]
+            elif isinstance(work, Note):
+                self.outcomes.append(work.outcome)
+        issued = write_intents(self.connection, self.intents, self.now) if self.intents else []
+        _write_outcomes(self.connection, self.outcomes, self.now)
+        take_back(self.connection, self.taken_back, self.now)
+        for index, work in enumerate(works):
+            match work:
+                case Intend(intents):
+                    start = places[index]
+                    results[index] = issued[start : start + len(intents)]
+                case TakeClaims():
+                    results[index] = _claims(work, ours[index], issued[places[index] :])
+                case _:
+                    results[index] = results[index] if isinstance(work, Find) else self._other(work)
+        return results
+
+    def _look_up(self, works: Sequence[Work], results: list[object]) -> None:
+        wanted = {index: work.mail_key for index, work in enumerate(works) if isinstance(work, Find)}
+        if wanted:
+            found = find_records(self.connection, wanted.values(), self.now - self.desk.memory)
+            for index, mail_key in wanted.items():
+                results[index] = found.get(mail_key)
+
+    def _records(self, works: Sequence[Work]) -> dict[int, dict[bytes, Outcome | Standing]]:
+        found: dict[int, dict[bytes, Outcome | Standing]] = {}
+        touching = [(_key_of(work), index, work) for index, work in enumerate(works)]
+        for key, index, work in sorted(touching, key=lambda entry: entry[:2]):
+            if not key:
+                continue
+            match work:
+                case TakeClaims():
+                    found[index] = take_claims(
+                        self.connection,
+                        work,
+                        process=self.desk.process,
+                        life_of=self.desk.life_of,
+                        now=self.now,
+                        since=self.now - self.desk.memory,
+                        lease_until=self.now + self.desk.lease,
+                    )
+                case Settle(_, outcomes):
+                    settle(self.connection, work, self.desk.process)
+                    sends = {one.send.person: one.send for one in outcomes if one.send is not None}
+                    self.outcomes += sends.values()
+                case TakeBackClaims(claims, answers):
+                    persons = [answer.person for answer in answers if answer.standing is Standing.OURS]
+                    give_back_claims(self.connection, claims, persons, process=self.desk.process)
+                    self.taken_back += send_intents(claims.copies, answers)
+                case _:
+                    pass
+        return found
+
+    def _other(self, work: Work) -> object:
+        match work:
+            case TakeBackIntents(intents, issued):
+                take_back(self.connection, zip(intents, issued, strict=True), self.now)
+            case CountRefusal():
+                return self._count_refusal()
+            case PullBrake(why):
+                if read_brake(self.connection) is None:
+                    self._event(_BRAKE, "", why)
+            case Resume(operator):
+                pulled = read_brake(self.connection) is not None
+                if pulled:
+                    self._event(_RESUME, operator, "")
+                return pulled
+            case ReadBrake():
+                return read_brake(self.connection)
+            case KeepHouse():
+                keep_house(self.connection, self.desk, self.now)
+            case _:
+                pass
+        return None
+
+    def _count_refusal(self) -> int:
+        self.connection.execute(insert(refusals).values(at=self.now, node=bounded(self.desk.mark.node)))
+        # What an operator has seen and ended doesn't pull the brake again.
+        resumed = self.connection.execute(
+            select(func.max(events.c.at)).where(events.c.kind == _RESUME)
+        ).scalar_one_or_none()
+        since = max(self.now - REFUSAL_MICROSECONDS, resumed or 0)
+        counted = select(func.count()).select_from(refusals).where(refusals.c.at > since)
+        return int(self.connection.execute(counted).scalar_one())
+
+    def _event(self, kind: str, operator: str, detail: str) -> None:
+        self.connection.execute(
+            insert(events).values(
+                at=self.now,
+                kind=kind,
+                node=bounded(self.desk.mark.node),
+                operator=bounded(operator),
+                detail=bounded(detail),
+            )
+        )
+
+
+def _key_of(work: Work) -> bytes:
+    match work:
+        case TakeClaims(mail_key) | Settle(mail_key) | TakeBackClaims(TakeClaims(mail_key)):
+            return mail_key
+        case _:
+            return b""
+
+
+def _distinct(work: TakeClaims) -> list[CopyIntent]:
+    first: dict[bytes, CopyIntent] = {}
+    for copy in work.copies:
+        first.setdefault(copy.person, copy)
+    return list(first.values())
+
+
+def _claims(
+    work: TakeClaims, standings: dict[bytes, Outcome | Standing], issued: Sequence[Issued]
+) -> list[Claim]:
+    fresh = iter(issued)
+    answers: dict[bytes, Claim] = {}
+    for copy in _distinct(work):
+        found = standings[copy.person]
+        settled = isinstance(found, Outcome)
+        answers[copy.person] = Claim(
+            person=copy.person,
+            standing=Standing.SETTLED if settled else found,
+            issued=next(fresh) if found is Standing.OURS and copy.send is not None else None,
+            outcome=found if settled else None,
+        )
+    return [answers[copy.person] for copy in work.copies]
+
+
+def _write_outcomes(connection: Connection, outcomes: Sequence[SendOutcome], now: int) -> None:
+    for outcome in write_outcomes(connection, outcomes, now):
+        _log.warning("outcome without an intent, not in the ledger: %s", repair_line(outcome))
+
+
+def read_brake(connection: Connection) -> Brake | None:
+    """The brake, if it is pulled."""
+    last = connection.execute(
+        select(events.c.kind, events.c.at, events.c.node, events.c.detail)
+        .where(events.c.kind.in_([_BRAKE, _RESUME]))
+        .order_by(events.c.id.desc())
+        .limit(1)
+    ).first()
+    return Brake(at=last.at, node=last.node, why=last.detail) if last and last.kind == _BRAKE else None
+
+
+# --- processes --------------------------------------------------------------------------------------------
+
+
+def enrol(connection: Connection, desk: Desk, now: int) -> None:
+    """Write the writer's row, and free the claims of processes of this node that are dead (rule 20)."""
+    mark = desk.mark
+    mine = select(processes.c.id).where(processes.c.id == desk.process)
+    if connection.execute(mine).first() is None:
+        connection.execute(
+            insert(processes).values(
+                id=desk.process,
+                node=bounded(mark.node),
+                boot=mark.boot,
+                space=mark.space,
+                pid=mark.pid,
+                started=mark.started,
+                opened_at=now,
+                seen_at=now,
+            )
+        )
+    keep_house(connection, desk, now)
+
+
+def leave(connection: Connection, desk: Desk) -> None:
+    """Take the writer's row and its claims out: a process that ended in order leaves nothing."""
+    _free(connection, [desk.process])
+
+
+def keep_house(connection: Connection, desk: Desk, now: int) -> None:
+    """Forget what is over: records past their life, old refusals, processes that ended; note that this one lives."""
+    since = now - desk.memory
+    expire_records(connection, since)
+    connection.execute(delete(refusals).where(refusals.c.at <= now - 2 * REFUSAL_MICROSECONDS))
+    gone: list[bytes] = []
+    for row in connection.execute(select(processes).where(processes.c.id != desk.process)):
+        mark = ProcessMark(node=row.node, boot=row.boot, space=row.space, pid=row.pid, started=row.started)
+        if desk.life_of(mark) is Life.DEAD or row.seen_at <= since:
+            gone.append(row.id)
+    _free(connection, gone)
+    connection.execute(update(processes).where(processes.c.id == desk.process).values(seen_at=now))
+
+
+def _free(connection: Connection, ids: Sequence[bytes]) -> None:
+    if ids:
+        connection.execute(
+            update(copies).where(copies.c.claimed_by.in_(ids)).values(claimed_by=None, lease_until=None)
+        )
+        connection.execute(delete(processes).where(processes.c.id.in_(ids)))

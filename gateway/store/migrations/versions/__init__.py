@@ -1,0 +1,1 @@
+"""The revisions. A released one is never changed; what is wrong in it is mended by the next."""

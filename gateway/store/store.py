@@ -1,0 +1,193 @@
+"""The ledger as the transaction sees it: `LedgerStore` implements `gateway.transaction.ports.Ledger`."""
+
+import os
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from gateway.errors import LedgerFault
+from gateway.smtp.fold import Notice
+from gateway.store.database import Database
+from gateway.store.process import own_mark
+from gateway.store.session import Session
+from gateway.store.work import (
+    Brake,
+    CountRefusal,
+    Find,
+    Intend,
+    Note,
+    PullBrake,
+    ReadBrake,
+    Resume,
+    Settle,
+    TakeClaims,
+    rows_of,
+)
+from gateway.store.writer import Writer
+from gateway.transaction.ports import (
+    Claim,
+    CopyIntent,
+    CopyOutcome,
+    Issued,
+    OpenMail,
+    SendIntent,
+    SendOutcome,
+)
+
+
+class LedgerStore:
+    """The ledger in SQLite or PostgreSQL, through one writer thread in this process.
+
+    Made and started after the process has forked; neither does any I/O by itself, so a ledger that is gone keeps no gateway from
+    starting. Durable means: committed with ``synchronous=FULL`` on SQLite, and with the server's ``synchronous_commit`` (never
+    off) on PostgreSQL.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        node: str,
+        wait_seconds: float = 2.0,
+        lease_seconds: float = 1_800.0,
+        record_days: float = 8.0,
+        queue_rows: int = 10_000,
+        create: bool = False,
+        key_id: str | None = None,
+    ) -> None:
+        """Say where the ledger is and by what rules it is kept.
+
+        Args:
+            url: as the config gives it.
+            node: the name of this machine, its own among all that share the ledger.
+            wait_seconds: no call takes longer.
+            lease_seconds: how long a claim of another node holds after it was made; longer than any mail may take.
+            record_days: how long an open record is remembered.
+            queue_rows: how many rows may wait to be written; past it calls fail at once.
+            create: make or upgrade the ledger at the first connection, for processes without a parent that called `prepare`.
+            key_id: written by that, if the ledger has none.
+
+        Raises:
+            LedgerFault: `url` is neither SQLite nor PostgreSQL.
+        """
+        database = Database(url)
+        # A statement that waits for a lock is given up while its caller still waits, so that another attempt fits in.
+        session = Session(
+            database,
+            own_mark(node),
+            wait_seconds=wait_seconds / 2,
+            lease_seconds=lease_seconds,
+            record_days=record_days,
+            create=create,
+            key_id=key_id,
+        )
+        self._writer = Writer(database, session, wait_seconds=wait_seconds, queue_rows=queue_rows)
+        self._pid = os.getpid()
+
+    def start(self) -> None:
+        """Start the writer thread. Doesn't wait for the database."""
+        if os.getpid() != self._pid:
+            raise RuntimeError("a ledger store is made in the process that uses it, not before a fork")
+        self._writer.start()
+
+    async def close(self, seconds: float = 5.0) -> bool:
+        """Write what waits, at most for `seconds`; what can't be written goes to the log. True if everything was written."""
+        return await self._writer.close(seconds)
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def fault(self) -> LedgerFault | None:
+        """What is wrong with the ledger at this moment; None when it is well. For status and readiness."""
+        return self._writer.fault
+
+    @property
+    def brake(self) -> Brake | None:
+        """The brake as of a second ago at most (as long as the ledger is well); None when it isn't pulled. Costs nothing."""
+        return self._writer.brake
+
+    # --- the port -----------------------------------------------------------------------------------------
+
+    async def intend(self, intents: Sequence[SendIntent]) -> list[Issued]:
+        """Write intents; durable when it returns. See `Ledger.intend`."""
+        if not intents:
+            return []
+        return await self._writer.ask(Intend(tuple(intents)), _issued)
+
+    def note(self, outcome: SendOutcome) -> None:
+        """Queue an outcome. Never raises. See `Ledger.note`."""
+        self._writer.post(Note(outcome))
+
+    async def find(self, mail_key: bytes) -> OpenMail | None:
+        """The open record of this mail, if there is one. See `Ledger.find`."""
+        return await self._writer.ask(Find(mail_key), _open_mail)
+
+    async def claim(self, mail_key: bytes, copies: Sequence[CopyIntent]) -> list[Claim]:
+        """Claim what is owed. See `Ledger.claim`.
+
+        A recipient that another session of this process is sending to is ELSEWHERE too.
+        """
+        return await self._writer.ask(TakeClaims(mail_key, tuple(copies)), _claims)
+
+    async def settle(
+        self, mail_key: bytes, outcomes: Sequence[CopyOutcome], *, notice: Notice | None = None, close: bool
+    ) -> None:
+        """Write outcomes. See `Ledger.settle`.
+
+        Raises:
+            LedgerFault: it isn't durable yet. It is written, as said here, as soon as it can be, like `note`: the caller
+                has nothing to note again.
+        """
+        await self._writer.ask(Settle(mail_key, tuple(outcomes), notice, close), _nothing)
+
+    async def link_refused(self) -> int:
+        """Record a refusal of a link; give how many there were in ten minutes and since the last `resume`."""
+        return await self._writer.ask(CountRefusal(), _number)
+
+    async def pull_brake(self, why: str) -> None:
+        """Put the whole installation into `observe`. Done later, if it can't be done now."""
+        await self._writer.ask(PullBrake(why), _nothing)
+        self._writer.brake = await self.read_brake()
+
+    # --- beyond it ----------------------------------------------------------------------------------------
+
+    async def read_brake(self) -> Brake | None:
+        """The brake as it is in the ledger now."""
+        return await self._writer.ask(ReadBrake(), _brake)
+
+    async def resume(self, operator: str) -> bool:
+        """Let the brake go; False if it wasn't pulled. Who did it is recorded."""
+        resumed = await self._writer.ask(Resume(operator), bool)
+        self._writer.brake = None
+        return resumed
+
+
+def _issued(result: object) -> list[Issued]:
+    return [one for one in result if isinstance(one, Issued)] if isinstance(result, list) else []
+
+
+def _claims(result: object) -> list[Claim]:
+    return [one for one in result if isinstance(one, Claim)] if isinstance(result, list) else []
+
+
+def _open_mail(result: object) -> OpenMail | None:
+    return result if isinstance(result, OpenMail) else None
+
+
+def _brake(result: object) -> Brake | None:
+    return result if isinstance(result, Brake) else None
+
+
+def _number(result: object) -> int:
+    return result if isinstance(result, int) else 0
+
+
+def _nothing(_result: object) -> None:
+    return None

@@ -1,0 +1,191 @@
+"""What the writer is asked to do, as values, and which of them may share a transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.smtp.fold import Notice
+from gateway.transaction.ports import Claim, CopyIntent, CopyOutcome, Issued, SendIntent, SendOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Intend:
+    """Write intents; gives a list of `Issued`."""
+
+    intents: tuple[SendIntent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Write an outcome."""
+
+    outcome: SendOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Look up an open mail; gives `OpenMail` or None."""
+
+    mail_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TakeClaims:
+    """Open a record, claim what is owed; gives a list of `Claim`."""
+
+    mail_key: bytes
+    copies: tuple[CopyIntent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Write outcomes of copies, give up claims, perhaps end the record."""
+
+    mail_key: bytes
+    outcomes: tuple[CopyOutcome, ...]
+    notice: Notice | None
+    close: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBackIntents:
+    """What `Intend` wrote came too late for the caller: nothing was sent with these links."""
+
+    intents: tuple[SendIntent, ...]
+    issued: tuple[Issued, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBackClaims:
+    """The same for `TakeClaims`."""
+
+    claims: TakeClaims
+    answers: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CountRefusal:
+    """A copy went through only without its link; gives how many did so lately."""
+
+
+@dataclass(frozen=True, slots=True)
+class PullBrake:
+    """Put the installation into observe."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """End that; gives whether the brake was pulled."""
+
+    operator: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBrake:
+    """Look whether the brake is pulled; gives `Brake` or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepHouse:
+    """Forget what is over: expired records, refusals, processes that ended. Also the probe of a faulty ledger, since it writes."""
+
+
+Work = (
+    Intend
+    | Note
+    | Find
+    | TakeClaims
+    | Settle
+    | TakeBackIntents
+    | TakeBackClaims
+    | CountRefusal
+    | PullBrake
+    | Resume
+    | ReadBrake
+    | KeepHouse
+)
+
+#: Work that reads. A batch of nothing else takes no lock.
+READING = (Find, ReadBrake)
+#: Work that is done even when nobody waits for it any more: it tells what has happened.
+LASTING = (Note, Settle, TakeBackIntents, TakeBackClaims, PullBrake)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brake:
+    """The brake is pulled. `at` is in microseconds since 1970 UTC."""
+
+    at: int
+    node: str
+    why: str
+
+
+def rows_of(work: Work) -> int:
+    """How many rows a piece of work has, for the bounds of queue and batch."""
+    match work:
+        case Intend(intents):
+            return max(1, len(intents))
+        case TakeClaims(_, copies):
+            return max(1, len(copies))
+        case Settle(_, outcomes):
+            return max(1, len(outcomes))
+        case _:
+            return 1
+
+
+class Mixture:
+    """Which work may go into one transaction.
+
+    A batch is done kind by kind, not one after another as it came. So two pieces that touch the same mail go together only
+    where their order doesn't matter; the later one waits for the next batch otherwise.
+    """
+
+    __slots__ = ("_intended", "_noted", "_noted_mails", "_records")
+
+    def __init__(self) -> None:
+        self._intended: set[bytes] = set()
+        self._noted: set[tuple[bytes, bytes]] = set()
+        self._noted_mails: set[bytes] = set()
+        self._records: set[bytes] = set()
+
+    def admits(self, work: Work) -> bool:
+        """Whether `work` may join; if so, it has."""
+        match work:
+            case Intend(intents):
+                keys = {intent.mail_key for intent in intents}
+                if not (keys.isdisjoint(self._records) and keys.isdisjoint(self._noted_mails)):
+                    return False
+                self._intended |= keys
+            case Note(outcome):
+                pair = (outcome.mail_key, outcome.person)
+                if pair in self._noted or outcome.mail_key in self._intended or outcome.mail_key in self._records:
+                    return False
+                self._noted.add(pair)
+                self._noted_mails.add(outcome.mail_key)
+            case TakeClaims(mail_key) | Settle(mail_key) | TakeBackClaims(TakeClaims(mail_key)):
+                return self._alone({mail_key})
+            case TakeBackIntents(intents):
+                return self._alone({intent.mail_key for intent in intents})
+            case _:
+                pass
+        return True
+
+    def _alone(self, keys: set[bytes]) -> bool:
+        if not (
+            keys.isdisjoint(self._records)
+            and keys.isdisjoint(self._intended)
+            and keys.isdisjoint(self._noted_mails)
+        ):
+            return False
+        self._records |= keys
+        return True
+
+
+def send_intents(claims: Sequence[CopyIntent], answers: Sequence[Claim]) -> list[tuple[SendIntent, Issued]]:
+    """The intents of a claim that were written, each with what was issued for it."""
+    return [
+        (copy.send, claim.issued)
+        for copy, claim in zip(claims, answers, strict=True)
+        if copy.send is not None and claim.issued is not None
+    ]

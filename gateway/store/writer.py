@@ -1,0 +1,352 @@
+"""The writer: one thread a process through which everything goes into the ledger.
+
+While a commit is under way, work gathers; all of it goes into the next one (group commit). The event loop is woken once
+a batch.
+
+What it does about faults (SMTP.md rule 22):
+
+* Whoever waits gets an answer in `wait_seconds`: the result, or a `LedgerFault`. Once the ledger has been faulty, or the thread
+  has been held up, for that long, new work is refused at once.
+* The thread survives. It tries again with pauses that double up to a second, on a fresh connection, and goes on as if nothing
+  had been once the fault is gone. Faults and their end are logged once each.
+* What tells of things that have happened (`LASTING`) is kept and written later. Only past the bound of the queue, or when the process
+  ends, it goes to the log as lines to repair from.
+* Work that was done too late for its caller is taken back: nothing was sent with those links.
+* A piece of work that can't be written by its nature fails alone, not the batch that it was in.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+
+from gateway.errors import LedgerFault
+from gateway.store.database import Database, fault_of, is_transient
+from gateway.store.repair import repair_lines
+from gateway.store.session import Session
+from gateway.store.work import (
+    LASTING,
+    Brake,
+    Intend,
+    KeepHouse,
+    Mixture,
+    ReadBrake,
+    TakeBackClaims,
+    TakeBackIntents,
+    TakeClaims,
+    Work,
+    rows_of,
+)
+
+#: Rows in one transaction. More would make the first of them wait for the last.
+_BATCH_ROWS = 512
+#: Pauses between attempts while the ledger is faulty.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
+#: How often the files and the brake are looked at.
+_TICK_SECONDS = 1.0
+#: How often what is over is deleted.
+_HOUSE_SECONDS = 3_600.0
+#: Lines in the log for one piece of work that is given up; the rest is counted.
+_NEVER = float("inf")
+
+_log = logging.getLogger("careerrelay.ledger")
+
+_T = TypeVar("_T")
+
+
+class _Ticket:
+    """A piece of work and who waits for it. `over` is set once nobody does."""
+
+    __slots__ = ("future", "loop", "over", "rows", "work")
+
+    def __init__(self, work: Work, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.work = work
+        self.rows = rows_of(work)
+        self.loop = loop
+        self.future: asyncio.Future[object] | None = loop.create_future() if loop is not None else None
+        self.over = False
+
+
+class Writer:
+    """The thread, its queue and its bounds. Work is handed in from event loops; `post` also from anywhere else."""
+
+    def __init__(self, database: Database, session: Session, *, wait_seconds: float, queue_rows: int) -> None:
+        self._database = database
+        self._session = session
+        self._wait = wait_seconds
+        self._limit = queue_rows
+        self._queue: deque[_Ticket] = deque()
+        self._rows = 0
+        self._condition = threading.Condition()
+        self._idle = False
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        # Written by the thread, read by everybody. Times are monotonic.
+        self._busy_since: float = _NEVER
+        self._faulty_since: float = _NEVER
+        self._fault: LedgerFault | None = None
+        self._pause = 0.0
+        self._retry_at = 0.0
+        self._tick_at = 0.0
+        self._house_at = time.monotonic() + _HOUSE_SECONDS
+        self.brake: Brake | None = None
+
+    # --- from the event loop ------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the thread. After the process has forked, never before."""
+        self._thread.start()
+
+    @property
+    def fault(self) -> LedgerFault | None:
+        """What is wrong with the ledger now; None when nothing is."""
+        fault = self._fault
+        if fault is not None:
+            return fault
+        if time.monotonic() - self._busy_since > self._wait:
+            return LedgerFault(f"ledger {self._database.name}: no answer for {self._wait:g} s")
+        return None
+
+    async def ask(self, work: Work, expected: Callable[[object], _T]) -> _T:
+        """Hand `work` in and wait for it.
+
+        Raises:
+            LedgerFault: it was not done in `wait_seconds`. What is in `LASTING` is done later even so.
+        """
+        loop = asyncio.get_running_loop()
+        ticket = _Ticket(work, loop)
+        future = ticket.future
+        if future is None:
+            raise RuntimeError("a ticket of an event loop has a future")
+        refusal = self._refusal(ticket.rows)
+        if refusal is not None:
+            if isinstance(work, LASTING):
+                self.post(work)
+            raise refusal
+        self._put(ticket)
+        timer = loop.call_later(self._wait, self._expire, ticket)
+        try:
+            return expected(await future)
+        finally:
+            timer.cancel()
+            ticket.over = True
+
+    def post(self, work: Work) -> None:
+        """Hand `work` in and forget it. Never raises: what finds no place in the queue goes to the log."""
+        if self._closing or self._rows >= self._limit:
+            self._give_up(work, "the queue is full" if not self._closing else "the ledger is closed")
+            return
+        self._put(_Ticket(work, None))
+
+    def _refusal(self, rows: int) -> LedgerFault | None:
+        if self._closing or not self._thread.is_alive():
+            return LedgerFault("the ledger is closed")
+        if self._rows + rows > self._limit:
+            return LedgerFault(f"ledger {self._database.name}: more than {self._limit} rows wait to be written")
+        now = time.monotonic()
+        if now - self._faulty_since > self._wait or now - self._busy_since > self._wait:
+            return self.fault
+        return None
+
+    def _put(self, ticket: _Ticket) -> None:
+        with self._condition:
+            self._queue.append(ticket)
+            self._rows += ticket.rows
+            if self._idle:
+                self._idle = False
+                self._condition.notify()
+
+    def _expire(self, ticket: _Ticket) -> None:
+        ticket.over = True
+        if ticket.future is not None and not ticket.future.done():
+            why = self.fault or f"ledger {self._database.name}: not written in {self._wait:g} s"
+            ticket.future.set_exception(LedgerFault(str(why)))
+
+    def _deliver(self, done: Sequence[tuple[_Ticket, object]]) -> None:
+        """In the event loop, once a batch."""
+        for ticket, result in done:
+            future = ticket.future
+            if future is None:
+                continue
+            if not future.done():
+                if isinstance(result, BaseException):
+                    future.set_exception(result)
+                else:
+                    future.set_result(result)
+            elif not isinstance(result, BaseException):
+                self._take_back(ticket.work, result)
+
+    def _take_back(self, work: Work, result: object) -> None:
+        if isinstance(work, Intend) and isinstance(result, list):
+            self.post(TakeBackIntents(work.intents, tuple(result)))
+        elif isinstance(work, TakeClaims) and isinstance(result, list):
+            self.post(TakeBackClaims(work, tuple(result)))
+
+    async def close(self, seconds: float) -> bool:
+        """Write what waits, disconnect, end the thread; True if that was done in time.
+
+        What could not be written by then is in the log.
+        """
+        with self._condition:
+            self._closing = True
+            self._condition.notify()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join, seconds)
+        ended = not self._thread.is_alive()
+        with self._condition:
+            left, self._queue = list(self._queue), deque()
+            self._rows = 0
+        for ticket in left:
+            self._give_up(ticket.work, "the ledger was closed before it could be written")
+            if ticket.future is not None and not ticket.future.done():
+                ticket.future.set_exception(LedgerFault("the ledger is closed"))
+        return ended
+
+    # --- in the thread ------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while (tickets := self._take()) is not None:
+            self._busy_since = time.monotonic()
+            try:
+                self._attempt(tickets)
+            except Exception as error:  # a fault of ours must not end the thread
+                _log.exception("ledger: the writer failed")
+                self._finish([(ticket, fault_of(error, self._database)) for ticket in tickets])
+            self._busy_since = _NEVER
+        self._session.leave()
+
+    def _take(self) -> list[_Ticket] | None:
+        """The next batch, perhaps an empty one for the tick; None when all is done and the store is closing."""
+        with self._condition:
+            while True:
+                now = time.monotonic()
+                ready = self._queue and now >= self._retry_at
+                if self._closing and (not self._queue or (self._fault is not None and not ready)):
+                    # A faulty ledger gets one more attempt at the end, not a second's pause before it.
+                    if not self._queue or self._retry_at == _NEVER:
+                        return None
+                    self._retry_at = _NEVER
+                    return self._gather()
+                if ready:
+                    return self._gather()
+                due = max(self._tick_at, self._retry_at)
+                if now >= due:
+                    return []
+                until = self._retry_at if self._queue else due
+                self._idle = True
+                self._condition.wait(until - now)
+                self._idle = False
+
+    def _gather(self) -> list[_Ticket]:
+        batch: list[_Ticket] = []
+        mixture = Mixture()
+        rows = 0
+        while self._queue and rows < _BATCH_ROWS:
+            ticket = self._queue[0]
+            if not (ticket.over and not isinstance(ticket.work, LASTING)):
+                if not mixture.admits(ticket.work):
+                    break
+                batch.append(ticket)
+                rows += ticket.rows
+            self._queue.popleft()
+            self._rows -= ticket.rows
+        return batch
+
+    def _attempt(self, tickets: list[_Ticket]) -> None:
+        works: list[Work] = [ticket.work for ticket in tickets]
+        extra = self._upkeep()
+        try:
+            if not self._session.connected:
+                self._session.open()
+            results = self._session.perform([*works, *extra]) if works or extra else []
+        except Exception as error:  # noqa: BLE001 - every fault of database and disk comes through here
+            self._failed(tickets, error)
+            return
+        if extra:
+            brake = results[-1]
+            self.brake = brake if isinstance(brake, Brake) else None
+        self._recovered()
+        self._finish(list(zip(tickets, results, strict=False)))
+
+    def _upkeep(self) -> list[Work]:
+        now = time.monotonic()
+        if now < self._tick_at:
+            return []
+        self._tick_at = now + _TICK_SECONDS
+        if now >= self._house_at or self._fault is not None:
+            # A faulty ledger is known to be whole only once it was written to.
+            self._house_at = now + _HOUSE_SECONDS
+            return [KeepHouse(), ReadBrake()]
+        return [ReadBrake()]
+
+    def _finish(self, done: list[tuple[_Ticket, object]]) -> None:
+        loops: dict[asyncio.AbstractEventLoop, list[tuple[_Ticket, object]]] = {}
+        for ticket, result in done:
+            if ticket.loop is not None:
+                loops.setdefault(ticket.loop, []).append((ticket, result))
+        for loop, part in loops.items():
+            try:
+                loop.call_soon_threadsafe(self._deliver, part)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                for ticket, result in part:
+                    self._take_back(ticket.work, result)
+
+    def _failed(self, tickets: list[_Ticket], error: Exception) -> None:
+        if _is_of_the_work(error) and self._session.connected:
+            self._failed_by_nature(tickets, error)
+            return
+        if not is_transient(error):
+            self._session.drop()
+        now = time.monotonic()
+        fault = fault_of(error, self._database)
+        if self._fault is None:
+            self._faulty_since = now
+            _log.error("ledger fault, mail goes on by the fault policy: %s", fault)
+        elif str(fault) != str(self._fault):
+            _log.error("ledger fault is another now: %s", fault)
+        self._fault = fault
+        self._pause = min(_LONGEST_PAUSE, self._pause * 2 or _FIRST_PAUSE)
+        with self._condition:
+            if self._retry_at != _NEVER:
+                self._retry_at = now + self._pause
+            # The tick is what tries again where nothing waits.
+            self._tick_at = min(self._tick_at, now + self._pause)
+            self._queue.extendleft(reversed(tickets))
+            self._rows += sum(ticket.rows for ticket in tickets)
+
+    def _failed_by_nature(self, tickets: list[_Ticket], error: Exception) -> None:
+        """Something in the batch can't be written, whatever the state of the ledger: find it, do the rest."""
+        if len(tickets) > 1:
+            for ticket in tickets:
+                self._attempt([ticket])
+            return
+        for ticket in tickets:
+            _log.error("ledger: can't be written: %s", fault_of(error, self._database))
+            self._give_up(ticket.work, "it can't be written")
+            self._finish([(ticket, fault_of(error, self._database))])
+
+    def _recovered(self) -> None:
+        if self._fault is not None:
+            seconds = time.monotonic() - self._faulty_since
+            self._fault = None
+            _log.warning("ledger is well again after %.1f s", seconds)
+        self._faulty_since = _NEVER
+        self._pause = 0.0
+        if self._retry_at != _NEVER:
+            self._retry_at = 0.0
+
+    def _give_up(self, work: Work, why: str) -> None:
+        for line in repair_lines(work):
+            _log.error("not in the ledger (%s), to be repaired: %s", why, line)
+
+
+def _is_of_the_work(error: Exception) -> bool:
+    """Whether the values are at fault, not the ledger. On SQLite a trigger's refusal is an IntegrityError too."""
+    if isinstance(error, DBAPIError):
+        return isinstance(error, IntegrityError | DataError) and not error.connection_invalidated
+    return not isinstance(error, LedgerFault | OSError)
