@@ -1,8 +1,9 @@
 """One body that gets a footer: everything that is the same for all copies, and the encoding of one copy.
 
-Three ways, in this order: the run goes into the body as it is; the charset cannot hold it, and the part moves to
-UTF-8; the transfer encoding cannot, and the part moves to base64 or quoted-printable. A part never leaves with
-8-bit octets that came without (SMTP.md rule 14), nor with a longer line than 998 octets of ours.
+Three ways, in this order: the run goes into the body as it is; the charset cannot hold it, and the part
+moves to UTF-8; the transfer encoding cannot, and the part moves to base64 or quoted-printable. A part
+never leaves with 8-bit octets that came without (SMTP.md rule 14), nor with a longer line than 998 octets
+of ours.
 """
 
 import re
@@ -59,7 +60,7 @@ class Target:
         return f"{self.spot.lead}{footer}{self.spot.trail}"
 
     def _holds(self, footer: str) -> bool:
-        """Whether an HTML part can show the footer in its own charset, and says the same charset in <meta>."""
+        """Whether an HTML part can show the footer in its own charset, and <meta> names the same."""
         if self.script is None:
             return True  # it moves to UTF-8
         if not self.script.wide:
@@ -75,7 +76,7 @@ class Target:
 
     def new_text(self, run: str) -> str:
         """The whole decoded text with `run` in it."""
-        pieces = []
+        pieces: list[str] = []
         reached = 0
         for start, end, text in self.changes(run):
             pieces += (self.decoded[reached:start], text)
@@ -104,9 +105,13 @@ class Target:
         if self.part.encoding == "quoted-printable":
             edits = []
             for (first, last), (_, _, text) in changes:
+                if script.label == "iso-2022-jp" and (
+                    shift_at(self.payload, first) or shift_at(self.payload, last)
+                ):
+                    return None
                 start = self._raw_quoted(first)
                 end = start if last == first else self._raw_quoted(last)
-                written = carry.place_quoted(self.raw, start, end, text, script, self.newline)
+                written = carry.place_quoted(self.raw, (start, end), text, script, self.newline)
                 if written is None:
                     return None
                 edits.append(Edit(start=base + start, end=base + end, replacement=written))
@@ -147,7 +152,7 @@ class Target:
     # --- moved -------------------------------------------------------------------------------------------
 
     def _moved(self, message: Message, run: str) -> list[Edit]:
-        """The edits that write the whole body anew: in UTF-8 if its charset cannot hold the run, else as it is."""
+        """The edits that write the whole body anew, in UTF-8 if its charset cannot hold the run."""
         text = self.new_text(run)
         payload = self._spliced(run)
         charset = None
@@ -164,7 +169,7 @@ class Target:
         """The payload with the run in it, in the part's own charset."""
         if self.script is None or not self.offsets:
             return None
-        pieces = []
+        pieces: list[bytes] = []
         reached = 0
         for (first, last), (_, _, text) in zip(self.offsets, self.changes(run), strict=True):
             written = self.script.write(text)

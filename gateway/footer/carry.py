@@ -1,10 +1,10 @@
 """Putting text into an encoded body: what changes in the raw bytes when a run goes into the decoded ones.
 
-For each transfer encoding two things: where in the raw body a position of the decoded payload lies, and what to
-write there so that everything around it stays as it is.
+For each transfer encoding two things: where in the raw body a position of the decoded payload lies, and
+what to write there so that everything around it stays as it is.
 
 * 7bit, 8bit, binary: the place is the place.
-* quoted-printable: the run is encoded in lines of at most 76, joined to what stands before and after it by soft
+* quoted-printable: the run is encoded in lines of at most 76, joined to what is before and after it by soft
   breaks; no line of the original is written anew (RFC 2045 §6.7).
 * base64: written anew from the group of four that the place falls into to the end, with the body's own line
   length (RFC 2045 §6.8).
@@ -25,7 +25,11 @@ MAX_LINE: Final = 998
 _QP_LITERAL: Final = re.compile(r"[\t -<>-~]*")
 _QP_UNIT: Final = re.compile(rb"=[0-9A-Fa-f]{2}|.", re.DOTALL)
 _LONG_LINE: Final = re.compile(rb"[^\n]{%d}" % (MAX_LINE + 2))
-_ATOMS: Final = {chr(octet): chr(octet) for octet in range(0x20, 0x7F) if octet != 0x3D} | {"\t": "\t", "=": "=3D"}
+_QP_OCTETS: Final = [
+    chr(octet) if octet == 0x09 or (0x20 <= octet < 0x7F and octet != 0x3D) else f"={octet:02X}"
+    for octet in range(256)
+]
+_ATOMS: Final = {chr(octet): _QP_OCTETS[octet] for octet in range(128)}
 
 
 # --- quoted-printable ------------------------------------------------------------------------------------
@@ -34,8 +38,9 @@ _ATOMS: Final = {chr(octet): chr(octet) for octet in range(0x20, 0x7F) if octet 
 def quoted(text: str, script: Script, *, newline: str = "\r\n", column: int = 0) -> bytes | None:
     """`text`, whose line ends are `newline`, in quoted-printable; None where the charset cannot hold it.
 
-    `column` octets of the first line are taken already. CRLF is written as a line end, LF alone as ``=0A`` and a
-    soft break. No character is split between two lines. The result ends where the text ends.
+    `column` octets of the first line are taken already. CRLF is written as a line end, LF alone as
+    ``=0A`` and a soft break. No character is split between two lines. The result ends where the text
+    ends.
     """
     lines: list[str] = []
     for line in text.split(newline):
@@ -44,10 +49,10 @@ def quoted(text: str, script: Script, *, newline: str = "\r\n", column: int = 0)
             lines.append(line)
             column = 0
             continue
-        atoms = _atoms(line, script)
-        if atoms is None:
+        wrapped = _utf8_line(line, column) if script.codec == "utf-8" else _atom_line(line, script, column)
+        if wrapped is None:
             return None
-        lines.append(_wrap(atoms, column))
+        lines.append(wrapped)
         column = 0
     if newline == "\r\n" and not script.wide:
         return "\r\n".join(lines).encode("ascii")
@@ -55,18 +60,33 @@ def quoted(text: str, script: Script, *, newline: str = "\r\n", column: int = 0)
     return (end + "=\r\n").join(lines).removesuffix("=\r\n").encode("ascii")
 
 
-def _atoms(line: str, script: Script) -> list[str] | None:
-    """The pieces of a line that no soft break may stand in: one for each character where that is possible."""
-    atoms: list[str]
-    if not script.by_character:
-        # A character alone would bring its own escape sequences; here it is octets that are not broken.
-        written = script.write(line)
-        if written is None:
-            return None
-        literal = {} if script.wide else _ATOMS
-        atoms = [literal.get(chr(octet)) or f"={octet:02X}" for octet in written]
-    else:
-        atoms = []
+def _utf8_line(line: str, column: int) -> str:
+    """A line of UTF-8 with soft breaks between characters."""
+    octets = line.encode()
+    written = "".join(map(_QP_OCTETS.__getitem__, octets))
+    if octets[-1:] in {b" ", b"\t"}:
+        written = written[:-1] + _escaped(octets[-1:])  # rule 3: no blank at a line's end
+    pieces: list[str] = []
+    at = 0
+    while len(written) - at > QP_LINE - 1 - column:
+        end = at + QP_LINE - 1 - column
+        column = 0
+        last = written.rfind("=", max(at, end - 2), end)
+        if last >= 0:
+            end = last
+        # A continuation octet (10xxxxxx) begins no character.
+        while written[end : end + 1] == "=" and written[end + 1] in "89AB" and end > at:
+            end -= 3
+        pieces.append(written[at:end])
+        at = end
+    pieces.append(written[at:])
+    return "=\r\n".join(pieces)
+
+
+def _atom_line(line: str, script: Script, column: int) -> str | None:
+    """A line in another charset, broken between characters where they can be told apart."""
+    atoms: list[str] = []
+    if script.by_character:
         for character in line:
             atom = _ATOMS.get(character)
             if atom is None:
@@ -75,9 +95,15 @@ def _atoms(line: str, script: Script) -> list[str] | None:
                     return None
                 atom = _escaped(written)
             atoms.append(atom)
+    else:
+        # A character alone would bring its own escape sequences.
+        written = script.write(line)
+        if written is None:
+            return None
+        atoms = [_escaped(bytes((octet,))) if script.wide else _QP_OCTETS[octet] for octet in written]
     if atoms and atoms[-1] in {" ", "\t"}:
-        atoms[-1] = _escaped(atoms[-1].encode())  # RFC 2045 §6.7 rule 3: no blank at a line's end
-    return atoms
+        atoms[-1] = _escaped(atoms[-1].encode())
+    return _wrap(atoms, column)
 
 
 def _escaped(octets: bytes) -> str:
@@ -120,15 +146,14 @@ def quoted_offset(raw: bytes, position: int) -> int:
 
 
 def quoted_end(raw: bytes) -> int:
-    """The end of the body, but before a soft break that ends it: that would swallow the line end that follows."""
+    """The end of the body, but before a soft break there: it would swallow the line end that follows."""
     end = len(raw.rstrip(b" \t"))
     return end - 1 if raw[end - 1 : end] == b"=" else len(raw)
 
 
-def place_quoted(
-    raw: bytes, start: int, end: int, run: str, script: Script, newline: str
-) -> bytes | None:
-    """What replaces ``raw[start:end]`` so that `run` stands there; None where the charset cannot hold it."""
+def place_quoted(raw: bytes, span: tuple[int, int], run: str, script: Script, newline: str) -> bytes | None:
+    """What replaces that span of `raw` so that `run` stands there; None where the charset cannot hold it."""
+    start, end = span
     column = start - (raw.rfind(b"\n", 0, start) + 1)
     head = b""
     if column and run and not run.startswith(newline):
@@ -159,7 +184,7 @@ def place_base64(raw: bytes, payload: bytes, changes: list[tuple[int, int, bytes
         tail += payload[end : changes[number + 1][0] if number + 1 < len(changes) else None]
     stop = len(raw.rstrip(b"\r\n \t"))
     first = raw.find(b"\r\n", 0, stop)
-    width = first if first > 0 else BASE64_LINE if stop <= BASE64_LINE else min(stop, MAX_LINE)
+    width = first if 0 < first <= MAX_LINE else BASE64_LINE
     start, column = _base64_offset(raw, group * 4, width, stop)
     return start, stop, wrap_base64(bytes(tail), width, column)
 
@@ -175,8 +200,10 @@ def wrap_base64(content: bytes, width: int = BASE64_LINE, column: int = 0) -> by
 
 def _base64_offset(raw: bytes, count: int, width: int, stop: int) -> tuple[int, int]:
     """Where base64 character number `count` stands in the body, and in which column of its line."""
-    whole = (stop + 2) // (width + 2)  # lines of full width, if all are
-    if raw[width:stop : width + 2].count(b"\r") == raw.count(b"\r", 0, stop) and whole >= count // width:
+    ends = raw.count(b"\r", 0, stop)
+    if (
+        raw[width : stop : width + 2].count(b"\r") == ends == (stop + 1) // (width + 2)
+    ):  # all lines but the last full
         line, column = divmod(count, width)
         if column == 0 and line:
             line, column = line - 1, width  # at the end of a full line: what follows begins with a line end

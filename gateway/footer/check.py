@@ -1,9 +1,9 @@
 """The check after the edit: the mail is what it was, and the footer is in it once.
 
-The edited bytes are scanned anew, as whoever gets them will, and three things are compared: every byte outside of
-the edits; the tree of parts with what their headers say; and the edited bodies, decoded by what the new header
-says, which must be the old text with the footer in its place. Anything else raises `CHECK_FAILED`, and the original
-goes out (DESIGN.md, "Reading and changing a mail").
+The edited bytes are scanned anew, as whoever gets them will, and three things are compared: every byte
+outside of the edits; the tree of parts with what their headers say; and the edited bodies, decoded by
+what the new header says, which must be the old text with the footer in its place. Anything else raises
+`CHECK_FAILED`, and the original goes out (DESIGN.md, "Reading and changing a mail").
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from gateway.message.text import MailText
 from gateway.reason import Reason
 
 
-def check_edit(
+def check_edit(  # noqa: PLR0917 - the seam to the transaction: what was, what was meant, what came of it
     message: Message,
     text: MailText,  # noqa: ARG001 - the plan holds what is needed of it; the seam is kept for other checks
     plan: FooterPlan,
@@ -30,8 +30,8 @@ def check_edit(
 ) -> None:
     """Compare `edited` with the mail that it was made from.
 
-    `edits` are all edits of the mail, also those of other fields (our own header field): a field that came or went
-    is allowed, anything else is not. Raises `MailUnreadable` (CHECK_FAILED).
+    `edits` are all edits of the mail, also those of other fields (our own header field): a field that
+    came or went is allowed, anything else is not. Raises `MailUnreadable` (CHECK_FAILED).
     """
     try:
         ordered = in_order(edits, len(message.data))
@@ -65,7 +65,9 @@ class _Moved:
     """Where a position of the original lies after the edits."""
 
     def __init__(self, ordered: Sequence[Edit]) -> None:
-        self._edits = [(edit.start, edit.end, len(edit.replacement) - edit.end + edit.start) for edit in ordered]
+        self._edits = [
+            (edit.start, edit.end, len(edit.replacement) - edit.end + edit.start) for edit in ordered
+        ]
 
     def start(self, at: int) -> int:
         """The start of a span: what is inserted right there comes after it."""
@@ -124,7 +126,7 @@ def _check_text(target: Target, run: str, part: Part, edited: Buffer) -> None:
 
 
 def _reads_as(decoded: str, target: Target, run: str) -> bool:
-    """Whether `decoded` is the old text, to the letter, with `run` as the part's charset names its characters."""
+    """Whether `decoded` is the old text to the letter, with `run` as the part's charset spells it."""
     at = reached = 0
     for start, end, text in target.changes(run):
         kept = start - reached

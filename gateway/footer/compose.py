@@ -1,17 +1,16 @@
 """A footer for a mail: `prepare` finds the places once, `FooterPlan.edits` does the encoding once a copy.
 
-Nothing here changes bytes: edits are spans and replacements, for `gateway.message.splice`. What cannot be done
-safely raises `MailUnreadable`, and the mail goes out as it came (promise 1).
+Nothing here changes bytes: edits are spans and replacements, for `gateway.message.splice`. What cannot be
+done safely raises `MailUnreadable`, and the mail goes out as it came (promise 1).
 """
 
 from dataclasses import dataclass, field
-from typing import Final
 
 from gateway.errors import MailUnreadable
-from gateway.footer.body import Target
+from gateway.footer.body import IDENTITY, Target
 from gateway.footer.place import Placement, Spot, Where, newline_of, plain_placeholders, plain_spot
 from gateway.footer.place_html import html_placeholders, html_spot
-from gateway.footer.scripts import script_of
+from gateway.footer.scripts import same_charset, script_of
 from gateway.footer.template import FooterText
 from gateway.footer.values import FooterValues
 from gateway.message import transfer
@@ -19,8 +18,6 @@ from gateway.message.scan import Message
 from gateway.message.splice import Edit
 from gateway.message.text import Body, MailText
 from gateway.reason import Reason
-
-_TAKEN_OUT: Final = FooterValues(link="https://invalid.example/", opt_out="https://invalid.example/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,20 +58,19 @@ class FooterPlan:
         return runs
 
 
-def prepare(
-    message: Message, text: MailText, footer: FooterText, *, where: Where = Where.AUTO
-) -> FooterPlan:
+def prepare(message: Message, text: MailText, footer: FooterText, *, where: Where = Where.AUTO) -> FooterPlan:
     """Find the place for `footer` in the plain text and the HTML of a mail.
 
-    Raises `MailUnreadable` with the reason to leave the mail alone: a defect, text that cannot be read or is not
-    all there, no text at all.
+    Raises `MailUnreadable` with the reason to leave the mail alone: a defect, text that cannot be read or
+    is not all there, no text at all.
     """
     targets = []
     for body in _bodies(message, text):
         decoded = body.decoded
         newline = newline_of(decoded)
         if body.kind == "html":
-            spot = html_spot(decoded, body.new_end, where, newline=newline)
+            quoted = bool(body.quoted.text)
+            spot = html_spot(decoded, body.new_end, where, quoted=quoted, newline=newline)
         else:
             flowed = _is_flowed(message, body)
             spot = plain_spot(decoded, body.new_end, where, newline=newline, flowed=flowed)
@@ -83,7 +79,7 @@ def prepare(
 
 
 def prepare_removal(message: Message, text: MailText) -> FooterPlan | None:
-    """The plan that only takes placeholders out; None if there are none. Raises `MailUnreadable` as `prepare`."""
+    """The plan that only takes placeholders out, or None. Raises `MailUnreadable` as `prepare` does."""
     targets = []
     for body in _bodies(message, text):
         decoded = body.decoded
@@ -126,14 +122,23 @@ def _is_flowed(message: Message, body: Body) -> bool:
     return message.parts[body.leaf].parameters.get("format", "").lower() == "flowed"
 
 
+def _payload(raw: bytes, encoding: str, body: Body) -> bytes:
+    """The body's octets, transfer encoding undone."""
+    if encoding in IDENTITY:
+        return raw
+    if same_charset(body.charset, "utf-8"):
+        return body.decoded.encode()  # which is what it was decoded from, at a tenth of the cost
+    try:
+        return transfer.decode(raw, encoding)
+    except transfer.TransferError as error:
+        raise MailUnreadable(Reason.UNDECODABLE, str(error)) from error
+
+
 def _target(message: Message, body: Body, spot: Spot, newline: str) -> Target:
     part = message.parts[body.leaf]
     start, end = part.body
     raw = bytes(message.data[start:end])
-    try:
-        payload = transfer.decode(raw, part.encoding)
-    except transfer.TransferError as error:
-        raise MailUnreadable(Reason.UNDECODABLE, str(error)) from error
+    payload = _payload(raw, part.encoding, body)
     script = script_of(body.charset, payload)
     offsets: tuple[tuple[int, int], ...] = ()
     if script is not None:

@@ -1,9 +1,10 @@
 """What a footer template renders to, judged at load: nothing here runs while mail flows.
 
-Errors are what would harm a mail or mislead its reader: a link that is not there, or whose text is another
-address; a line past the 998 octets of RFC 5322 §2.1.1; HTML that is not balanced (it would swallow the rest of
-the mail), brings its own document, script or style sheet, or lets a value out of its quotes. `advice` names what
-the manners of RULES.md ask for and a file of one's own may lack; it refuses nothing.
+Errors are what would harm a mail or mislead its reader: a link that is not there, or whose text is
+another address; a line past the 998 octets of RFC 5322 §2.1.1; HTML that is not balanced (it would
+swallow the rest of the mail), brings its own document, script or style sheet, or lets a value out of its
+quotes. `manners` names what the manners of RULES.md ask for and a file of one's own may lack; it refuses
+nothing.
 """
 
 import re
@@ -21,9 +22,9 @@ MAX_LINE: Final = 998
 """Octets in a line without its CRLF (RFC 5322 §2.1.1)."""
 
 _FORBIDDEN: Final = frozenset({
-    "applet", "base", "body", "button", "embed", "form", "frame", "frameset", "head", "html", "iframe", "input",
-    "link", "listing", "math", "meta", "noscript", "object", "plaintext", "script", "select", "style", "svg",
-    "template", "textarea", "title", "xmp",
+    "applet", "base", "body", "button", "embed", "form", "frame", "frameset", "head", "html", "iframe",
+    "input", "link", "listing", "math", "meta", "noscript", "object", "plaintext", "script", "select", "style",
+    "svg", "template", "textarea", "title", "xmp",
 })  # fmt: skip
 _VOID: Final = frozenset({"area", "br", "col", "hr", "img", "source", "track", "wbr"})
 _SCHEMES: Final = ("http://", "https://", "mailto:", "tel:")
@@ -77,8 +78,8 @@ def language_of(html: str) -> str:
     return _Page(html).language
 
 
-def advice(name: str, plain: Render, html: Render) -> list[Problem]:
-    """What the manners of RULES.md ask for and this footer lacks; for `rules lint`, which only says so."""
+def manners(name: str, plain: Render, html: Render) -> list[Problem]:
+    """What the manners of RULES.md ask for and a footer lacks: advice, nothing is refused for it."""
     found = []
     for kind, render in (("txt", plain), ("html", html)):
         text = render(SAMPLE)

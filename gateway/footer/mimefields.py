@@ -1,7 +1,7 @@
 """The two header fields that a footer can force: charset in Content-Type, and Content-Transfer-Encoding.
 
-Only the value that changes is replaced; name, other parameters, folds and comments keep their bytes. A field that is
-not there is added at the end of the part's header (RFC 2045 §5, §6).
+Only the value that changes is replaced; name, other parameters, folds and comments keep their bytes. A
+field that is not there is added at the end of the part's header (RFC 2045 §5, §6).
 """
 
 import re
@@ -13,16 +13,17 @@ from gateway.message.splice import Edit
 from gateway.reason import Reason
 
 _FOLD_AFTER: Final = 60
-# ";" name "=" value, with white space, folds and comments around; a quoted string is one value (RFC 2045 §5.1).
+# ";" name "=" value, with white space, folds and comments; a quoted string is one value (RFC 2045 §5.1).
 _PARAMETER: Final = re.compile(
     rb";(?:\s|\([^()]*\))*+([^\s=;\"()]++)\s*+=\s*+(\"(?:[^\"\\]|\\.)*+\"|[^\s;\"()]*+)", re.DOTALL
 )
 
 
 def field_edits(message: Message, part: Part, *, charset: str | None, encoding: str | None) -> list[Edit]:
-    """The edits that give `part` another charset, another transfer encoding, or both; None keeps what there is.
+    """The edits that give `part` another charset, transfer encoding, or both; None keeps what there is.
 
-    Raises `MailUnreadable` where the charset parameter is written in a way that has no single value to replace.
+    Raises `MailUnreadable` where the charset parameter is written in a way that has no single value to
+    replace.
     """
     edits: list[Edit] = []
     added = b""
@@ -37,7 +38,9 @@ def field_edits(message: Message, part: Part, *, charset: str | None, encoding: 
         if field is None:
             added += b"Content-Transfer-Encoding: %s\r\n" % encoding.encode()
         else:
-            edits.append(Edit(start=field.value_start, end=field.end - 2, replacement=b" " + encoding.encode()))
+            edits.append(
+                Edit(start=field.value_start, end=field.end - 2, replacement=b" " + encoding.encode())
+            )
     if part.parent is None and message.first(b"mime-version") is None and (added or edits):
         added = b"MIME-Version: 1.0\r\n" + added
     if added:

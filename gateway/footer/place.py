@@ -1,8 +1,8 @@
 """Where the footer stands in the decoded text of a body, and what separates it from the text around it.
 
 By default at the end of the newly written text: after the signature, before a quoted original; or where a
-placeholder stands; or at the end or the top, if a rule says so. Everything here is positions in `Body.decoded`;
-`place_html` finds them in HTML.
+placeholder stands; or at the end or the top, if a rule says so. Everything here is positions in
+`Body.decoded`; `place_html` finds them in HTML.
 """
 
 import re
@@ -37,9 +37,10 @@ class Placement(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spot:
-    """A place: the footer replaces ``decoded[start:end]``, between `lead` and `trail` (line ends that set it apart).
+    """A place: the footer replaces ``decoded[start:end]``, between `lead` and `trail` (line ends).
 
-    `removed` are other spans that are taken out: further placeholders, and the rest of one that is cut up by tags.
+    `removed` are other spans that are taken out: further placeholders, and the rest of one that is cut up
+    by tags.
     """
 
     start: int
@@ -57,7 +58,7 @@ def newline_of(decoded: str) -> str:
 
 def plain_spot(decoded: str, new_end: int, where: Where, *, newline: str, flowed: bool) -> Spot:
     """The place in a text/plain body whose newly written text ends at `new_end`."""
-    if where is Where.AUTO and PLACEHOLDER_WORD in decoded.lower():
+    if where is Where.AUTO and "{{" in decoded:
         found = plain_placeholders(decoded)
         if found:
             start, end = next((span for span in found if span[1] <= new_end), found[0])
@@ -90,12 +91,12 @@ def _how(decoded: str, at: int) -> Placement:
 
 def _lead(decoded: str, at: int, newline: str, *, flowed: bool) -> str:
     """Line ends that make the line before `at` complete and leave one blank line."""
-    before = decoded[max(0, at - 4000) : at]
+    before = decoded[max(0, at - 200) : at]
     if at == 0 or _BLANK_END.search(before) or before == "\ufeff":
         return ""
     lead = newline if before.endswith("\n") else newline * 2
     line = before.rstrip("\r\n")
-    # A flowed line is joined with the next one, so that the blank line would only end the paragraph (RFC 3676 §4.1).
+    # A flowed line is joined with the next: one blank line would only end the paragraph (RFC 3676 §4.1).
     if flowed and line.endswith(" ") and not line.endswith("\n-- ") and line != "-- ":
         lead += newline
     return lead
@@ -109,7 +110,7 @@ def _trail(decoded: str, at: int, newline: str) -> str:
 
 
 def _around(decoded: str, start: int, end: int, newline: str) -> tuple[str, str]:
-    """Lead and trail where a footer takes the place of a placeholder: none where that had its line to itself."""
+    """Lead and trail for a footer in a placeholder's place: none where that had its line to itself."""
     line_start = decoded.rfind("\n", 0, start) + 1
     lead = newline * 2 if decoded[line_start:start].strip() else ""
     trail = "" if _BLANK_START.match(decoded, end) else newline * 2
@@ -117,7 +118,7 @@ def _around(decoded: str, start: int, end: int, newline: str) -> tuple[str, str]
 
 
 def stuffed(text: str) -> str:
-    """Space-stuffing: no line of a format=flowed text looks quoted, stuffed or like an mbox line (RFC 3676 §4.4)."""
+    """Space-stuffing: no line of a flowed text looks quoted, stuffed or like an mbox line (RFC 3676 §4.4)."""
     return _STUFF.sub(" ", text)
 
 

@@ -1,11 +1,12 @@
 """Where the footer stands in an HTML body.
 
-Everything is spans of the source text. The tree that BeautifulSoup makes says which element begins the quoted
-original, and its `sourceline` and `sourcepos` where that element's tag stands; the source is never written from
-the tree. It is asked only where something in the source looks like a quote, since it takes twenty times as long as
-the rest of an edit. The last real ``</body>`` is found in one pass over the tags.
+Everything is spans of the source text. The tree that BeautifulSoup makes says which element begins the
+quoted original, and its `sourceline` and `sourcepos` where that element's tag stands; the source is never
+written from the tree. It is asked only where something in the source looks like a quote, since it takes
+twenty times as long as the rest of an edit. The last real ``</body>`` is found in one pass over the tags.
 
-The caller has made sure, with the linear tokenizer of `gateway.message`, that no tag, comment or quote is left open.
+The caller has made sure, with the linear tokenizer of `gateway.message`, that no tag, comment or quote is
+left open.
 """
 
 import re
@@ -14,14 +15,15 @@ from bisect import bisect_left
 from itertools import islice
 from typing import Final
 
-from bs4 import BeautifulSoup, NavigableString, PageElement, Tag
+from bs4 import BeautifulSoup
+from bs4.element import NavigableString, PageElement, Tag
 from bs4.exceptions import ParserRejectedMarkup
 
 from gateway.errors import MailUnreadable
 from gateway.footer.place import PLACEHOLDER_WORD, Placement, Spot, Where
 from gateway.reason import Reason
 
-# A comment (conditional ones too), an element whose content is no markup, or a tag. Linear: no two ways to match.
+# A comment, an element whose content is no markup, or a tag. No two ways to match, so it is linear.
 _MARKUP: Final = re.compile(
     r"<!--.*?(?:-->|\Z)"
     r"|<(?P<raw>script|style|title|textarea|xmp|noembed|noframes|iframe)\b(?:[^>\"']|\"[^\"]*\"|'[^']*')*+>"
@@ -32,16 +34,15 @@ _MARKUP: Final = re.compile(
 )
 _BODY: Final = re.compile(r"<body\b(?:[^>\"']|\"[^\"]*\"|'[^']*')*+>", re.IGNORECASE)
 
-# Cheap and generous: only whether a tree is worth making.
-_MAYBE_QUOTED: Final = re.compile(
-    r"blockquote|gmail_(?:quote|extra)|appendonsend|divRplyFwdMsg|reference-message|yahoo_quoted|protonmail_quote"
-    r"|tutanota_quote|zmail_extra|moz-(?:cite|forward)|OLK_SRC_BODY|OutlookMessageHeader|border-top\s*:\s*solid"
-    r"|isForwardContent|isReplyContent",
-    re.IGNORECASE,
-)
+# In lower case. Cheap and generous: only whether a tree is worth making.
+_MAYBE_QUOTED: Final = (
+    "blockquote", "gmail_", "appendonsend", "divrplyfwdmsg", "reference-message", "yahoo_quoted",
+    "border-top", "protonmail_quote", "tutanota_quote", "zmail_extra", "moz-", "olk_src_body",
+    "outlookmessageheader", "isforwardcontent", "isreplycontent",
+)  # fmt: skip
 _QUOTE_CLASSES: Final = frozenset({
-    "gmail_quote", "gmail_quote_container", "yahoo_quoted", "protonmail_quote", "tutanota_quote", "zmail_extra",
-    "moz-cite-prefix", "moz-forward-container",
+    "gmail_quote", "gmail_quote_container", "yahoo_quoted", "protonmail_quote", "tutanota_quote",
+    "zmail_extra", "moz-cite-prefix", "moz-forward-container",
 })  # fmt: skip
 # These open a quoted original that has no end: everything after them belongs to it.
 _OPEN_IDS: Final = frozenset({
@@ -52,15 +53,21 @@ _OUTLOOK_RULE: Final = re.compile(r"border-top\s*:\s*solid", re.IGNORECASE)
 _OUTLOOK_FROM: Final = re.compile(r"\s*(?:From|差出人|送信者|Von|De|Da|Van|发件人|寄件者|보낸 사람)\s*[:：]")
 _SIGNATURE_CLASSES: Final = frozenset({"moz-signature", "gmail_signature"})
 _NO_WRAPPER: Final = frozenset({"body", "html", "[document]", "td", "th", "li"})
-_NO_FOOTER_IN: Final = frozenset({"table", "tbody", "thead", "tfoot", "tr", "ul", "ol", "dl", "select", "head"})
+# The tags that open right before a place: a footer stands before them, not inside.
+_OPENING_TAGS: Final = re.compile(
+    r"(?:<(?:div|p|span|font|b|strong|i|em|blockquote|pre|center|hr)\b[^<>]{0,400}>\s{0,200})+\Z",
+    re.IGNORECASE,
+)
+_WINDOW: Final = 2000
 
 
-def html_spot(decoded: str, new_end: int | None, where: Where, *, newline: str) -> Spot:
-    """The place in an HTML body. `new_end`: where its newly written text ends, if that is known otherwise.
+def html_spot(decoded: str, new_end: int, where: Where, *, quoted: bool, newline: str) -> Spot:
+    """The place in an HTML body.
 
-    Raises `MailUnreadable` where the parser gives up.
+    `new_end` is what the reader of the text found: where a quoted original begins (`quoted`), else the
+    first end of the body. Raises `MailUnreadable` where the parser gives up.
     """
-    if where is Where.AUTO and PLACEHOLDER_WORD in decoded.lower():
+    if where is Where.AUTO:
         found = html_placeholders(decoded)
         if found:
             (start, end), *rest = found[0]
@@ -72,8 +79,11 @@ def html_spot(decoded: str, new_end: int | None, where: Where, *, newline: str) 
         at = _body_start(decoded)
         how = Placement.TOP
     else:
-        quote = None if where is Where.END else quote_start(decoded, new_end)
-        at = body_end(decoded) if quote is None else quote
+        lower = decoded.lower()
+        if len(lower) != len(decoded):
+            lower = decoded  # a letter whose small form is two: positions would not agree
+        quote = None if where is Where.END else quote_start(decoded, lower, new_end if quoted else None)
+        at = body_end(decoded, lower, None if quoted else new_end) if quote is None else quote
         how = Placement.BEFORE_QUOTE if quote is not None else Placement.AFTER_TEXT
         if where is Where.END:
             how = Placement.END
@@ -82,10 +92,15 @@ def html_spot(decoded: str, new_end: int | None, where: Where, *, newline: str) 
     return Spot(start=at, end=at, how=how, lead=lead, trail=trail)
 
 
-def body_end(decoded: str) -> int:
-    """Before the last real ``</body>``, else the last real ``</html>``, else the end."""
+def body_end(decoded: str, lower: str, first: int | None = None) -> int:
+    """Before the last real ``</body>``, else the last real ``</html>``, else the end.
+
+    `lower` is `decoded` in small letters; `first` a real end of the body, if one is known.
+    """
     if "</" not in decoded:
         return len(decoded)
+    if first is not None and lower.startswith("</body", first) and lower.find("</body", first + 1) < 0:
+        return first
     ends = {"/body": len(decoded), "/html": len(decoded)}
     for found in _MARKUP.finditer(decoded):
         name = found["close"]
@@ -102,16 +117,19 @@ def _body_start(decoded: str) -> int:
     return 1 if decoded.startswith("\ufeff") else 0
 
 
-def quote_start(decoded: str, new_end: int | None) -> int | None:
-    """Where the quoted original begins after which nothing new is written; None if there is none."""
-    if _MAYBE_QUOTED.search(decoded) is None and (new_end is None or not decoded[new_end:].strip()):
-        return None
-    soup = _parse(decoded)
-    found = _quote_element(soup)
-    lines: list[int] = []
-    at = None if found is None else _offset(decoded, lines, found)
-    if new_end is not None and new_end < (body_end(decoded) if at is None else at):
-        return _next_block(decoded, lines, soup, new_end, at)
+def quote_start(decoded: str, lower: str, quoted_from: int | None) -> int | None:
+    """Where the quoted original begins after which nothing new is written; None if there is none.
+
+    `quoted_from` is where the reading of the text saw it begin, which knows the words that mail programs
+    put above a quote and not only their markup: the earlier of the two counts.
+    """
+    at = None
+    if any(mark in lower for mark in _MAYBE_QUOTED):
+        found = _quote_element(_parse(decoded))
+        at = None if found is None else _offset(decoded, found)
+    if quoted_from is not None and quoted_from < (body_end(decoded, lower) if at is None else at):
+        opening = _OPENING_TAGS.search(decoded, max(0, quoted_from - _WINDOW), quoted_from)
+        at = quoted_from if opening is None else opening.start()
     return at
 
 
@@ -124,17 +142,14 @@ def _parse(decoded: str) -> BeautifulSoup:
         raise MailUnreadable(Reason.HTML_DEFECT, str(error)) from error
 
 
-def _offset(decoded: str, lines: list[int], tag: Tag) -> int:
-    """The position of a tag in the source. `lines` is filled once with where each line begins."""
-    if not lines:
-        lines.append(0)
-        at = decoded.find("\n")
-        while at >= 0:
-            lines.append(at + 1)
-            at = decoded.find("\n", at + 1)
+def _offset(decoded: str, tag: Tag) -> int:
+    """The position of a tag in the source."""
     if tag.sourceline is None or tag.sourcepos is None:
         raise MailUnreadable(Reason.HTML_DEFECT, f"<{tag.name}> has no place")
-    return lines[tag.sourceline - 1] + tag.sourcepos
+    at = 0
+    for _ in range(tag.sourceline - 1):
+        at = decoded.index("\n", at) + 1
+    return at + tag.sourcepos
 
 
 def _quote_element(soup: BeautifulSoup) -> Tag | None:
@@ -206,17 +221,6 @@ def _with_rule(tag: Tag) -> Tag:
         tag = parent
 
 
-def _next_block(decoded: str, lines: list[int], soup: BeautifulSoup, new_end: int, limit: int | None) -> int | None:
-    """The first tag from `new_end` on that a footer can stand before; `limit` if there is none before that."""
-    for tag in soup.find_all(["div", "p", "blockquote", "hr", "pre", "br", "span", "table"]):
-        at = _offset(decoded, lines, tag)
-        if limit is not None and at >= limit:
-            return limit
-        if at >= new_end and (tag.parent is None or tag.parent.name not in _NO_FOOTER_IN):
-            return at
-    return limit
-
-
 # --- placeholders ----------------------------------------------------------------------------------------
 
 # Editors put tags and invisible characters into the middle of what people type.
@@ -231,6 +235,8 @@ _TAG: Final = re.compile(r"<[a-z/!][^<>]{0,500}>", re.IGNORECASE)
 
 def html_placeholders(decoded: str) -> list[list[tuple[int, int]]]:
     """All placeholders in the visible text, each as the runs between the tags that cut it up."""
+    if "{" not in decoded and "&" not in decoded:
+        return []
     found = [match.span() for match in _HTML_PLACEHOLDER.finditer(decoded)]
     if not found:
         return []

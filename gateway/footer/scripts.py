@@ -3,9 +3,10 @@
 `gateway.message.charset` knows the charsets; this module knows which of them something may be *added* in, and
 where in the bytes that came a position of the decoded text lies. Nothing of the old text is encoded here.
 
-A part's charset can hold a footer when its strict standard form can, the one that every reader knows: to a part in
-ISO-2022-JP only JIS X 0208 is added, though the part itself may hold ① or ㈱ as Outlook writes them. What a charset
-cannot hold, or one that nobody should write (UTF-7, ISO-2022-KR, HZ), moves the part to UTF-8.
+A part's charset can hold a footer when its strict standard form can, the one that every reader knows: to
+a part in ISO-2022-JP only JIS X 0208 is added, though the part itself may hold ① or ㈱ as Outlook writes
+them. What a charset cannot hold, or one that nobody should write (UTF-7, ISO-2022-KR, HZ), moves the part
+to UTF-8.
 """
 
 import re
@@ -36,7 +37,7 @@ _CHARACTER: Final = {
 _NEVER_WRITTEN: Final = frozenset({"utf-7", "iso-2022-kr", "hz-gb-2312"})
 _JAPANESE: Final = frozenset({"iso-2022-jp", "shift_jis", "euc-jp"})
 
-# The characters of JIS X 0208 that Microsoft and JIS name differently in Unicode, in the form of Python's codecs.
+# The characters of JIS X 0208 that Microsoft and JIS name differently, in the form of Python's codecs.
 _JIS_FORM: Final = str.maketrans("～－∥￠￡￢—", "〜−‖¢£¬―")
 
 
@@ -58,7 +59,7 @@ class Script:
         return self.label != "iso-2022-jp" and not self.wide
 
     def write(self, text: str) -> bytes | None:
-        """`text`, beginning and ending in the charset's ASCII state; None where the charset cannot hold it."""
+        """`text`, from ASCII state to ASCII state; None where the charset cannot hold it."""
         try:
             written = text.encode(self.codec)
         except UnicodeEncodeError:
@@ -75,8 +76,8 @@ class Script:
     def offset(self, payload: bytes, decoded: str, position: int) -> int:
         """Where in `payload` the character ``decoded[position]`` begins; `decoded` is what `payload` says.
 
-        Right for text that is valid in its charset; for any other the check after the edit fails, and the mail
-        stays as it came.
+        Right for text that is valid in its charset; for any other the check after the edit fails, and the
+        mail stays as it came.
         """
         if position >= len(decoded):
             return len(payload)
@@ -111,8 +112,8 @@ UTF_8: Final = Script(label="utf-8", codec="utf-8")
 def script_of(label: str, payload: bytes) -> Script | None:
     """How text is added to a `payload` labelled `label`, as declared; None where nothing is.
 
-    A part without a label is US-ASCII (RFC 2045 §5.2). UTF-16 is big-endian without a byte order mark (RFC 2781
-    §4.3).
+    A part without a label is US-ASCII (RFC 2045 §5.2). UTF-16 is big-endian without a byte order mark
+    (RFC 2781 §4.3).
     """
     charset = lookup(label or "us-ascii")
     if charset is None or charset.encoder is None or charset.label in _NEVER_WRITTEN:
@@ -135,7 +136,7 @@ def same_text(one: str, other: str) -> bool:
 
 
 def shift_at(payload: bytes, offset: int) -> bytes:
-    """The escape sequence that ISO-2022-JP text is in at `offset`; nothing where it is in ASCII (RFC 1468)."""
+    """The escape sequence in force at `offset` of ISO-2022-JP text; nothing in ASCII (RFC 1468)."""
     at = payload.rfind(b"\x1b", 0, offset)
     found = None if at < 0 else _ESCAPE.match(payload, at)
     return b"" if found is None or found[0] == ASCII_STATE else found[0]
@@ -162,7 +163,7 @@ def _line_start(payload: bytes, decoded: str, position: int) -> int:
 
 
 def _escaped_column(payload: bytes, line: int, column: int) -> int:
-    """The offset of the character at `column` of an ISO-2022-JP line: before an escape out of ASCII, after one into it."""
+    """Where the character at `column` of an ISO-2022-JP line is, in ASCII state if it can be."""
     at, left, width = line, column, 1
     for escape in _ESCAPE.finditer(payload, line):
         count = (escape.start() - at) // width

@@ -1,11 +1,13 @@
 """Footer files to compiled templates.
 
-A footer is a pair of files, ``<name>.txt`` and ``<name>.html``: Jinja2, in the sandbox, with strict variables.
-Of the language only what a footer needs is let in (`_ALLOWED`): text, variables, conditions and a few filters; no
-loop, no call, no ``safe``. So a template renders in time linear in its length and cannot switch off the escaping.
-Values are escaped as HTML in ``.html`` and, valid as they are (`FooterValues`), go as they stand into ``.txt``.
+A footer is a pair of files, ``<name>.txt`` and ``<name>.html``: Jinja2, in the sandbox, with strict
+variables. Of the language only what a footer needs is let in (`_ALLOWED`): text, variables, conditions
+and a few filters; no loop, no call, no ``safe``. So a template renders in time linear in its length and
+cannot switch off the escaping. Values are escaped as HTML in ``.html`` and, valid as they are
+(`FooterValues`), go as they stand into ``.txt``.
 
-`load_footers` refuses a set as a whole, with every problem in it (promise 9); `lint` judges what they render to.
+`load_footers` refuses a set as a whole, with every problem in it (promise 9); `lint` judges what they
+render to.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +18,7 @@ from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from gateway.errors import ConfigError, MailUnreadable, Problem
-from gateway.footer.lint import html_problems, language_of, plain_problems, problem
+from gateway.footer.lint import html_problems, language_of, manners, plain_problems, problem
 from gateway.footer.values import SAMPLE, VARIABLES, FooterValues
 from gateway.reason import Reason
 
@@ -60,6 +62,10 @@ class FooterText:
     def render_html(self, values: FooterValues) -> str:
         """The HTML footer with LF as line end. Raises `MailUnreadable` as `render_plain` does."""
         return _render(self.html, values).strip()
+
+    def advice(self) -> list[Problem]:
+        """What the manners of RULES.md ask for and this footer lacks: for `rules lint`, not refused."""
+        return manners(self.name, self.render_plain, self.render_html)
 
 
 def load_footers(files: Mapping[str, bytes]) -> Mapping[str, FooterText]:

@@ -1,8 +1,8 @@
 """What a footer may say: the values of one copy, valid once made.
 
-Everything here ends up in somebody's mail, so each value is checked where it is made and never again: URLs are
-printable ASCII without blanks, quotes or angle brackets (in plain text a mail program has to find the end of a
-link by itself), names are one line without control characters.
+Everything here ends up in somebody's mail, so each value is checked where it is made and never again:
+URLs are printable ASCII without blanks, quotes or angle brackets (in plain text a mail program has to
+find the end of a link by itself), names are one line without control characters.
 """
 
 import re
