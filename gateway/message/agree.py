@@ -1,10 +1,10 @@
 """A second opinion on the structure of a mail: that of the standard library's parser.
 
-Asked only for mails that are about to change. Two readers that share no code and see the same fields, parts and
-bodies are what stands between an edit and a place where somebody does not expect it.
+Asked only for mails that are about to change. Two readers that share no code and see the same fields,
+parts and bodies are what stands between an edit and a place where somebody does not expect it.
 
-What cannot decide on structure is left out of what the other parser gets: of a long leaf only the lines that could
-be a boundary. So its cost depends on the number of parts, not on the size of attachments.
+What cannot decide on structure is left out of what the other parser gets: of a long leaf only the lines
+that could be a boundary. So its cost depends on the number of parts, not on the size of attachments.
 """
 
 import re
@@ -76,7 +76,8 @@ def _same_part(
             isinstance(payload, list)
             and len(payload) == len(part.children)
             and all(
-                isinstance(theirs, StandardMessage) and _same_part(message, message.parts[ours], theirs, bodies)
+                isinstance(theirs, StandardMessage)
+                and _same_part(message, message.parts[ours], theirs, bodies)
                 for ours, theirs in zip(part.children, payload, strict=True)
             )
         )

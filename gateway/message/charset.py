@@ -1,8 +1,9 @@
 """Charsets as mail really uses them: which name means what, and what bytes in it say.
 
-Only the names in this table are known; Python's other codecs (some of them unpack archives) are never reached from
-a mail. Decoding first takes the name to the letter, then as the mail world does: ISO-2022-JP and EUC-JP with the
-rows of NEC and IBM, Shift_JIS as CP932. What is not even that raises CharsetError: it is never guessed at here.
+Only the names in this table are known; Python's other codecs (some of them unpack archives) are never
+reached from a mail. Decoding first takes the name to the letter, then as the mail world does: ISO-2022-JP
+and EUC-JP with the rows of NEC and IBM, Shift_JIS as CP932. What is not even that raises CharsetError: it
+is never guessed at here.
 
 RFC 1468, RFC 1922, RFC 2237, RFC 2781; CP50220 to CP50222 and CP51932 as Microsoft documents them.
 """
@@ -17,8 +18,8 @@ from dataclasses import dataclass
 class Charset:
     """What is known of a charset. `label` is its name in mail; the codecs are Python's names, or ours.
 
-    `decoders` are tried in order: the first is what the name says to the letter, the others what programs write.
-    `encoder` is the strict form that every reader of that name knows, None where text is only read.
+    `decoders` are tried in order: the first is what the name says to the letter, the others what programs
+    write. `encoder` is the strict form that every reader of that name knows, None where text is only read.
     """
 
     label: str
@@ -31,12 +32,12 @@ class CharsetError(ValueError):
 
 
 def lookup(name: str) -> Charset | None:
-    """The charset that a mail means by `name` (any case; blanks and quotes around it are allowed), or None."""
+    """The charset that a mail means by `name`, in any case, blanks and quotes around it allowed; or None."""
     return _TABLE.get(name) or _TABLE.get(name.strip(" \t\"'").lower())
 
 
 def decode(data: bytes, charset: Charset) -> str:
-    """Decode all of `data`. Raises CharsetError where it is not of this charset, however leniently it is read."""
+    """Decode all of `data`. Raises CharsetError where it is not of this charset, even read leniently."""
     for codec in charset.decoders:
         own = _OWN.get(codec)
         try:
@@ -146,9 +147,11 @@ _ROWS = """
 us-ascii ascii ansi_x3.4-1968 iso-ir-6 iso646-us us 646 cp367 | ascii | ascii
 utf-8 utf8 utf-8-sig unicode-1-1-utf-8 cp65001 | utf-8 | utf-8
 iso-2022-jp csiso2022jp iso2022jp jis iso-2022-jp-ms cp50220 cp50221 cp50222 iso-2022-jp-1 iso-2022-jp-2\
- iso-2022-jp-3 iso-2022-jp-2004 | iso2022_jp cp50220 | iso2022_jp
+
+iso-2022-jp-3 iso-2022-jp-2004 | iso2022_jp cp50220 | iso2022_jp
 shift_jis shift-jis sjis x-sjis ms_kanji csshiftjis windows-31j cswindows31j cp932 ms932 x-ms-cp932\
- | shift_jis cp932 | shift_jis
+
+| shift_jis cp932 | shift_jis
 euc-jp eucjp x-euc-jp x-euc ujis eucjp-ms cp51932 cseucpkdfmtjapanese | euc_jp euc-jp-ms | euc_jp
 utf-7 utf7 unicode-1-1-utf-7 csutf7 | utf-7 | utf-7
 utf-16 utf16 csutf16 | utf-16-marked | utf-16
@@ -159,8 +162,9 @@ gb2312 gb_2312-80 gb_2312 csgb2312 euc-cn | gb2312 gb18030 | gb2312
 gbk cp936 ms936 windows-936 x-gbk | gbk gb18030 | gbk
 big5 big-5 csbig5 cn-big5 x-x-big5 cp950 | big5 cp950 big5hkscs | big5
 big5-hkscs big5hkscs | big5hkscs | big5hkscs
-euc-kr euckr ks_c_5601-1987 ks_c_5601-1989 ks_c_5601 ksc_5601 ksc5601 korean cseuckr windows-949 cp949 ms949 uhc\
- | euc_kr cp949 | euc_kr
+euc-kr euckr ks_c_5601-1987 ks_c_5601-1989 ks_c_5601 ksc_5601 ksc5601 korean cseuckr windows-949 cp949 ms949\
+
+uhc | euc_kr cp949 | euc_kr
 iso-2022-kr csiso2022kr | iso2022_kr | -
 hz-gb-2312 hz | hz | -
 koi8-r koi8 cskoi8r | koi8_r | koi8_r
@@ -175,7 +179,10 @@ macintosh mac x-mac-roman | mac_roman | mac_roman
 
 def _read_table() -> dict[str, Charset]:
     rows = [*_ROWS.strip().splitlines()]
-    rows += [f"iso-8859-{n} iso8859-{n} iso_8859-{n} | iso8859_{n} | iso8859_{n}" for n in (2, 3, 4, 5, 7, 9, 10, 13, 14, 15, 16)]
+    rows += [
+        f"iso-8859-{n} iso8859-{n} iso_8859-{n} | iso8859_{n} | iso8859_{n}"
+        for n in (2, 3, 4, 5, 7, 9, 10, 13, 14, 15, 16)
+    ]
     rows += [f"windows-{n} cp{n} x-cp{n} | cp{n} | cp{n}" for n in range(1250, 1259)]
     table = {}
     for row in rows:

@@ -1,7 +1,7 @@
 """What a scan can find wrong with a mail. One defect is enough for the mail to be left as it came.
 
-A defect does not mean that the mail is broken: it means that two readers could see different things in it, so that
-an edit might land where somebody does not expect it.
+A defect does not mean that the mail is broken: it means that two readers could see different things in it,
+so that an edit might land where somebody does not expect it.
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ class DefectKind(StrEnum):
     NO_HEADER = "no-header"
     NO_COLON = "header-line-without-colon"
     OBSOLETE_FIELD = "space-before-colon"
+    OBSOLETE_FOLD = "fold-of-blanks"
     HEADER_TOO_LARGE = "header-too-large"
     NO_BLANK_LINE = "header-without-blank-line"
     DUPLICATE_FIELD = "duplicate-mime-field"

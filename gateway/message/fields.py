@@ -1,8 +1,8 @@
 """Header fields as spans of the raw bytes, and the MIME values that the scanner needs from them.
 
-A field keeps no copy of its value: what a mail says about itself stays where it is, and only what is asked for is
-unfolded. Values that decide on structure (Content-Type and its parameters) are parsed strictly; whatever leaves
-room for two readings is reported as unclear, never guessed at.
+A field keeps no copy of its value: what a mail says about itself stays where it is, and only what is asked
+for is unfolded. Values that decide on structure (Content-Type and its parameters) are parsed strictly;
+whatever leaves room for two readings is reported as unclear, never guessed at.
 """
 
 import mmap
@@ -20,13 +20,19 @@ Buffer = bytes | mmap.mmap
 
 # A header larger than this is no header that a person's mail has; Exchange stops at 256 KiB.
 MAX_HEADER = 1 << 20
+# Content-Type values up to this length are remembered.
+_REMEMBERED = 300
 # Longer than any delimiter line that is understood.
 _LONGEST = 300
 
 # Name, white space (obsolete, RFC 5322 §4.5), colon, value with folds. Possessive: no backtracking, linear.
-_FIELD = re.compile(rb"([!-9;-~]++)([ \t]*+):([^\r\n\0]*+(?:\r\n[ \t][^\r\n\0]*+)*+)\r\n")
+# A fold holds something: a line of blanks only (RFC 5322 §4.2) is the end of the header to some readers.
+_FIELD = re.compile(rb"([!-9;-~]++)([ \t]*+):([^\r\n\0]*+(?:\r\n[ \t]++[^\r\n\0]++)*+)\r\n")
 # The same where the data was cut in the middle of it.
-_CUT_FIELD = re.compile(rb"[!-9;-~]++(?:[ \t]*+:[^\r\n\0]*+(?:\r\n[ \t][^\r\n\0]*+)*+)?\r?\n?\Z")
+_CUT_FIELD = re.compile(
+    rb"[!-9;-~]++(?:[ \t]*+:[^\r\n\0]*+(?:\r\n[ \t]++[^\r\n\0]++)*+(?:\r\n[ \t]*+)?)?\r?\n?\Z"
+)
+_BLANKS_LEFT = re.compile(rb"[ \t]*+\Z")
 _CONTINUATION = re.compile(rb"\r\n(?=[ \t])")
 
 
@@ -81,7 +87,7 @@ def read_fields(
             if name.startswith(b"--") and delimiters and name.startswith(delimiters):
                 return tuple(fields), position, HeaderEnd.BOUNDARY
             end = found.end()
-            if not complete and end == len(data):
+            if not complete and limit == len(data) and _BLANKS_LEFT.match(data, end):
                 return tuple(fields), position, HeaderEnd.DATA  # its next fold may be still to come
             if found.end(2) != found.end(1):
                 defects.append(Defect(kind=DefectKind.OBSOLETE_FIELD, at=position))
@@ -102,7 +108,8 @@ def read_fields(
             elif complete and position < limit:
                 defects.append(Defect(kind=DefectKind.NO_COLON, at=position))
             return tuple(fields), limit if complete else position, HeaderEnd.DATA
-        defects.append(Defect(kind=DefectKind.NO_COLON, at=position))
+        kind = DefectKind.OBSOLETE_FOLD if line[:1] in b" \t" else DefectKind.NO_COLON
+        defects.append(Defect(kind=kind, at=position))
         position = line_end + 2
 
 
@@ -118,26 +125,37 @@ class ContentType(NamedTuple):
 _TOKEN = rb"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]"
 _TYPE = re.compile(rb"[ \t]*+(" + _TOKEN + rb"++(?:/" + _TOKEN + rb"++)?)[ \t]*+(?=;|\Z)")
 _PARAMETER = re.compile(
-    rb"[ \t]*+;[ \t]*+(?:(" + _TOKEN + rb"++)[ \t]*+=[ \t]*+(?:\"((?:[^\"\\]|\\.)*+)\"|([^\s;\"]++))[ \t]*+(?=;|\Z))?"
+    rb"[ \t]*+;[ \t]*+(?:("
+    + _TOKEN
+    + rb"++)[ \t]*+=[ \t]*+(?:\"((?:[^\"\\]|\\.)*+)\"|([^\s;\"]++))[ \t]*+(?=;|\Z))?"
 )
 _QUOTED_PAIR = re.compile(rb"\\(.)")
-_COMMENT = re.compile(rb"\"(?:[^\"\\]|\\.)*+\"|(\([^()\\]*+\))")
+_COMMENT = re.compile(rb"\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)|(\([^()\\]*+\))")
 _SECTION = re.compile(r"([^*]+)(?:\*(\d+))?(\*)?\Z")
 
 
-@lru_cache(maxsize=512)
 def parse_content_type(value: bytes) -> ContentType:
-    """Parse a Content-Type or Content-Disposition value (RFC 2045 §5.1, RFC 2231, comments as in RFC 5322 §3.2.2).
+    """Parse an unfolded Content-Type or Content-Disposition value.
 
-    Type and parameter names come out in lower case; a parameter's value keeps its case. Where the value cannot be
-    read unambiguously `clear` is false, and what could be read is given.
+    Type and parameter names come out in lower case; a parameter's value keeps its case. Where the value can't
+    be read unambiguously `clear` is false, and what could be read is given. RFC 2045 §5.1, RFC 2231, comments
+    as in RFC 5322 §3.2.2.
     """
+    # Most mails say one of a few things here; what is long is some sender's own and not worth remembering.
+    return _remembered(value) if len(value) <= _REMEMBERED else _parse_content_type(value)
+
+
+def _parse_content_type(value: bytes) -> ContentType:
     if b"(" in value:
         value = _COMMENT.sub(lambda found: b"" if found[1] else found[0], value)
     clear = True
     found = _TYPE.match(value)
     if found is None:
-        return ContentType(value.split(b";", 1)[0].strip().decode("ascii", "replace").lower(), MappingProxyType({}), False)
+        return ContentType(
+            value.split(b";", 1)[0].strip().decode("ascii", "replace").lower(),
+            MappingProxyType({}),
+            clear=False,
+        )
     kind = found[1].decode("ascii").lower()
     raw: list[tuple[str, bytes]] = []
     position = found.end()
@@ -153,6 +171,9 @@ def parse_content_type(value: bytes) -> ContentType:
         raw.append((found[1].decode("ascii").lower(), text))
     parameters, unique = _join_sections(raw)
     return ContentType(kind, MappingProxyType(parameters), clear and unique)
+
+
+_remembered = lru_cache(maxsize=512)(_parse_content_type)
 
 
 def _join_sections(raw: list[tuple[str, bytes]]) -> tuple[dict[str, str], bool]:
@@ -181,7 +202,7 @@ def _join_sections(raw: list[tuple[str, bytes]]) -> tuple[dict[str, str], bool]:
         joined = b""
         for number in range(len(numbers)):
             value, encoded = numbers[number]
-            if encoded and number == 0 and value.count(b"'") >= 2:  # noqa: PLR2004 - charset'language'value
+            if encoded and number == 0 and value.count(b"'") >= 2:
                 label, _, value = value.split(b"'", 2)
                 charset = label.decode("ascii", "replace") or charset
             joined += unquote_to_bytes(value) if encoded else value

@@ -1,8 +1,8 @@
 """HTML as mail has it: its text with positions, what in it is quoted, and whether it is sound enough to edit.
 
-A linear tokenizer, strict where a browser is lenient: a tag, comment or quote that is not closed, or anything that
-two readers could tokenize in two ways, is a defect, and HTML with a defect is never edited. Its text is still given
-as far as it can be read. Nothing is built but a list of text runs.
+A linear tokenizer, strict where a browser is lenient: a tag, comment or quote that is not closed, or
+anything that two readers could tokenize in two ways, is a defect, and HTML with a defect is never edited.
+Its text is still given as far as it can be read. Nothing is built but a list of text runs.
 
 HTML Living Standard §13.2.5.
 """
@@ -17,7 +17,7 @@ MAX_HTML = 512 * 1024
 
 
 class Run(NamedTuple):
-    """`text[start:]` up to the next run came from ``source[at:]``; one to one if `verbatim`, else all from `at`."""
+    """The text from `start` to the next run came from ``source[at:]``; if not `verbatim`, all from `at`."""
 
     start: int
     at: int
@@ -27,8 +27,9 @@ class Run(NamedTuple):
 class HtmlText(NamedTuple):
     """What was read.
 
-    `quoted` are spans of `text` inside a reply's or forward's container, `marks` where in the source those begin.
-    `body_end` is where in the source the body's content ends. `defect` names what is unsound, "" if nothing.
+    `quoted` are spans of `text` inside a reply's or forward's container, `marks` where in the source those
+    begin. `body_end` is where in the source the body's content ends. `defect` names what is unsound, "" if
+    nothing.
     """
 
     text: str
@@ -54,8 +55,23 @@ _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 # What a tag does to the text around it: 1 a new line, 2 a new paragraph.
 _BREAKS = dict.fromkeys(
-    ("div", "td", "th", "tr", "li", "dd", "dt", "center", "section", "article", "header", "footer", "main", "body")
-    , 1
+    (
+        "div",
+        "td",
+        "th",
+        "tr",
+        "li",
+        "dd",
+        "dt",
+        "center",
+        "section",
+        "article",
+        "header",
+        "footer",
+        "main",
+        "body",
+    ),
+    1,
 ) | dict.fromkeys(
     ("p", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "dl", "blockquote", "pre", "hr", "form"), 2
 )
@@ -70,7 +86,10 @@ _QUOTE = re.compile(
     r"""|yahoo_quoted|protonmail_quote|tutanota_quote|zmail_extra|cloze-quote|ms-outlook-mobile-reference-message)""",
     re.IGNORECASE,
 )
-_CITE = re.compile(r"""\b(?:type\s*=\s*["']?cite|cite\s*=|class\s*=\s*["'][^"']*quote|style\s*=\s*["'][^"']*border-left)""", re.IGNORECASE)
+_CITE = re.compile(
+    r"""\b(?:type\s*=\s*["']?cite|cite\s*=|class\s*=\s*["'][^"']*quote|style\s*=\s*["'][^"']*border-left)""",
+    re.IGNORECASE,
+)
 # Where a reply's header begins in Outlook, Exchange and their apps: everything after it is the original.
 _REST = re.compile(
     r"""id\s*=\s*["']?(?:x_)*(?:divRplyFwdMsg|appendonsend|OLK_SRC_BODY_SECTION|mail-editor-reference-message-container|reply-intro)"""
@@ -83,7 +102,20 @@ _OFFICE_LINE = re.compile(r"Mso(?:Normal|PlainText)", re.IGNORECASE)
 class _Reader:
     """The state of one pass."""
 
-    __slots__ = ("body_end", "depth", "inside", "length", "marks", "out", "pending", "quote_start", "quoted", "runs", "skip", "source")
+    __slots__ = (
+        "body_end",
+        "depth",
+        "inside",
+        "length",
+        "marks",
+        "out",
+        "pending",
+        "quote_start",
+        "quoted",
+        "runs",
+        "skip",
+        "source",
+    )
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -163,7 +195,9 @@ class _Reader:
             self.depth += 1
         elif _REST.search(attributes):
             self.open_quote("*", at)
-        elif name != "hr" and (_QUOTE.search(attributes) or (name == "blockquote" and _CITE.search(attributes))):
+        elif name != "hr" and (
+            _QUOTE.search(attributes) or (name == "blockquote" and _CITE.search(attributes))
+        ):
             self.open_quote(name, at)
 
     def open_quote(self, name: str, at: int) -> None:
@@ -180,7 +214,9 @@ class _Reader:
         if self.inside:
             self.close_quote()
         end = len(self.source) if self.body_end < 0 else self.body_end
-        return HtmlText("".join(self.out), tuple(self.runs), tuple(self.quoted), tuple(self.marks), end, defect)
+        return HtmlText(
+            "".join(self.out), tuple(self.runs), tuple(self.quoted), tuple(self.marks), end, defect
+        )
 
 
 def read_html(source: str) -> HtmlText:
@@ -223,7 +259,7 @@ def read_html(source: str) -> HtmlText:
 
 
 def _skip_raw(source: str, position: int, name: str) -> int:
-    """The end of the end tag of a raw text element; -1 if there is none, or if a browser would look further."""
+    """The end of the end tag of a raw text element; -1 if there is none or a browser would look further."""
     found = re.compile(rf"</{name}[\s/]*+>", re.IGNORECASE).search(source, position)
     if found is None:
         return -1

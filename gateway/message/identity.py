@@ -1,7 +1,7 @@
 """The mail key: by which a mail is known again when its sender tries once more (SMTP.md rule 18).
 
-Made of what survives between two attempts: not of trace fields, signatures, boundaries or transfer encodings. Made
-of the text too, since Message-ID alone would lose mail: some tools use one for many bodies.
+Made of what survives between two attempts: not of trace fields, signatures, boundaries or transfer
+encodings. Made of the text too, since Message-ID alone would lose mail: some tools use one for many bodies.
 """
 
 import hmac
@@ -22,7 +22,8 @@ def mail_key(message: Message, text: MailText, *, reverse_path: bytes, key: byte
         " ".join(text.subject.source.split()).encode("utf-8", "surrogatepass"),
     ]
     pieces += [
-        b"" if body is None else body.decoded.rstrip().encode("utf-8", "surrogatepass") for body in (text.plain, text.html)
+        b"" if body is None else body.decoded.rstrip().encode("utf-8", "surrogatepass")
+        for body in (text.plain, text.html)
     ]
     # Each with its length, so that nothing can move from one piece into the next.
     framed = b"".join(b"%d:%b" % (len(piece), piece) for piece in pieces)

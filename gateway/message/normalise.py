@@ -1,8 +1,8 @@
 """One spelling for what people write in many: the text that rules are matched against.
 
-Case folded, NFKC, width folded; white space (line breaks too) between Japanese characters removed, any other run of
-it one blank; a blank line becomes one line feed, since a paragraph ends there and a sentence with it. Invisible
-characters that only split words are dropped.
+Case folded, NFKC, width folded; white space (line breaks too) between Japanese characters removed, any
+other run of it one blank; a blank line becomes one line feed, since a paragraph ends there and a sentence
+with it. Invisible characters that only split words are dropped.
 
 Nearly all of it is done by methods of `str` over the whole text; Python code runs only for what NFKC changes.
 `positions` does the same slowly, one character after another, for those who ask where a phrase stood.
@@ -35,7 +35,7 @@ _remembered = lru_cache(maxsize=4096)(_fold)
 def _joins(character: str) -> bool:
     """Whether normalisation may join `character` to what stands before it."""
     decomposed = unicodedata.normalize("NFKD", character)
-    return unicodedata.combining(decomposed[0]) != 0 or 0x1160 <= ord(decomposed[0]) <= 0x11FF  # noqa: PLR2004
+    return unicodedata.combining(decomposed[0]) != 0 or 0x1160 <= ord(decomposed[0]) <= 0x11FF
 
 
 def _ranges(points: list[int]) -> str:
@@ -61,7 +61,11 @@ def _tables() -> tuple[str, str]:
         character = chr(point)
         if _joins(character):
             joining.append(point)
-        elif not character.isspace() and (folded := character.casefold()) == character and _fold(folded) != character:
+        elif (
+            not character.isspace()
+            and (folded := character.casefold()) == character
+            and _fold(folded) != character
+        ):
             changed.append(point)
     return _ranges(changed), _ranges(joining)
 

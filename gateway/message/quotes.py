@@ -1,8 +1,9 @@
 """Where the newly written text of a mail ends, and what in it was quoted or forwarded.
 
-Knows how Outlook, Exchange, Gmail, Apple Mail, Thunderbird, Becky! and carriers' mail, in Japanese and English,
-introduce what somebody wrote before. A separator or a block of header lines takes everything after it; lines with
-a quote mark and the line that introduces them are quoted one by one, so that answers between them stay new.
+Knows how Outlook, Exchange, Gmail, Apple Mail, Thunderbird, Becky! and carriers' mail, in Japanese and
+English, introduce what somebody wrote before. A separator or a block of header lines takes everything after
+it; lines with a quote mark and the line that introduces them are quoted one by one, so that answers between
+them stay new.
 
 A mail without any of the tell-tale strings costs a few searches and no more.
 """
@@ -22,15 +23,32 @@ class Division(NamedTuple):
 
 
 # Without any of these no mark can match.
-_TELL_TALES = (">", "＞", "essage", "ESSAGE", "メッセージ", "メール -", "メール─", "転送", "From", "差出人", "送信", "wrote", "書きました")
+_TELL_TALES = (
+    ">",
+    "＞",
+    "essage",
+    "ESSAGE",
+    "メッセージ",
+    "メール -",
+    "メール─",
+    "転送",
+    "From",
+    "差出人",
+    "送信",
+    "wrote",
+    "書きました",
+)
 
 _RULE = "-_=*~─━―‐－ー＝＿"
 _FROM = "From|FROM|差出人|送信者|送信元|発信者|発信元"
-_NEXT = "Sent|Date|DATE|To|TO|Cc|Subject|SUBJECT|Reply-To|送信日時|日時|日付|送信日|送信|宛先|受信者|件名|題名"
+_NEXT = (
+    "Sent|Date|DATE|To|TO|Cc|Subject|SUBJECT|Reply-To|送信日時|日時|日付|送信日|送信|宛先|受信者|件名|題名"
+)
 _TITLES = (
     "Original Message|Original message|ORIGINAL MESSAGE|Original Mail|Original Appointment|Original E-mail"
     "|Forwarded message|Forwarded Message|Forwarded by|Reply message|Reply Message|Message from"
-    "|元のメッセージ|オリジナルメッセージ|オリジナル メッセージ|元のメール|転送メッセージ|転送されたメッセージ|転送元のメッセージ|転送メール|受信メール"
+    "|元のメッセージ|オリジナルメッセージ|オリジナル メッセージ|元のメール|転送メッセージ"
+    "|転送されたメッセージ|転送元のメッセージ|転送メール|受信メール"
     "|Forwarded mail|Original Text"
 )
 _MARK = re.compile(
@@ -46,9 +64,11 @@ _MARK = re.compile(
       )
     | (?P<said>
         On\ [^\n]{{5,300}}(?:\n[^\n]{{1,200}})?wrote:[ \t]*+\r?$
-      | [^\n>]{{0,200}}<[^\n<>@]{{1,200}}@[^\n<>]{{1,200}}>[^\n>]{{0,40}}(?:wrote|のメール|さんは書きました|は書きました)[ \t]*+[:：][ \t]*+\r?$
+      | [^\n>]{{0,200}}<[^\n<>@]{{1,200}}@[^\n<>]{{1,200}}>[^\n>]{{0,40}}
+        (?:wrote|のメール|(?:さん)?は書きました)[ \t]*+[:：][ \t]*+\r?$
       | [^\n>]{{1,200}}(?:\ wrote|さんは書きました|さんが書きました|は書きました)[ \t]*+[:：][ \t]*+\r?$
-      | \(?(?:19|20)[0-9]{{2}}[年/.-][^\n<>]{{5,200}}<[^\n<>@]{{1,200}}@[^\n<>]{{1,200}}>[ \t]*+[:：][ \t]*+\r?$
+      | \(?(?:19|20)[0-9]{{2}}[年/.-][^\n<>]{{5,200}}
+        <[^\n<>@]{{1,200}}@[^\n<>]{{1,200}}>[ \t]*+[:：][ \t]*+\r?$
       )
     )""",
     re.MULTILINE | re.VERBOSE,

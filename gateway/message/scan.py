@@ -1,8 +1,9 @@
 """The scanner: from the raw bytes of a mail to the spans of its fields, parts and bodies.
 
-One pass. It reads header fields where a header is, then jumps from one line that could be a boundary to the next;
-what lies between is never looked at. Nothing is copied or decoded. The scanner does not repair: where a mail could
-be read in two ways it goes on as RFC 2046 says and names a defect, and a mail with a defect is not changed.
+One pass. It reads header fields where a header is, then jumps from one line that could be a boundary to
+the next; what lies between is never looked at. Nothing is copied or decoded. The scanner does not repair:
+where a mail could be read in two ways it goes on as RFC 2046 says and names a defect, and a mail with a
+defect is not changed.
 
 message/rfc822 and its like are leaves: what is inside belongs to somebody else.
 
@@ -10,7 +11,6 @@ RFC 5322 §2.2, RFC 2045, RFC 2046 §5.1.
 """
 
 import mmap
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -42,8 +42,8 @@ _DIGEST = ContentType("message/rfc822", _EMPTY, True)  # noqa: FBT003 - RFC 2046
 class Part:
     """One part of a mail: its place in the tree, its spans, and what its header says about it.
 
-    `body` ends before the CRLF that belongs to the following boundary. A multipart's body holds its preamble, parts
-    and epilogue. `complete` is false where the data ended before the part did.
+    `body` ends before the CRLF that belongs to the following boundary. A multipart's body holds its preamble,
+    parts and epilogue. `complete` is false where the data ended before the part did.
     """
 
     index: int
@@ -201,7 +201,9 @@ class _Scan:
         self.drafts.append(draft)
         if parent is not None:
             parent.children.append(draft.index)
-        if ended_by is HeaderEnd.BOUNDARY or (ended_by is HeaderEnd.DATA and parent is not None and self.complete):
+        if ended_by is HeaderEnd.BOUNDARY or (
+            ended_by is HeaderEnd.DATA and parent is not None and self.complete
+        ):
             self._defect(DefectKind.NO_BLANK_LINE, end)
         if parent is None and not fields and (self.complete or ended_by is HeaderEnd.BLANK_LINE):
             self._defect(DefectKind.NO_HEADER, 0)
@@ -249,7 +251,12 @@ class _Scan:
             self._defect(DefectKind.NO_BOUNDARY, at)
             return
         boundary = value.encode("utf-8", "replace")
-        if not boundary or not boundary.isascii() or len(boundary) > MAX_BOUNDARY or boundary != boundary.strip():
+        if (
+            not boundary
+            or not boundary.isascii()
+            or len(boundary) > MAX_BOUNDARY
+            or boundary != boundary.strip()
+        ):
             self._defect(DefectKind.BAD_BOUNDARY, at)
             return
         if len(self.levels) >= MAX_DEPTH:
@@ -266,7 +273,7 @@ class _Scan:
 
     def _retry(self) -> None:
         self.tried = tuple(level.boundary for level in self.levels)
-        self.prefix = b"\r\n--" + os.path.commonprefix(self.tried)  # type: ignore[type-var]
+        self.prefix = b"\r\n--" + _common_prefix(self.tried)
 
     def _walk(self, position: int) -> None:
         """Go from one line that could be a boundary to the next, until no multipart is open."""
@@ -374,7 +381,18 @@ class _Scan:
         return tuple(parts)
 
 
-_MIME_FIELDS = frozenset({b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version"})
+def _common_prefix(values: tuple[bytes, ...]) -> bytes:
+    """What all `values` begin with: it is enough to look at the least and the greatest."""
+    least, greatest = min(values), max(values)
+    for at, each in enumerate(least):
+        if greatest[at : at + 1] != bytes((each,)):
+            return least[:at]
+    return least
+
+
+_MIME_FIELDS = frozenset(
+    {b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version"}
+)
 
 
 def has_bare_line_end(data: Buffer, *, complete: bool = True) -> bool:

@@ -1,7 +1,8 @@
 """The splice: the one place where a mail's bytes become other bytes.
 
-Edits replace spans of the input; everything else comes out as it went in, and as spans rather than copies, so that
-a changed mail costs what was changed. `undo` is the promise made checkable: it takes the edits out again.
+Edits replace spans of the input; everything else comes out as it went in, and as spans rather than copies,
+so that a changed mail costs what was changed. `undo` is the promise made checkable: it takes the edits out
+again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -103,6 +104,7 @@ def differs_only_by(edited: Buffer, edits: Sequence[Edit], original: Buffer) -> 
 def _same(one: Buffer, at: int, other: Buffer, beside: int, length: int) -> bool:
     """Whether two runs of bytes are equal, compared in chunks so that an mmap is never copied whole."""
     return all(
-        one[at + done : at + min(done + _CHUNK, length)] == other[beside + done : beside + min(done + _CHUNK, length)]
+        one[at + done : at + min(done + _CHUNK, length)]
+        == other[beside + done : beside + min(done + _CHUNK, length)]
         for done in range(0, length, _CHUNK)
     )

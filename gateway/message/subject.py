@@ -1,7 +1,8 @@
 """A header value as text: encoded words (RFC 2047), and what Japanese mail really sends instead of them.
 
-Only for reading. Raw ISO-2022-JP (escape sequences in the header) and raw 8-bit bytes are old habits that the rules
-must see through; encoded words may stand anywhere, next to each other, and split a character between two of them.
+Only for reading. Raw ISO-2022-JP (escape sequences in the header) and raw 8-bit bytes are old habits that
+the rules must see through; encoded words may stand anywhere, next to each other, and split a character
+between two of them.
 """
 
 import binascii

@@ -1,8 +1,8 @@
 """The text of a mail: its subject and its main body, as rules, footer and `explain` need it.
 
-The main body is the first text/plain and the text/html that is its alternative; never an attachment, never an
-embedded message. What cannot be read to the letter is still given to the rules as well as it can be, but with a
-reason, and a mail with a reason is not edited.
+The main body is the first text/plain and the text/html that is its alternative; never an attachment, never
+an embedded message. What cannot be read to the letter is still given to the rules as well as it can be, but
+with a reason, and a mail with a reason is not edited.
 """
 
 from array import array
@@ -20,39 +20,43 @@ from gateway.message.transfer import decode as transfer_decode
 from gateway.reason import Reason
 
 Span = tuple[int, int]
+_MAIN_TYPES = frozenset({"text/plain", "text/html"})
+# A text this short may be nothing but line ends.
+_BLANK = 64
 Kind = Literal["plain", "html"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prose:
-    """Text in its normal form. `source` is the same before normalisation, `spans` where that stood.
+    """Text in its normal form, and the way back to where it stood.
 
-    `spans` are runs ``(start in source, start in decoded, length)``; length 0 says that the run up to the next one
-    came from one place (a character reference, a line break that a tag means).
+    `source` is the text before normalisation, put together from `spans`: ``(start in source, start beyond,
+    length)``, where beyond is the decoded body, or the text of `page` if it is HTML.
     """
 
     text: str
     source: str = ""
     spans: tuple[tuple[int, int, int], ...] = ()
+    page: HtmlText | None = None
 
     @property
     def positions(self) -> "array[int]":
-        """For each character of `text` its index in the decoded body; at last the end. Made anew on each call."""
-        places = self._places()
+        """For each character of `text` its index in the decoded body; at last where the text ends there.
+
+        Made anew on each call, and slowly: for explaining, not for judging.
+        """
+        places = array("q")
+        for start, beyond, length in self.spans:
+            places.extend([places[-1] if places else beyond] * (start - len(places)))
+            places.extend(range(beyond, beyond + length))
+        places.append(places[-1] + 1 if places else 0)
+        if self.page is not None:
+            page = self.page
+            places = array("q", (page.source_index(at) for at in places))
         return array("q", (places[at] for at in normalise.positions(self.source)))
 
-    def _places(self) -> "array[int]":
-        out = array("q")
-        for start, at, length in self.spans:
-            while len(out) < start:
-                out.append(out[-1] if out else at)
-            out.extend(range(at, at + length) if length else (at,))
-        while len(out) < len(self.source):
-            out.append(out[-1] if out else 0)
-        out.append(out[-1] + 1 if out else 0)
-        return out
 
-
+_PARAGRAPH = "\n\n"
 _NOTHING = Prose(text="")
 
 
@@ -60,9 +64,9 @@ _NOTHING = Prose(text="")
 class Body:
     """A part of the main text.
 
-    `leaf` is its index in ``Message.parts``; `charset` the name that the mail gives ("us-ascii" where it gives none);
-    `decoded` its whole source. `new_end` is the index in `decoded` where the newly written text ends: after a
-    signature, before a quoted original, before ``</body>``.
+    `leaf` is its index in ``Message.parts``; `charset` the name that the mail gives ("us-ascii" where it
+    gives none); `decoded` its whole source. `new_end` is the index in `decoded` where the newly written text
+    ends: after a signature, before a quoted original, before ``</body>``.
     """
 
     leaf: int
@@ -78,8 +82,8 @@ class Body:
 class MailText:
     """What a mail says.
 
-    `complete` is false where the main text is not all inside the held head; then there are no bodies. `reason` says
-    why the text may be read but not edited, or is None.
+    `complete` is false where the main text is not all inside the held head; then there are no bodies.
+    `reason` says why the text may be read but not edited, or is None.
     """
 
     subject: Prose
@@ -112,8 +116,12 @@ def main_parts(message: Message) -> tuple[Part | None, Part | None, bool]:
     """The text/plain and text/html of the main body, and whether all of them is there to be read."""
     parts = message.parts
     found: dict[str, Part] = {}
-    complete = _find(parts, parts[0], found)
-    return found.get("text/plain"), found.get("text/html"), complete and all(part.complete for part in found.values())
+    complete = _find(message, parts[0], found)
+    return (
+        found.get("text/plain"),
+        found.get("text/html"),
+        complete and all(part.complete for part in found.values()),
+    )
 
 
 def is_attachment(part: Part) -> bool:
@@ -121,47 +129,54 @@ def is_attachment(part: Part) -> bool:
     return part.disposition == "attachment" or (part.filename != "" and part.parent is not None)
 
 
-def _find(parts: tuple[Part, ...], part: Part, found: dict[str, Part]) -> bool:
+def _find(message: Message, part: Part, found: dict[str, Part]) -> bool:
     """Collect the main text below `part`. False where more of it may follow the end of the data."""
     if part.leaf is not None:
-        if part.content_type in ("text/plain", "text/html") and not is_attachment(part):
-            found.setdefault(part.content_type, part)
-        return part.complete or part.content_type not in ("text/plain", "text/html", "")
+        if part.content_type not in _MAIN_TYPES or is_attachment(part):
+            return True
+        found.setdefault(part.content_type, part)
+        return part.complete
+    alternative = part.content_type == "multipart/alternative"
     for child in part.children:
-        done = _find(parts, parts[child], found)
-        if not done:
+        below = message.parts[child]
+        if not alternative and below.complete and _is_blank(message, below):
+            continue  # Apple Mail and others put an empty text before the first attachment
+        if not _find(message, below, found):
             return False
-        if found and part.content_type != "multipart/alternative":
-            return True  # the first child with words is the body; others are what hangs on it
+        if found and not alternative:
+            return True  # the first child with words is the body; what follows hangs on it
     return part.complete
+
+
+def _is_blank(message: Message, part: Part) -> bool:
+    start, end = part.body
+    return part.leaf is not None and end - start <= _BLANK and not message.data[start:end].strip()
 
 
 def _read_body(message: Message, part: Part) -> tuple[Body, Reason | None]:
     name = part.parameters.get("charset", "us-ascii")
-    raw = message.data[part.body[0] : part.body[1]]
-    reason: Reason | None = None
-    try:
-        raw = transfer_decode(raw, part.encoding)
-    except TransferError:
-        reason = Reason.UNDECODABLE
-    charset = lookup(name)
-    if charset is None:
-        reason = Reason.CHARSET
-        decoded = raw.decode("utf-8", "replace")
-    else:
-        if charset.label == "us-ascii" and (b"\x1b$" in raw or not raw.isascii()):
-            # Said to be ASCII, or nothing said, and is not: a guess does for the rules, not for an edit.
-            reason = Reason.CHARSET
-            decoded = decode_header(raw)
-        else:
-            try:
-                decoded = decode(raw, charset)
-            except CharsetError:
-                reason = reason or Reason.UNDECODABLE
-                decoded = raw.decode(charset.decoders[0], "replace")
+    decoded, reason = _decode(message.data[part.body[0] : part.body[1]], part.encoding, name)
     if part.content_type == "text/html":
         return _html_body(part, name, decoded, reason)
     return _plain_body(part, name, decoded), reason
+
+
+def _decode(raw: bytes, encoding: str, name: str) -> tuple[str, Reason | None]:
+    """A body's text, and why it may not be edited. What cannot be read comes out replaced."""
+    reason: Reason | None = None
+    try:
+        raw = transfer_decode(raw, encoding)
+    except TransferError:
+        reason = Reason.UNDECODABLE
+    charset = lookup(name)
+    if charset is None or (charset.label == "us-ascii" and (not raw.isascii() or b"\x1b$" in raw)):
+        # Unknown; or said to be ASCII, or nothing said, and it is not. A guess does for the rules, not for
+        # an edit.
+        return decode_header(raw), reason or Reason.CHARSET
+    try:
+        return decode(raw, charset), reason
+    except CharsetError:
+        return raw.decode(charset.decoders[0], "replace"), reason or Reason.UNDECODABLE
 
 
 def _plain_body(part: Part, name: str, decoded: str) -> Body:
@@ -190,8 +205,8 @@ def _html_body(part: Part, name: str, decoded: str, reason: Reason | None) -> tu
         kind="html",
         charset=name,
         decoded=decoded,
-        new=_pick_html(read, new),
-        quoted=_pick_html(read, quoted) if quoted else _NOTHING,
+        new=_pick(read.text, new, read),
+        quoted=_pick(read.text, quoted, read) if quoted else _NOTHING,
         new_end=_html_end(read, quoted),
     )
     return body, reason
@@ -214,19 +229,16 @@ def _whole(source: str) -> Prose:
     return Prose(text=normalise.normalise(source), source=source, spans=((0, 0, len(source)),))
 
 
-def _pick(decoded: str, spans: tuple[Span, ...]) -> Prose:
-    source = "".join(decoded[start:end] for start, end in spans)
+def _pick(text: str, spans: tuple[Span, ...], page: HtmlText | None = None) -> Prose:
+    """The prose of some spans. Between two of them a paragraph ends."""
+    pieces = [text[start:end] for start, end in spans]
     runs = []
     reached = 0
-    for start, end in spans:
-        runs.append((reached, start, end - start))
-        reached += end - start
-    return Prose(text=normalise.normalise(source), source=source, spans=tuple(runs))
-
-
-def _pick_html(read: HtmlText, spans: tuple[Span, ...]) -> Prose:
-    source = "\n\n".join(read.text[start:end] for start, end in spans)
-    return Prose(text=normalise.normalise(source), source=source, spans=())
+    for piece, (start, _) in zip(pieces, spans, strict=True):
+        runs.append((reached, start, len(piece)))
+        reached += len(piece) + len(_PARAGRAPH)
+    source = _PARAGRAPH.join(pieces)
+    return Prose(text=normalise.normalise(source), source=source, spans=tuple(runs), page=page)
 
 
 def _union(first: tuple[Span, ...], second: tuple[Span, ...]) -> tuple[Span, ...]:

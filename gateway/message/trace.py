@@ -1,8 +1,8 @@
 """Trace fields: ``Received:`` with the keyed loop mark, and our own X-CareerRelay-Id.
 
-The mark is a comment that only a holder of the installation's key can make; it stands in every mail that passes,
-so that a mail which comes round again is known, whatever others do to its body (SMTP.md rule 13). What a peer calls
-itself goes into the field only as far as it cannot be mistaken for anything else.
+The mark is a comment that only a holder of the installation's key can make; it stands in every mail that
+passes, so that a mail which comes round again is known, whatever others do to its body (SMTP.md rule 13).
+What a peer calls itself goes into the field only as far as it cannot be mistaken for anything else.
 
 RFC 5321 §4.4, RFC 5322 §3.6.7.
 """
@@ -36,7 +36,8 @@ def received_field(
     """One ``Received:`` field with its CRLF, carrying the loop mark.
 
     `peer` is the address that the mail came from ("" where there is none), `protocol` a keyword of RFC 3848,
-    `recipient` the path (``<a@b>`` or ``a@b``) if the copy has exactly one, `date` in the form of RFC 5322 §3.3.
+    `recipient` the path (``<a@b>`` or ``a@b``) if the copy has exactly one, `date` in the form of RFC 5322
+    §3.3.
     """
     name = _NOT_DOMAIN.sub(b"?", helo[:_MAX_HELO]).decode("ascii") or "unknown"
     address = f" ([{'IPv6:' if ':' in peer else ''}{peer}])" if peer else ""

@@ -1,7 +1,7 @@
 """Reading a body's transfer encoding, to the letter.
 
-Lenient decoders hide damage: they skip what is not base64 and let a stray ``=`` stand. Whoever edits such a body
-cannot know what a reader makes of it, so here it raises TransferError and the body is left alone.
+Lenient decoders hide damage: they skip what is not base64 and let a stray ``=`` stand. Whoever edits such
+a body cannot know what a reader makes of it, so here it raises TransferError and the body is left alone.
 
 RFC 2045 §6.
 """
