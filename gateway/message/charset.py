@@ -146,12 +146,10 @@ _OWN: dict[str, Callable[[bytes], str]] = {
 _ROWS = """
 us-ascii ascii ansi_x3.4-1968 iso-ir-6 iso646-us us 646 cp367 | ascii | ascii
 utf-8 utf8 utf-8-sig unicode-1-1-utf-8 cp65001 | utf-8 | utf-8
-iso-2022-jp csiso2022jp iso2022jp jis iso-2022-jp-ms cp50220 cp50221 cp50222 iso-2022-jp-1 iso-2022-jp-2\
-
-iso-2022-jp-3 iso-2022-jp-2004 | iso2022_jp cp50220 | iso2022_jp
-shift_jis shift-jis sjis x-sjis ms_kanji csshiftjis windows-31j cswindows31j cp932 ms932 x-ms-cp932\
-
-| shift_jis cp932 | shift_jis
+iso-2022-jp csiso2022jp iso2022jp jis iso-2022-jp-ms cp50220 cp50221 cp50222 | iso2022_jp cp50220 | iso2022_jp
+iso-2022-jp iso-2022-jp-1 iso-2022-jp-2 iso-2022-jp-3 iso-2022-jp-2004 | iso2022_jp cp50220 | iso2022_jp
+shift_jis shift-jis sjis x-sjis ms_kanji csshiftjis | shift_jis cp932 | shift_jis
+shift_jis windows-31j cswindows31j cp932 ms932 x-ms-cp932 | shift_jis cp932 | shift_jis
 euc-jp eucjp x-euc-jp x-euc ujis eucjp-ms cp51932 cseucpkdfmtjapanese | euc_jp euc-jp-ms | euc_jp
 utf-7 utf7 unicode-1-1-utf-7 csutf7 | utf-7 | utf-7
 utf-16 utf16 csutf16 | utf-16-marked | utf-16
@@ -162,14 +160,13 @@ gb2312 gb_2312-80 gb_2312 csgb2312 euc-cn | gb2312 gb18030 | gb2312
 gbk cp936 ms936 windows-936 x-gbk | gbk gb18030 | gbk
 big5 big-5 csbig5 cn-big5 x-x-big5 cp950 | big5 cp950 big5hkscs | big5
 big5-hkscs big5hkscs | big5hkscs | big5hkscs
-euc-kr euckr ks_c_5601-1987 ks_c_5601-1989 ks_c_5601 ksc_5601 ksc5601 korean cseuckr windows-949 cp949 ms949\
-
-uhc | euc_kr cp949 | euc_kr
+euc-kr euckr ks_c_5601-1987 ks_c_5601-1989 ks_c_5601 ksc_5601 ksc5601 korean | euc_kr cp949 | euc_kr
+euc-kr cseuckr windows-949 cp949 ms949 uhc | euc_kr cp949 | euc_kr
 iso-2022-kr csiso2022kr | iso2022_kr | -
 hz-gb-2312 hz | hz | -
 koi8-r koi8 cskoi8r | koi8_r | koi8_r
 koi8-u | koi8_u | koi8_u
-iso-8859-1 latin1 latin-1 iso8859-1 iso8859_1 iso_8859-1 l1 cp819 iso-ir-100 csisolatin1 | latin-1 | latin-1
+iso-8859-1 latin1 latin-1 iso8859-1 iso8859_1 iso_8859-1 l1 cp819 csisolatin1 | latin-1 | latin-1
 iso-8859-8 iso-8859-8-i iso-8859-8-e iso8859-8 iso_8859-8 | iso8859_8 | iso8859_8
 iso-8859-6 iso-8859-6-i iso-8859-6-e iso8859-6 iso_8859-6 | iso8859_6 | iso8859_6
 tis-620 tis620 iso-8859-11 windows-874 | tis_620 cp874 | tis_620
