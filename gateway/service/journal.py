@@ -34,7 +34,7 @@ class LogJournal:
         if not log.isEnabledFor(logging.INFO):
             return
         fields: dict[str, Any] = {
-            "session": report.session,
+            "id": report.id,
             "peer": report.peer,
             "listener": report.listener,
             "route": report.route,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from gateway.config import DEFAULT_ROUTE, Config, Listen, NextHop
-from gateway.relay.pool import NextHopPool
+from gateway.relay.pool import Pool
 from gateway.relay.settings import Host, Login, NextHopSettings, Timeouts
 from gateway.service.bundle import Bundle
 from gateway.smtp.reply import Reply
@@ -49,24 +49,24 @@ class RouteTable:
     def __init__(self, bundle: Bundle, *, workers: int, index: int, alarm: Callable[[str], None]) -> None:
         self._workers, self._index, self._alarm = workers, index, alarm
         self._config = bundle.config
-        self._pools: dict[str, NextHopPool] = {}
+        self._pools: dict[str, Pool] = {}
         self.reconfigure(bundle)
 
-    def reconfigure(self, bundle: Bundle) -> list[NextHopPool]:
+    def reconfigure(self, bundle: Bundle) -> list[Pool]:
         """Take another config; gives the pools that are not used any more, for the caller to close."""
         hops = bundle.config.next_hops
         for name, hop in hops.items():
             settings = hop_settings(bundle, name, hop, workers=self._workers, index=self._index)
             pool = self._pools.get(name)
             if pool is None:
-                self._pools[name] = NextHopPool(settings, alarm=self._refused)
+                self._pools[name] = Pool(settings, alarm=self._refused)
             elif pool.settings != settings:
                 pool.reconfigure(settings)
         self._config = bundle.config
         return [self._pools.pop(name) for name in [name for name in self._pools if name not in hops]]
 
     @property
-    def pools(self) -> Sequence[NextHopPool]:
+    def pools(self) -> Sequence[Pool]:
         """All pools in use."""
         return tuple(self._pools.values())
 

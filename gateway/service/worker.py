@@ -20,13 +20,12 @@ from gateway.edge.door import Door, EdgeLimits
 from gateway.edge.registry import Registry
 from gateway.edge.session import Session
 from gateway.edge.spool import Spool
-from gateway.errors import LedgerFault
 from gateway.service.bundle import Bundle, build_policy, observing, shown_address
 from gateway.service.control import Channel, Drain, Reload, Word
 from gateway.service.journal import LogJournal
 from gateway.service.ledger import open_ledger
 from gateway.service.wiring import RouteTable, listener_test, share
-from gateway.store.ledger import LedgerStore
+from gateway.store import LedgerStore
 from gateway.transaction.context import Services
 from gateway.transaction.policy import Policy
 
@@ -189,8 +188,7 @@ class Worker:
     async def _watch_brake(self) -> None:
         """Follow the brake in the ledger, which any process of any node may pull and an admin releases (SMTP.md rule 15)."""
         while True:
-            with contextlib.suppress(LedgerFault):
-                self._set_brake(on=await self._ledger.brake() is not None)
+            self._set_brake(on=self._ledger.brake is not None)
             await asyncio.sleep(BRAKE_SECONDS)
 
     def _set_brake(self, *, on: bool) -> None:

@@ -18,6 +18,12 @@ class SessionInfo:
     listener: str
     helo: bytes = b""
     protocol: str = "SMTP"
+    mails: int = 0
+
+    def next_mail(self) -> str:
+        """An id for the next mail: the session's, and a number."""
+        self.mails += 1
+        return f"{self.id}.{self.mails}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from gateway.errors import NextHopFault
 from gateway.smtp import failure
 from gateway.smtp.capabilities import needs_of
-from gateway.smtp.envelope import Envelope
+from gateway.smtp.envelope import Envelope, Mail, Rcpt
 from gateway.smtp.fold import Fate, Outcome
 from gateway.smtp.reply import Reply
 from gateway.transaction.compose import Content
@@ -172,7 +172,7 @@ class Courier:
 
     async def _say_envelope(self, outbound: Outbound, job: Job, recipients: Sequence[int]) -> tuple[int, ...]:
         """MAIL and RCPT for these recipients; gives those accepted, and writes the others' outcomes into the job."""
-        commands = [self.envelope.mail, *(self.envelope.recipients[index] for index in recipients)]
+        commands: list[Mail | Rcpt] = [self.envelope.mail, *(self.envelope.recipients[index] for index in recipients)]
         try:
             mail, *answers = await outbound.envelope(commands)
         except NextHopFault as fault:

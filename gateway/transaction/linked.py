@@ -205,8 +205,8 @@ class LinkedMail:
         for one in built:
             ours = tuple(index for index in one.copy.recipients if self._is_ours(claims, index))
             if ours:
-                claim = claims.get(one.copy.person) if one.copy.person is not None else None
-                self._add_job(one, ours, claim.issued if claim is not None else None)
+                issued = claims[one.copy.person].issued if one.copy.person is not None else None
+                self._add_job(one, ours, issued)
 
     def _is_ours(self, claims: dict[bytes, Claim], index: int) -> bool:
         return claims[self._plan.persons[index]].standing is Standing.OURS

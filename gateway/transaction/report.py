@@ -22,7 +22,7 @@ class CopyReport:
 class MailReport:
     """One mail from MAIL to its reply. Filled in as the transaction goes on, handed to the journal once, at the end."""
 
-    session: str
+    id: str
     peer: str
     listener: str
     route: str

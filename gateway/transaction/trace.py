@@ -13,6 +13,7 @@ from gateway.transaction.policy import Policy
 class Trace:
     """Makes the trace fields for the copies of one mail."""
 
+    mail_id: str
     session: SessionInfo
     policy: Policy
     services: Services
@@ -27,7 +28,7 @@ class Trace:
             hostname=self.policy.hostname,
             protocol=self.session.protocol,
             recipient=only,
-            session_id=self.session.id,
+            session_id=self.mail_id,
             date=self.services.date(),
             mark_key=self.policy.secrets.mark,
         )

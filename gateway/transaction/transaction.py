@@ -74,7 +74,7 @@ class Transaction:
         self._outbound: Outbound | None = None
         self._accepted: list[Rcpt] = []
         self._report = MailReport(
-            session=session.id,
+            id=session.next_mail(),
             peer=session.peer,
             listener=session.listener,
             route=hop.name,
@@ -169,9 +169,9 @@ class Transaction:
         self._report.held = self._services.monotonic() - begun
         envelope = Envelope(self.mail, tuple(self._accepted))
         reading, decision, opened = await self._verdict(unstuff(head), envelope, complete=source.done)
-        if not source.done and reading is not None and (decision.whole or opened is not None):
-            return await self._whole(source, head, envelope, opened)
-        if reading is not None and source.done and (decision.inject or opened is not None):
+        if reading is not None and (decision.inject or decision.whole or opened is not None):
+            if not source.done:
+                return await self._whole(source, head, envelope)
             replies = await self._linked(source, envelope, reading, decision, opened)
             if replies is not None:
                 return replies
@@ -250,7 +250,7 @@ class Transaction:
     async def _untouched(self, source: Source, blocks: Iterable[bytes], envelope: Envelope) -> list[Reply]:
         """Send what is held and stream the rest. `blocks` are stuffed; the first is whole to the start of the mail."""
         outbound = self._require_outbound()
-        received = Trace(self._session, self._policy, self._services, envelope).received(
+        received = Trace(self._report.id, self._session, self._policy, self._services, envelope).received(
             range(len(self._accepted))
         )
         held = iter(blocks)
@@ -289,9 +289,7 @@ class Transaction:
 
     # --- a mail that gets links ---------------------------------------------------------------------------
 
-    async def _whole(
-        self, source: Source, head: bytes, envelope: Envelope, opened: OpenMail | None
-    ) -> list[Reply]:
+    async def _whole(self, source: Source, head: bytes, envelope: Envelope) -> list[Reply]:
         """Take in the rest of a large mail that the verdict says to change, and decide again on all of it."""
         spool = self._services.spool()
         try:
@@ -339,7 +337,7 @@ class Transaction:
             policy=self._policy,
             hop=self._hop,
             envelope=envelope,
-            trace=Trace(self._session, self._policy, self._services, envelope),
+            trace=Trace(self._report.id, self._session, self._policy, self._services, envelope),
             reading=reading,
             lmtp=self._lmtp,
             source=source,

@@ -1,0 +1,46 @@
+"""The ledger of this installation: made ready by the parent, opened by each worker after the fork (SMTP.md rule 23)."""
+
+import logging
+
+from gateway.errors import LedgerFault
+from gateway.service.bundle import Bundle
+from gateway.store import KeyMatch, LedgerStore, prepare
+
+log = logging.getLogger("careerrelay")
+
+
+def prepare_ledger(bundle: Bundle) -> None:
+    """Make or upgrade the database, and see whether it was begun with our key.
+
+    A ledger that can't be used is no reason not to start: mail goes by `ledger.fault` meanwhile (promise 1).
+    """
+    ledger = bundle.config.ledger
+    try:
+        prepared = prepare(ledger.url, key_id=bundle.keys.id)
+    except LedgerFault as fault:
+        fields = {"ledger": ledger.safe_url, "detail": str(fault), "mail": ledger.fault}
+        log.error("ledger can't be used", extra={"fields": fields})  # noqa: TRY400 - the text says it all
+        return
+    if prepared.key is KeyMatch.OTHER:
+        fields = {
+            "ledger": ledger.safe_url,
+            "key": bundle.keys.id,
+            "remedy": "put back the key file that the ledger was begun with; until then nobody is known again",
+        }
+        log.error("ledger was begun with another key", extra={"fields": fields})
+
+
+def open_ledger(bundle: Bundle) -> LedgerStore:
+    """The ledger for this process; its thread is started, nothing is waited for."""
+    ledger = bundle.config.ledger
+    store = LedgerStore(
+        ledger.url,
+        node=bundle.config.gateway.node,
+        wait_seconds=ledger.wait_seconds,
+        lease_seconds=ledger.lease_seconds,
+        record_days=ledger.record_days,
+        create=True,
+        key_id=bundle.keys.id,
+    )
+    store.start()
+    return store
