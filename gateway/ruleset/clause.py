@@ -46,12 +46,6 @@ class Clause:
 
     def find(self, present: Present) -> Place | None:
         """Where the clause holds in a sentence with these terms (its bound noun apart), or None."""
-        for slot in self.slots:
-            for term in slot:
-                if term in present:
-                    break
-            else:
-                return None
         for term in self.none:
             if term in present:
                 return None
@@ -114,7 +108,9 @@ class Clause:
             return False
         if self.condition_before and _stands(present, self.condition_before, -1, start):
             return False
-        return not (self.condition_after and _stands(present, self.condition_after, end - 1, end + self.reach))
+        return not (
+            self.condition_after and _stands(present, self.condition_after, end - 1, end + self.reach)
+        )
 
 
 def _places(present: Present, terms: Sequence[int]) -> Sequence[Place]:
@@ -129,7 +125,7 @@ def _places(present: Present, terms: Sequence[int]) -> Sequence[Place]:
 
 
 def _stands(present: Present, terms: Sequence[int], low: int, high: int) -> bool:
-    """Does one of the terms begin in [low, high]? (None of them counts when it began before `low`.)"""
+    """Does one of the terms begin in [low, high]?"""
     for term in terms:
         for start, end in present.get(term, ()):
             if low <= start <= high and end > low:

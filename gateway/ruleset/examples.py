@@ -5,12 +5,16 @@ from dataclasses import dataclass
 
 from gateway.errors import Problem
 from gateway.message.normalise import normalise
+from gateway.message.scan import scan
+from gateway.message.text import read_text
 from gateway.ruleset.parse import ParsedFile
 from gateway.ruleset.ruleset import MailView, Ruleset, Verdict
 from gateway.ruleset.schema import ExampleTable
 
 SENDER = "recruiting@rules.example"
 CANDIDATE = "candidate@mail.example"
+SHOWN = 6
+"""Pieces of evidence that one line shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +53,38 @@ def written_mail(text: str, *, subject: str = "", quoted: str = "", sender: str 
     )
 
 
-def failed_examples(ruleset: Ruleset, files: Sequence[ParsedFile], contents: Mapping[str, bytes]) -> list[Problem]:
-    """Run all examples. The scope's senders do not matter here: whose mail it is, an example cannot know."""
-    problems: list[Problem] = []
+def read_mail(content: bytes, *, sender: str = SENDER) -> MailView:
+    """A mail in its bytes, to one candidate."""
+    message = scan(content)
+
+    def header(name: bytes) -> bytes | None:
+        field = message.first(name)
+        return None if field is None else field.value(content)
+
+    return MailView(
+        text=read_text(message),
+        sender=sender,
+        header_from=sender,
+        recipients=(CANDIDATE,),
+        candidates=(CANDIDATE,),
+        header=header,
+        size=len(content),
+    )
+
+
+def failed_examples(
+    ruleset: Ruleset, files: Sequence[ParsedFile], contents: Mapping[str, bytes]
+) -> list[Problem]:
+    """Run all examples; a problem for each that fails.
+
+    Every rule takes part, also one that is off, and for mail of any sender: whose mail it is and what is
+    done with it are the config's business, not the evidence's.
+    """
     everybody = ruleset.anybody()
+    problems: list[Problem] = []
     for file in files:
         for index, example in enumerate(file.table.example):
-            message = _fault(everybody, example)
+            message = _fault(everybody, example, contents)
             if message:
                 key = f"example[{index}]" + (f" ({example.note})" if example.note else "")
                 remedy = "mend the rules, or the example if it is wrong; `rules explain` shows why"
@@ -63,12 +92,18 @@ def failed_examples(ruleset: Ruleset, files: Sequence[ParsedFile], contents: Map
     return problems
 
 
-def _fault(ruleset: Ruleset, example: ExampleTable) -> str:
-    if not (example.text or example.subject):
-        return "has neither text nor subject"
-    mail = written_mail(
-        example.text, subject=example.subject, quoted=example.quoted, sender=example.sender or SENDER
-    )
+def _fault(ruleset: Ruleset, example: ExampleTable, contents: Mapping[str, bytes]) -> str:
+    sender = example.sender or SENDER
+    if example.file:
+        if example.text or example.subject or example.quoted:
+            return "has both a file and a text"
+        if example.file not in contents:
+            return f"there is no file {example.file!r}"
+        mail = read_mail(contents[example.file], sender=sender)
+    elif example.text or example.subject:
+        mail = written_mail(example.text, subject=example.subject, quoted=example.quoted, sender=sender)
+    else:
+        return "has no text, no subject and no file"
     verdict = ruleset.judge(mail)
     if verdict.matched != example.matched:
         return f"should {'match' if example.matched else 'not match'}: {summary(verdict)}"
@@ -81,5 +116,8 @@ def _fault(ruleset: Ruleset, example: ExampleTable) -> str:
 
 def summary(verdict: Verdict) -> str:
     """A verdict and its evidence in one line."""
-    hits = ", ".join(f"{hit.id} {hit.text!r}" for hit in verdict.evidence[:6])
-    return f"score {verdict.score:g} of {verdict.threshold:g}, {verdict.reason}" + (f" ({hits})" if hits else "")
+    hits = ", ".join(f"{hit.id} {hit.text!r}" for hit in verdict.evidence[:SHOWN])
+    what = f"{verdict.rule}: " if verdict.rule else ""
+    return f"{what}score {verdict.score:g} of {verdict.threshold:g}, {verdict.reason}" + (
+        f" ({hits})" if hits else ""
+    )

@@ -14,7 +14,6 @@ either belongs to. Terms marked `phrase` hide nothing and stand beside the words
 begins in the middle of a word (合格となり in 不合格となり) is not there.
 """
 
-import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,9 +26,9 @@ MOST_FOUND = 4096
 """Words looked at in one text. Past it the text is no letter; the rest is not judged."""
 
 PATTERN_MEMORY = 32 << 20
-"""Bytes that RE2 may use for the states of the pattern set (the default, 8 MB, thrashes at 1,000 patterns)."""
+"""Bytes that RE2 may use for the states of the pattern set (its default of 8 MB thrashes at 1,000 patterns)."""
 
-type_of_word = re.compile(r"[a-z0-9\u00c0-\u024f]")
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789" + "".join(map(chr, range(0xC0, 0x250))))
 
 Place = tuple[int, int]
 Found = tuple[int, int, int]
@@ -54,7 +53,17 @@ _PHRASE = 4
 class Lexicon:
     """The compiled entries. Entry numbers are positions in the sequence it was made from."""
 
-    __slots__ = ("_core", "_core_set", "_machine", "_marks", "_numbers", "_patterns", "_set", "entries")
+    __slots__ = (
+        "_core",
+        "_core_marks",
+        "_core_set",
+        "_machine",
+        "_marks",
+        "_numbers",
+        "_patterns",
+        "_set",
+        "entries",
+    )
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         """Compile. Raises `ValueError` with RE2's own words for a pattern it cannot read."""
@@ -64,6 +73,7 @@ class Lexicon:
         self._numbers = words
         self._marks = [_mark(entries[number]) for number in words]
         self._machine = _machine(entries[number].text for number in words)
+        self._core_marks = [_mark(entries[number]) for number in core]
         self._core = _machine(entries[number].text for number in core)
         patterns = [number for number, entry in enumerate(entries) if entry.pattern]
         self._patterns = [(number, _compile(entries[number].text)) for number in patterns]
@@ -71,13 +81,16 @@ class Lexicon:
         self._core_set = _pattern_set([entries[number].text for number in patterns if entries[number].core])
 
     def has_core(self, text: str) -> bool:
-        """Does any core word or pattern stand in the text? (A word inside a longer one counts here.)"""
-        if self._core is not None and self._core.find_matches_as_indexes(text):
-            return True
+        """Does any core word or pattern stand in the text? One inside a longer word counts here."""
+        if self._core is not None:
+            for word, start, end in self._core.find_matches_as_indexes(text, overlapping=True):
+                mark = self._core_marks[word]
+                if not mark or _stands_alone(text, start, end, mark):
+                    return True
         return self._core_set is not None and bool(self._core_set.Match(text))
 
     def find(self, text: str, names: Sequence[str] = ()) -> list[Found]:
-        """Every entry that stands in the text, in order of its end, less what is hidden or inside a name.
+        """Every entry that stands in the text, in order of its start, less what is hidden or inside a name.
 
         `names` are masked: what touches one of them is not there.
         """
@@ -85,12 +98,12 @@ class Lexicon:
         phrases: list[Found] = []
         numbers, marks = self._numbers, self._marks
         if self._machine is not None:
-            for word, start, end in self._machine.find_matches_as_indexes(text, overlapping=True)[:MOST_FOUND]:
+            for word, start, end in self._machine.find_matches_as_indexes(text, overlapping=True)[
+                :MOST_FOUND
+            ]:
                 mark = marks[word]
                 if mark:
-                    if mark & _LEFT and start and _is_letter(text[start - 1]):
-                        continue
-                    if mark & _RIGHT and end < len(text) and _is_letter(text[end]):
+                    if not _stands_alone(text, start, end, mark):
                         continue
                     if mark & _PHRASE:
                         phrases.append((start, end, numbers[word]))
@@ -118,8 +131,15 @@ class Lexicon:
         return {"words": len(self._numbers), "patterns": len(self._patterns)}
 
 
+def _stands_alone(text: str, start: int, end: int, mark: int) -> bool:
+    """No Latin letter goes on where the word demands an edge."""
+    if mark & _LEFT and start and _is_letter(text[start - 1]):
+        return False
+    return not (mark & _RIGHT and end < len(text) and _is_letter(text[end]))
+
+
 def _is_letter(character: str) -> bool:
-    return type_of_word.match(character) is not None
+    return character in _LETTERS
 
 
 def _mark(entry: Entry) -> int:
@@ -146,14 +166,14 @@ def _longest(raw: Sequence[Found]) -> list[Found]:
 
 
 def _with_phrases(words: list[Found], phrases: list[Found]) -> list[Found]:
-    """Both in order of their ends, without phrases that begin inside a word. `words` are in order of start too."""
+    """Both in order of start, without phrases that begin inside a word."""
     starts = [word[0] for word in words]
     kept = list(words)
     for phrase in phrases:
         before = bisect_left(starts, phrase[0]) - 1
         if before < 0 or words[before][1] <= phrase[0]:
             kept.append(phrase)
-    kept.sort(key=lambda place: (place[1], place[0]))
+    kept.sort()
     return kept
 
 

@@ -45,12 +45,20 @@ def load_rules(
     ``group:NAME`` in a scope. `names` are the company's own names, masked in every text.
     Raises `ConfigError` with every problem of every file; there is no half-loaded set.
     """
-    return _Loader(files, modes or {}, config_senders, footers, groups or {}, names).load(examples=examples)
+    return _Loader(
+        files=files,
+        modes=modes or {},
+        config_senders=config_senders,
+        footers=footers,
+        groups=groups or {},
+        names=names,
+    ).load(examples=examples)
 
 
 class _Loader:
     def __init__(
         self,
+        *,
         files: Mapping[str, bytes],
         modes: Mapping[str, str],
         config_senders: Sequence[str],
@@ -70,7 +78,9 @@ class _Loader:
         parsed, problems, warnings = parse_files(self.files)
         self.problems += problems
         if not parsed and not problems:
-            self.say("", "", "there are no rule files", "put *.toml files there, or leave [rules] directory out")
+            self.say(
+                "", "", "there are no rule files", "put *.toml files there, or leave [rules] directory out"
+            )
         vocabulary = Vocabulary(parsed, self.problems)
         statements = Statements(parsed, vocabulary, self.problems)
         thanks: dict[str, tuple[int, ...]] = {}
@@ -86,7 +96,15 @@ class _Loader:
             min(clause.slots, key=lambda slot: sum(map(vocabulary.size, slot)))
             for clause in statements.clauses
         ]
-        book = Book(lexicon, terms_of, denied_by, statements.clauses, anchors, self.names, thanks)
+        book = Book(
+            lexicon=lexicon,
+            terms_of=terms_of,
+            denied_by=denied_by,
+            clauses=statements.clauses,
+            anchors=anchors,
+            names=self.names,
+            thanks_of=thanks,
+        )
         ruleset = Ruleset(id=self._id(), rules=tuple(rules), book=book, warnings=tuple(warnings))
         if examples:
             self.problems += failed_examples(ruleset, parsed, self.files)
@@ -113,7 +131,12 @@ class _Loader:
             for index, table in enumerate(file.table.rule):
                 key = f"rule[{index}]"
                 if table.id in seen:
-                    self.say(file.name, f"{key}.id", f"{table.id!r} is already in {seen[table.id]}", "give it another id")
+                    self.say(
+                        file.name,
+                        f"{key}.id",
+                        f"{table.id!r} is already in {seen[table.id]}",
+                        "give it another id",
+                    )
                     continue
                 seen[table.id] = file.name
                 rules.append(self._rule(file, key, table, statements))
@@ -124,7 +147,12 @@ class _Loader:
         for name, kind in _KINDS:
             chosen += statements.chosen(file, f"{key}.{name}", kind, getattr(table, name))
         if not any(statements.clauses[number].unlocks for number in chosen):
-            self.say(file.name, f"{key}.signals", "has no strong signal: it can never match", "add a strong [[signal]]")
+            self.say(
+                file.name,
+                f"{key}.signals",
+                "has no strong signal: it can never match",
+                "add a strong [[signal]]",
+            )
         action = self.modes.get(table.id) or self.modes.get(file.pack) or self.modes.get("*") or table.action
         if action in ("inject", "partial"):
             if table.scope.senders == ():
@@ -184,14 +212,24 @@ class _Loader:
             if entry.startswith("group:"):
                 group = entry.removeprefix("group:").strip()
                 if group not in self.groups:
-                    self.say(file.name, key, f"there is no list {group!r}", "add the list file, or correct the name")
+                    self.say(
+                        file.name,
+                        key,
+                        f"there is no list {group!r}",
+                        "add the list file, or correct the name",
+                    )
                     continue
                 lines = self.groups[group]
             for line in lines:
                 try:
                     patterns.append(address_pattern(line))
                 except ValueError as error:
-                    self.say(file.name, key, str(error), "write name@example.co.jp, *@example.co.jp or example.co.jp")
+                    self.say(
+                        file.name,
+                        key,
+                        str(error),
+                        "write name@example.co.jp, *@example.co.jp or example.co.jp",
+                    )
         return tuple(patterns)
 
     def _headers(self, file: ParsedFile, key: str, written: Mapping[str, str]) -> tuple[HeaderTest, ...]:
@@ -204,7 +242,12 @@ class _Loader:
                 try:
                     search = re2.compile(pattern.casefold(), options).search
                 except re2.error:
-                    self.say(file.name, f"{key}.{name}", f"{pattern!r} is not RE2", "mend the pattern, or leave it empty")
+                    self.say(
+                        file.name,
+                        f"{key}.{name}",
+                        f"{pattern!r} is not RE2",
+                        "mend the pattern, or leave it empty",
+                    )
                     continue
             tests.append(HeaderTest(name=name.lower().encode(), search=search))
         return tuple(tests)
@@ -213,6 +256,13 @@ class _Loader:
         known = {"*"} | {rule.id for rule in rules} | {file.pack for file in parsed}
         for name, mode in self.modes.items():
             if mode not in MODES:
-                self.say("config", f"rules.mode.{name}", f"{mode!r} is no mode", f"write one of {', '.join(MODES)}")
+                self.say(
+                    "config", f"rules.mode.{name}", f"{mode!r} is no mode", f"write one of {', '.join(MODES)}"
+                )
             if name not in known:
-                self.say("config", f"rules.mode.{name}", "names no rule and no pack", 'use a rule id, a pack or "*"')
+                self.say(
+                    "config",
+                    f"rules.mode.{name}",
+                    "names no rule and no pack",
+                    'use a rule id, a pack or "*"',
+                )

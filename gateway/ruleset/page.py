@@ -1,4 +1,4 @@
-"""One text of a mail (its plain or its HTML body), read: sentences with their terms, and what holds in them."""
+"""One text of a mail (its plain or HTML body), read: sentences with their terms, and what holds in them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,20 +12,32 @@ Sentence = dict[int, list[Place]]
 SUBJECT = -1
 """The number of the subject among the sentences."""
 
-MOST_SENTENCES = 512
+MOST_SENTENCES = 256
 """Sentences looked at in one text; a letter has twenty."""
 
-MOST_STRONG = 64
-"""Strong statements recorded a text; one is enough to match."""
+MOST_HITS = 8
+"""Places of one statement recorded a text; the first is what counts."""
 
 
 class Book:
     """The compiled language: lexicon, clauses, and which clauses a term can begin. Shared by all mails."""
 
-    __slots__ = ("by_anchor", "by_strong", "clauses", "denied_by", "lexicon", "names", "terms_of", "thanks_of")
+    __slots__ = (
+        "by_anchor",
+        "by_place",
+        "by_strong",
+        "clauses",
+        "denied_by",
+        "lexicon",
+        "names",
+        "terms_of",
+        "thanks",
+        "thanks_of",
+    )
 
     def __init__(
         self,
+        *,
         lexicon: Lexicon,
         terms_of: Sequence[tuple[int, ...]],
         denied_by: Sequence[tuple[int, ...]],
@@ -41,10 +53,18 @@ class Book:
         self.clauses = tuple(clauses)
         self.names = tuple(names)
         self.thanks_of = dict(thanks_of)
+        self.thanks = frozenset(term for terms in thanks_of.values() for term in terms)
         self.by_strong: dict[int, list[int]] = {}
         self.by_anchor: dict[int, list[int]] = {}
+        self.by_place: dict[int, list[int]] = {}
         for number, clause in enumerate(clauses):
-            index = self.by_strong if clause.unlocks else self.by_anchor
+            index = (
+                self.by_strong
+                if clause.unlocks
+                else self.by_anchor
+                if "body" in clause.where
+                else self.by_place
+            )
             for term in anchors[number]:
                 index.setdefault(term, []).append(number)
 
@@ -52,25 +72,26 @@ class Book:
         """The sentences of a text with their terms; the signature and our own names are left out."""
         text = text[:LONGEST_TEXT]
         found = self.lexicon.find(text, self.names)
+        if not found:
+            return []
         ends = sentence_ends(text)[:MOST_SENTENCES]
         limit = min(signature_start(text), ends[-1])
         sentences: list[Sentence] = [{} for _ in ends]
         terms_of, denied_by = self.terms_of, self.denied_by
         denials: list[tuple[Sentence, int, int, int]] = []
-        number = 0
+        number, until = 0, ends[0]
         current = sentences[0]
-        for start, end, entry in found:
+        for place in found:
+            start, end, entry = place
             if start >= limit:
-                continue
-            if start >= ends[number]:
-                while start >= ends[number]:
-                    number += 1
+                break
+            while start >= until:
+                number += 1
+                until = ends[number]
                 current = sentences[number]
-            elif number and start < ends[number - 1]:
+            if end > until:
                 continue  # runs over the end of a sentence
-            if denied_by[entry]:
-                for term in denied_by[entry]:
-                    denials.append((current, term, start, end))
+            denials += [(current, term, start, end) for term in denied_by[entry]]
             for term in terms_of[entry]:
                 if term in current:
                     current[term].append((start, end))
@@ -89,7 +110,17 @@ class Book:
 class Page:
     """The evidence of one text together with the subject of its mail."""
 
-    __slots__ = ("_book", "_quoted", "_refused", "_subject", "_subject_text", "_text", "_where", "hits", "sentences")
+    __slots__ = (
+        "_book",
+        "_quoted",
+        "_refused",
+        "_subject",
+        "_subject_text",
+        "_text",
+        "_where",
+        "hits",
+        "sentences",
+    )
 
     def __init__(
         self,
@@ -111,25 +142,42 @@ class Page:
         self.sentences = book.read(text)
         self.hits: dict[int, list[Hit]] = {}
         self._refused: set[int] = set()
-        self._find(book.by_strong)
+        everywhere = range(SUBJECT, len(self.sentences))
+        self._find(book.by_strong, everywhere)
         if self.hits:
             self._refused = {hit.sentence for hits in self.hits.values() for hit in hits}
-            self._find(book.by_anchor)
+            self._find(book.by_anchor, everywhere)
+            thanks = [
+                number
+                for number, sentence in enumerate(self.sentences)
+                if not book.thanks.isdisjoint(sentence)
+            ]
+            self._find(book.by_place, sorted({SUBJECT, *self._refused, *thanks}))
 
-    def _find(self, index: Mapping[int, Sequence[int]]) -> None:
-        for number in range(SUBJECT, len(self.sentences)):
+    def _find(self, index: Mapping[int, Sequence[int]], numbers: Iterable[int]) -> None:
+        clauses, anchors = self._book.clauses, index.keys()
+        for number in numbers:
             sentence = self._subject if number == SUBJECT else self.sentences[number]
+            if not sentence:
+                continue
+            present = sentence.keys() & anchors
+            if not present:
+                continue
             tried: set[int] = set()
-            for term in sentence:
-                for clause in index.get(term, ()):
-                    if clause not in tried:
-                        tried.add(clause)
-                        self._try(clause, number, sentence)
+            for term in present:
+                tried.update(index[term])
+            for clause in sorted(tried):
+                self._try(clause, clauses[clause], number, sentence)
 
-    def _try(self, number: int, at: int, sentence: Sentence) -> None:
-        clause = self._book.clauses[number]
+    def _try(self, number: int, clause: Clause, at: int, sentence: Sentence) -> None:
+        for slot in clause.slots:
+            for term in slot:
+                if term in sentence:
+                    break
+            else:
+                return
         known = self.hits.get(number)
-        if known is not None and len(known) >= MOST_STRONG:
+        if known is not None and len(known) >= MOST_HITS:
             return
         if not self._allowed(clause, at):
             return

@@ -10,7 +10,7 @@ from gateway.errors import Problem
 from gateway.ruleset.schema import RuleFile
 
 _BOM = b"\xef\xbb\xbf"
-# Left behind by editors and file managers (".#x.toml", "x.toml~", "x のコピー.toml"): never a rule file on purpose.
+# Left behind by editors and file managers (".#x.toml", "x.toml~", "x のコピー.toml"): never meant as rules.
 _LEFTOVER_ENDINGS = ("~", ".swp", ".swo", ".bak", ".tmp", ".orig")
 _LEFTOVER_PARTS = ("コピー", ".#", "copy of ")
 
@@ -46,7 +46,9 @@ def parse_files(files: Mapping[str, bytes]) -> tuple[list[ParsedFile], list[Prob
     warnings: list[Problem] = []
     for name in sorted(files):
         if leftover(name):
-            warnings.append(_problem(name, "", "looks like a copy that an editor left", "delete or rename the file"))
+            warnings.append(
+                _problem(name, "", "looks like a copy that an editor left", "delete or rename the file")
+            )
         elif name.endswith(".toml"):
             result = parse_file(name, files[name])
             if isinstance(result, ParsedFile):

@@ -64,8 +64,8 @@ def _no_header(_name: bytes) -> bytes | None:
 class MailView:
     """What the rules see of a mail.
 
-    `sender` is the mailbox of the reverse-path without angle brackets (empty: null sender), `header_from` that
-    of the From field. `candidates` are those of `recipients` who may get a link. `header` gives the unfolded
+    `sender` is the mailbox of the reverse-path without angle brackets (empty: null sender), `header_from`
+    that of the From field. `candidates` are those of `recipients` who may get a link. `header` gives the unfolded
     value of the first field of that lower-case name. `size` is None while it is not known.
     """
 
@@ -180,13 +180,23 @@ class Ruleset:
         for where, text, quoted in texts or [("plain", "", "")]:
             behind = self.book.read(quoted) if quoted else ()
             pages.append(
-                Page(self.book, where=where, text=text, subject=subject, subject_text=subject_text, quoted=behind)
+                Page(
+                    self.book,
+                    where=where,
+                    text=text,
+                    subject=subject,
+                    subject_text=subject_text,
+                    quoted=behind,
+                )
             )
         found = [page.hits for page in pages if page.hits]
-        return [self._weigh(rule, found, mail) for rule in self.rules if rule.action != "off"] if found else []
+        return (
+            [self._weigh(rule, found, mail) for rule in self.rules if rule.action != "off"] if found else []
+        )
 
     def _weigh(self, rule: Rule, pages: Sequence[Mapping[int, list[Hit]]], mail: MailView) -> Assessment:
-        best, chosen = 0.0, ()
+        best = 0.0
+        chosen: tuple[Hit, ...] = ()
         against: dict[str, float] = {}
         veto, leave = "", None
         shown: list[Hit] = []
@@ -239,7 +249,11 @@ class Ruleset:
         best: tuple[tuple[bool, bool, float], Assessment] | None = None
         for assessment in seen:
             good = assessment.reached and not assessment.scope
-            rank = (good, _asks(assessment.rule, mail) == "inject", assessment.score - assessment.rule.threshold)
+            rank = (
+                good,
+                _asks(assessment.rule, mail) == "inject",
+                assessment.score - assessment.rule.threshold,
+            )
             if best is None or rank > best[0]:
                 best = (rank, assessment)
         if best is None or not best[1].hits:
@@ -255,7 +269,9 @@ class Ruleset:
             "evidence": chosen.hits,
         }
         if not best[0][0]:
-            reason = Reason.VETO if chosen.veto else Reason.OUT_OF_SCOPE if chosen.reached else Reason.NO_MATCH
+            reason = (
+                Reason.VETO if chosen.veto else Reason.OUT_OF_SCOPE if chosen.reached else Reason.NO_MATCH
+            )
             return _verdict(common, matched=False, action="none", reason=reason)
         if not mail.candidates:
             return _verdict(common, matched=False, action="none", reason=Reason.NO_CANDIDATE)

@@ -1,4 +1,4 @@
-"""Whether a rule is about this mail at all: who sends, to whom, which headers, how large, in what language."""
+"""Whether a rule is about this mail at all: who sends, to whom, which headers, what size and language."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ _SAMPLE = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressPattern:
-    """One line of a sender or recipient list: ``a@b.example``, ``@b.example``, ``*@*.b.example``, ``b.example``."""
+    """One entry of a list: ``a@b.example``, ``*@b.example``, ``*@*.b.example`` or ``b.example``."""
 
     local: str
     domain: str
@@ -39,7 +39,9 @@ def address_pattern(written: str) -> AddressPattern:
     if not domain or " " in text:
         raise ValueError(f"{written!r} is neither an address nor a domain")
     if "*" in domain[1:] or (domain.startswith("*") and domain != "*" and not domain.startswith("*.")):
-        raise ValueError(f"in {written!r} a '*' may stand for the whole local part, or in front of the domain ('*@*.example.co.jp')")
+        raise ValueError(
+            f"in {written!r} a '*' may stand for the local part, or before the domain ('*@*.example.co.jp')"
+        )
     if "*" in local and local != "*":
         raise ValueError(f"in {written!r} a '*' may stand only for the whole local part")
     return AddressPattern(local=local, domain=domain)
@@ -83,7 +85,7 @@ class Scope:
     largest: int = 0
     languages: tuple[str, ...] = ()
 
-    def refuses(  # noqa: PLR0912 - one line a condition
+    def refuses(
         self,
         *,
         senders: Sequence[str],
@@ -116,4 +118,6 @@ def _header_holds(test: HeaderTest, header: Callable[[bytes], bytes | None]) -> 
     value = header(test.name)
     if value is None:
         return False
-    return test.search is None or test.search(value.decode("utf-8", "replace")[:_SAMPLE].casefold()) is not None
+    return (
+        test.search is None or test.search(value.decode("utf-8", "replace")[:_SAMPLE].casefold()) is not None
+    )

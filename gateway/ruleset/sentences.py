@@ -1,7 +1,8 @@
 """Where sentences end in a normalised text, and where its signature begins."""
 
 import re
-from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from operator import sub
 
 LONGEST_TEXT = 32_768
 """Characters of a text that are judged. No letter to a candidate is longer; what is, is cut here."""
@@ -9,7 +10,7 @@ LONGEST_TEXT = 32_768
 LONGEST_SENTENCE = 400
 """Characters; a text without sentence ends is cut at this length, so that cost a sentence is bounded."""
 
-_END = re.compile(r"[。!?！？\n]+[」』)\]]?|\.(?=\s|$)|(?<=[a-z])\.(?=[^\x00-\x7f])")
+_END = re.compile(r"[。!?\n]+[」』)]?|\.(?= |$|[^\x00-\x7f])")
 # A rule drawn with signs, as people put above their signature (and RFC 3676 §4.3: "-- ").
 _RULE = re.compile(r"[-=_*+~#━─―═＿＝＊☆★◆◇■□・…]{4,}|(?:^|\n)-- ?(?:\n|$)")
 _SIGNATURE_LONGEST = 700
@@ -19,26 +20,21 @@ _RUNNING = re.compile(r"[^。.!?\n]{16}。|[^。.!?\n]{48}[.!?](?:\s|$)")
 
 def sentence_ends(text: str) -> list[int]:
     """Positions after each sentence; the last one is the length of the text. Never empty."""
-    ends: list[int] = []
-    start = 0
-    for found in _END.finditer(text):
-        end = found.end()
-        while end - start > LONGEST_SENTENCE:
-            start += LONGEST_SENTENCE
-            ends.append(start)
-        ends.append(end)
-        start = end
-    while len(text) - start > LONGEST_SENTENCE:
-        start += LONGEST_SENTENCE
-        ends.append(start)
+    ends = [found.end() for found in _END.finditer(text)]
     if not ends or ends[-1] < len(text):
         ends.append(len(text))
+    if max(map(sub, ends, [0, *ends])) > LONGEST_SENTENCE:
+        return list(_cut(ends))
     return ends
 
 
-def sentence_at(ends: list[int], position: int) -> int:
-    """The number of the sentence that holds this character."""
-    return bisect_left(ends, position + 1)
+def _cut(ends: Iterable[int]) -> Iterator[int]:
+    """The same ends, and more where a sentence is too long to be one."""
+    start = 0
+    for end in ends:
+        yield from range(start + LONGEST_SENTENCE, end, LONGEST_SENTENCE)
+        yield end
+        start = end
 
 
 def signature_start(text: str) -> int:

@@ -56,7 +56,9 @@ class Statements:
                 if clause.kind is kind and clause.pack == pack and fnmatchcase(clause.id, name)
             ]
             if not matching and glob != "*":
-                self._say(file, key, f"nothing is called {glob!r}", "name an id, or a pattern such as 'goal-*'")
+                self._say(
+                    file, key, f"nothing is called {glob!r}", "name an id, or a pattern such as 'goal-*'"
+                )
             found |= dict.fromkeys(matching)
         return tuple(found)
 

@@ -14,7 +14,7 @@ from gateway.ruleset.schema import TermTable
 from gateway.ruleset.spelling import WordError, variants
 
 LONGEST_GAP = 8
-"""Largest counted repetition in a pattern. Each count is another state in every thread (RULES.md, "traps")."""
+"""Largest counted repetition in a pattern: each count is another state in every thread."""
 
 LARGEST_PROGRAM = 400
 """RE2 instructions that one pattern may have. Deterministic, where the lint's measured cost is not."""
@@ -32,7 +32,7 @@ class _Word:
 
 
 class Vocabulary:
-    """Term names to numbers, and the lexicon that finds them. Made once a load; collects problems as it goes."""
+    """Term names to numbers, and the lexicon that finds them. Collects problems as it goes."""
 
     def __init__(self, files: Sequence[ParsedFile], problems: list[Problem]) -> None:
         """Read the terms of all files; what is wrong is added to `problems` and left out."""
@@ -75,14 +75,18 @@ class Vocabulary:
                     found[number] = None
         return tuple(found)
 
-    def is_core(self, number: int) -> bool:
-        """Is every word of the term a core word: by its own mark, one that includes it, or those it includes?"""
+    def is_core(self, number: int, outside: frozenset[int] = frozenset()) -> bool:
+        """Is every word of the term a core word: by its own mark or that of a term around or inside it?"""
         if any(self._tables[holder][2].core for holder in self._holders[number]):
             return True
         file, _, table = self._tables[number]
         inner = [self.number(file, name) for name in table.include]
-        return bool(inner) and not table.words and not table.patterns and all(
-            found is not None and found != number and self.is_core(found) for found in inner
+        return (
+            bool(inner)
+            and not table.words
+            and not table.patterns
+            and all(found is not None and found not in outside for found in inner)
+            and all(found is not None and self.is_core(found, outside | {number}) for found in inner)
         )
 
     def size(self, number: int) -> int:
@@ -95,7 +99,7 @@ class Vocabulary:
         return f"{file.pack}/{name}"
 
     def lexicon(self) -> tuple[Lexicon, tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
-        """The compiled search; for each of its entries the terms that it stands for, and those that it denies."""
+        """The compiled search; for each entry the terms that it stands for, and those that it denies."""
         entries = [
             Entry(text=text, pattern=pattern, whole=not word.part, phrase=word.phrase, core=word.core)
             for (text, pattern), word in self._words.items()
@@ -136,7 +140,7 @@ class Vocabulary:
         for text in self._written(file, f"{key}.words", table.words):
             self._enter(text, number, table, core=core)
         for text in self._written(file, f"{key}.hide", table.hide):
-            # A word that is only denied must not hide those of other terms: `phrase`, as long as nobody says otherwise.
+            # What is only denied here must not hide the words of other terms: it stays a phrase.
             self._words.setdefault((text, False), _Word()).denies |= dict.fromkeys(self._holders[number])
         for pattern in table.patterns:
             if self._pattern_holds(file, f"{key}.patterns", pattern):
@@ -170,13 +174,20 @@ class Vocabulary:
         try:
             compiled = re2.compile(pattern, _quiet())
         except re2.error as error:
-            self._say(file, key, f"{pattern!r} is not RE2: {_text(error)}", "mend the pattern (no look-around in RE2)")
+            self._say(
+                file,
+                key,
+                f"{pattern!r} is not RE2: {_text(error)}",
+                "mend the pattern (no look-around in RE2)",
+            )
             return False
         if compiled.search("") is not None:
             self._say(file, key, f"{pattern!r} matches an empty text", "let it demand at least one character")
             return False
         if compiled.programsize > LARGEST_PROGRAM:
-            self._say(file, key, f"{pattern!r} is too costly", "split it into several patterns or plain words")
+            self._say(
+                file, key, f"{pattern!r} is too costly", "split it into several patterns or plain words"
+            )
             return False
         return True
 

@@ -1,0 +1,90 @@
+"""The shipped packs against composed mails: no look-alike matches, and recall does not fall.
+
+``mails/*-a.toml`` were read while the packs were written; ``*-b.toml`` were composed afterwards, and only their
+first result says something (docs/accuracy.md). The floors only go up.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from gateway.reason import Reason
+from gateway.ruleset.examples import summary, written_mail
+from gateway.ruleset.load import load_rules
+from gateway.ruleset.ruleset import Ruleset
+
+ROOT = Path(__file__).parents[3]
+MAILS = Path(__file__).with_name("mails")
+
+
+def packs() -> Mapping[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((ROOT / "rules").glob("*.toml"))}
+
+
+@pytest.fixture(scope="module")
+def ruleset() -> Ruleset:
+    return load_rules(packs(), footers={"default-ja", "default-en"}).anybody()
+
+
+def test_the_shipped_packs_observe_and_take_their_senders_from_the_config() -> None:
+    """RULES.md, "Actions and verdicts": an upgrade never switches anything on."""
+    loaded = load_rules(packs(), config_senders=["*@a.example"])
+    assert {rule.action for rule in loaded.rules} == {"observe"}
+    assert all(rule.scope.senders for rule in loaded.rules)
+    assert {
+        rule.action for rule in load_rules(packs(), config_senders=["a.example"], modes={"*": "inject"}).rules
+    } == {"inject"}
+
+
+@pytest.mark.parametrize(("name", "floor"), [(path.stem, 0.9) for path in sorted(MAILS.glob("*.toml"))])
+def test_composed_mails(ruleset: Ruleset, name: str, floor: float) -> None:
+    """Every look-alike stays unmatched, and at least `floor` of the rejections is found."""
+    mails = tomllib.loads((MAILS / f"{name}.toml").read_text(encoding="utf-8"))["mail"]
+    flagged, found, rejections = [], 0, 0
+    for mail in mails:
+        verdict = ruleset.judge(written_mail(mail["text"], subject=mail["subject"]))
+        rejections += mail["rejection"]
+        found += mail["rejection"] and verdict.matched
+        if verdict.matched and not mail["rejection"]:
+            flagged.append(f"{mail['class']}: {mail['subject']}: {summary(verdict)}")
+    assert flagged == []
+    assert found >= floor * rejections
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(MAILS.glob("*.toml"))])
+def test_a_quoted_rejection_never_matches(ruleset: Ruleset, name: str) -> None:
+    """A reply that quotes any of the mails says nothing itself (RULES.md, "Evidence")."""
+    for mail in tomllib.loads((MAILS / f"{name}.toml").read_text(encoding="utf-8"))["mail"]:
+        reply = written_mail(
+            "ご連絡ありがとうございます。承知しました。",
+            subject=f"Re: {mail['subject']}",
+            quoted=mail["text"],
+        )
+        assert not ruleset.judge(reply).matched
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "面接にお越しいただきありがとうございました。今回は採用を見送らせていただきます。なお、店舗スタッフとは別の職種でしたら"
+            "ご案内できますが、ご興味はございますか。",
+            Reason.OWN_ALTERNATIVE,
+        ),
+        (
+            "先ほどの選考結果のメールは誤ってお送りしたものです。正しくは、採用を見送らせていただく結果となりました。ご応募に感謝いたします。",
+            Reason.SENSITIVE,
+        ),
+        (
+            "Thank you for interviewing with us. We are unable to offer you the position of Analyst. Would you be"
+            " interested in a different role in our support team?",
+            Reason.OWN_ALTERNATIVE,
+        ),
+    ],
+)
+def test_refusals_to_leave_alone(ruleset: Ruleset, text: str, reason: Reason) -> None:
+    """Matched, and no action, for the reason that the pack gives."""
+    verdict = ruleset.judge(written_mail(text))
+    assert (verdict.matched, verdict.action, verdict.reason) == (True, "none", reason)
