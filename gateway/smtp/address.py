@@ -12,12 +12,15 @@ the caller). Nothing is accepted that could end a line, close the path early or 
 import re
 from dataclasses import dataclass
 
-#: RFC 5321 §4.5.3.1.3 says 256; generous for BATV, SRS and VERP on top of long addresses.
-MAX_PATH = 1_024
+#: RFC 5321 §4.5.3.1.3 says 256; generous for BATV, SRS and VERP on top of long addresses, and small enough
+#: that a header field which names the address stays below 998 octets (RFC 5322 §2.1.1).
+MAX_PATH = 900
 
 _ATOM = rb"[^\x00-\x20\x7f<>\"\\@,:;()\[\]]+"
 _QUOTED = rb"\"(?:[^\x00-\x1f\x7f\"\\]|\\[\x20-\x7e\x80-\xff])*\""
-_DOMAIN = rb"(?:[A-Za-z0-9_\x80-\xff](?:[A-Za-z0-9._\x80-\xff-]*[A-Za-z0-9_\x80-\xff])?\.?|\[[^\x00-\x20\x7f<>\[\]\\]+\])"
+_NAME = rb"[A-Za-z0-9_\x80-\xff](?:[A-Za-z0-9._\x80-\xff-]*[A-Za-z0-9_\x80-\xff])?\.?"
+_LITERAL = rb"\[[^\x00-\x20\x7f<>\[\]\\]+\]"
+_DOMAIN = rb"(?:" + _NAME + rb"|" + _LITERAL + rb")"
 _PATH = re.compile(
     rb"<(?:(?P<route>@" + _DOMAIN + rb"(?:,@" + _DOMAIN + rb")*):)?"
     rb"(?P<local>" + _ATOM + rb"|" + _QUOTED + rb")(?:@(?P<domain>" + _DOMAIN + rb"))?>"

@@ -1,4 +1,6 @@
-"""What a server says it can do (EHLO), and what the gateway may say in its own name (RFC 5321 §4.1.1.1; SMTP.md rule 10).
+"""What a server says it can do (EHLO), and what the gateway may say in its own name.
+
+RFC 5321 §4.1.1.1; SMTP.md rule 10.
 
 The gateway advertises what both it and the next hop can do, since a sender acts on what it reads: a mail
 server bounces at once where SMTPUTF8 is missing or SIZE is small, and re-encodes bodies where 8BITMIME is
@@ -40,12 +42,16 @@ class Capabilities:
 
     @classmethod
     def parse(cls, reply: Reply) -> "Capabilities":
-        """Read the lines behind the first of an EHLO reply."""
+        """Read the lines behind the first of an EHLO reply.
+
+        ``AUTH=LOGIN``, as servers from before RFC 2554 write it, is read as ``AUTH LOGIN``.
+        """
         pairs = []
         for line in reply.lines[1:]:
-            keyword, _, parameters = line.strip().replace(b"=", b" ", 1).partition(b" ")
+            word, _, parameters = line.strip().partition(b" ")
+            keyword, _, first = word.partition(b"=")
             if keyword:
-                pairs.append((keyword.upper(), parameters.strip()))
+                pairs.append((keyword.upper(), (first + b" " + parameters).strip()))
         return cls(tuple(pairs))
 
     def __contains__(self, keyword: object) -> bool:
@@ -59,7 +65,8 @@ class Capabilities:
     def size(self) -> int:
         """The largest mail that the server takes (RFC 1870); 0 where it names none."""
         value = self.parameters(b"SIZE")
-        return int(value) if value.isdigit() else 0
+        # RFC 1870 §4 has 20 digits at most; more would only cost time to read.
+        return int(value) if value.isdigit() and len(value) <= 20 else 0
 
     def can_carry(self, needs: frozenset[bytes]) -> bool:
         """Whether the server has every extension in `needs`."""
@@ -71,15 +78,15 @@ def needs_of(mail: Mail, recipients: Sequence[Rcpt] = ()) -> frozenset[bytes]:
 
     SIZE is no need: a server without it just doesn't take the hint. AUTH= may be left out (RFC 4954 §5).
     """
-    needs = set()
-    for command in (mail, *recipients):
-        for keyword in command.parameters.keywords:
+    needs: set[bytes] = set()
+    for parameters in (mail.parameters, *(recipient.parameters for recipient in recipients)):
+        for keyword in parameters.keywords:
             extension = EXTENSION_OF_PARAMETER.get(keyword)
-            if extension not in (None, b"SIZE", b"AUTH"):
+            if extension is not None and extension not in (b"SIZE", b"AUTH"):
                 needs.add(extension)
-    if mail.parameters.get(b"BODY") in (b"7BIT", b"7bit"):
+    if (mail.parameters.get(b"BODY") or b"").upper() == b"7BIT":
         needs.discard(b"8BITMIME")
-    return frozenset(need for need in needs if need is not None)
+    return frozenset(needs)
 
 
 def advertise(next_hops: Sequence[Capabilities], *, own_size: int) -> tuple[bytes, ...]:

@@ -26,7 +26,7 @@ class ContentReader:
     """Finds the end of a mail's content in the octets of a session, however they are cut.
 
     Attributes:
-        octets: content octets given so far (stuffed).
+        octets: content octets given so far, as stuffed: a few more than RFC 1870 §3 counts.
         bare: whether a bare CR or LF was seen.
         done: whether the end has been seen.
     """
@@ -43,11 +43,14 @@ class ContentReader:
         self.done = False
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        """Take what came; give the next stuffed segment (it may be empty) and, once `done`, the octets behind the end.
+        """Take what came; give the next segment and the octets behind the end.
 
-        Segments, joined, are the content with clean line ends. No segment but the first starts at the start
-        of a line.
+        The segment is stuffed and may be empty; segments, joined, are the content with clean line ends. A
+        CRLF and the dot behind it are always in the same segment, unless the CRLF stands for a bare CR or
+        LF. Octets behind the end come only once `done`; from then on everything is behind it.
         """
+        if self.done:
+            return b"", data
         buffer = self._carry + data
         rest = b""
         end = buffer.find(END) if b"." in buffer else -1
@@ -105,7 +108,10 @@ def unstuff(content: bytes) -> bytes:
 
 
 def stuff(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Put transparency dots into content that comes in pieces, cut anywhere; the first starts at the start of a line."""
+    """Put transparency dots into content that comes in pieces, cut anywhere (RFC 5321 §4.5.2).
+
+    The first piece starts at the start of a line. Gives one stuffed piece for each that isn't empty.
+    """
     tail = b"\r\n"
     for piece in pieces:
         if not piece:

@@ -49,7 +49,10 @@ class Rcpt:
 
     @property
     def notify(self) -> frozenset[bytes]:
-        """The NOTIFY values in upper case (RFC 3461 §4.1); the default, FAILURE and DELAY, where none are given."""
+        """The NOTIFY values in upper case (RFC 3461 §4.1).
+
+        Where none are given FAILURE and DELAY, the default.
+        """
         value = self.parameters.get(b"NOTIFY")
         return frozenset(value.upper().split(b",")) if value else frozenset((b"FAILURE", b"DELAY"))
 

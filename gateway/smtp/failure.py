@@ -1,7 +1,8 @@
-"""Transient or permanent: the one place where that is decided, with the words for the peer (SMTP.md rules 4 and 5).
+"""Transient or permanent: the one place where that is decided, with the words for the peer.
 
-Every reply that the gateway gives in its own name stands here. The texts tell a sender what to do and tell a
-stranger nothing of what is behind; causes go to the log. What is not known to be permanent is transient.
+SMTP.md rules 4 and 5. Every reply that the gateway gives in its own name stands here. The texts tell a sender
+what to do and tell a stranger nothing of what is behind; causes go to the log. What is not known to be
+permanent is transient.
 """
 
 from collections.abc import Collection
@@ -71,7 +72,9 @@ def for_sender(reply: Reply, codes: Collection[str] = REFUSES_GATEWAY) -> Reply:
     if reply.intermediate:
         return NEXT_HOP_NONSENSE
     if reply.code == 421:
-        return reply.with_code(451, "4.3.2")
+        # A 4.7.x keeps what it says: rule 15 counts by it.
+        enhanced = reply.enhanced if reply.enhanced.startswith("4.") else "4.3.2"
+        return reply.with_code(451, enhanced)
     if refuses_gateway(reply, codes):
         return NEXT_HOP_REFUSES_US
     return reply

@@ -10,6 +10,11 @@ from enum import Enum
 
 from gateway.smtp.reply import Reply
 
+#: Octets of names in one line of a reply. RFC 5321 §4.5.3.1.5: 512 for all of the line.
+_NAMES_IN_LINE = 480
+#: Lines of names for either list; behind that it is told how many are not named.
+_LINES_OF_NAMES = 40
+
 
 class Fate(Enum):
     """What became of a copy at the next hop, for one recipient."""
@@ -30,7 +35,10 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The fate of one recipient's copy, and the reply behind it (for UNKNOWN and ELSEWHERE one of our own)."""
+    """The fate of one recipient's copy, and the reply behind it.
+
+    For UNKNOWN and ELSEWHERE that is one of our own.
+    """
 
     fate: Fate
     reply: Reply
@@ -46,7 +54,7 @@ class Notice(Enum):
 
 
 def is_mixed(outcomes: Sequence[Outcome]) -> bool:
-    """Whether some were taken and all the rest refused: the case in which the sender is owed a failure notice."""
+    """Whether some were taken and all the rest refused: then the sender is owed a failure notice."""
     fates = {outcome.fate for outcome in outcomes}
     return fates == {Fate.TAKEN, Fate.REFUSED}
 
@@ -59,7 +67,8 @@ def fold(
     Args:
         outcomes: one a recipient, in the order of RCPT; at least one.
         notice: read only where `is_mixed`.
-        names: the recipients as the sender gave them, for the text of the last row of the table.
+        names: the recipients as the sender gave them, for the text of the last row of the table; as many
+            as outcomes, or none.
     """
     fates = [outcome.fate for outcome in outcomes]
     taken = fates.count(Fate.TAKEN)
@@ -82,9 +91,23 @@ def _mixed(outcomes: Sequence[Outcome], notice: Notice, names: Sequence[str]) ->
         return Reply.of(
             451, "4.3.0", f"{len(taken)} of {len(outcomes)} taken, failure notice not yet; try again"
         )
+    names = names or [f"recipient {number}" for number in range(1, len(outcomes) + 1)]
     shown = [name.encode("ascii", "backslashreplace").decode("ascii") for name in names]
-    has = ", ".join(name for name, outcome in zip(shown, outcomes, strict=True) if outcome.fate is Fate.TAKEN)
-    has_not = ", ".join(
-        name for name, outcome in zip(shown, outcomes, strict=True) if outcome.fate is not Fate.TAKEN
-    )
-    return Reply.of(554, "5.3.0", f"Delivered to: {has}"[:900], f"Refused for: {has_not}"[:900])
+    named = list(zip(shown, outcomes, strict=True))
+    has = [name for name, outcome in named if outcome.fate is Fate.TAKEN]
+    has_not = [name for name, outcome in named if outcome.fate is not Fate.TAKEN]
+    return Reply.of(554, "5.3.0", *_listed("Delivered to:", has), *_listed("Refused for:", has_not))
+
+
+def _listed(title: str, names: Sequence[str]) -> list[str]:
+    """The names in lines that a reply may have."""
+    lines = [title]
+    for at, name in enumerate(names):
+        word = f" {name[: _NAMES_IN_LINE // 2]}{',' if at + 1 < len(names) else ''}"
+        if len(lines[-1]) + len(word) > _NAMES_IN_LINE:
+            if len(lines) == _LINES_OF_NAMES:
+                lines.append(f" and {len(names) - at} more")
+                break
+            lines.append("")
+        lines[-1] += word
+    return lines

@@ -12,7 +12,7 @@ class ParameterError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The parameters of one command, in order. `items` pairs the raw octets with the upper-case keyword."""
+    """The parameters of one command, in order. `items` pairs the upper-case keyword with the raw octets."""
 
     items: tuple[tuple[bytes, bytes], ...] = ()
 
@@ -25,7 +25,9 @@ class Parameters:
         """
         items: list[tuple[bytes, bytes]] = []
         seen: set[bytes] = set()
-        for word in raw.split():
+        for word in raw.replace(b"\t", b" ").split(b" "):
+            if not word:
+                continue
             found = _PARAMETER.match(word)
             if found is None:
                 raise ParameterError("malformed parameter")
@@ -42,7 +44,10 @@ class Parameters:
         return tuple(keyword for keyword, _ in self.items)
 
     def get(self, keyword: bytes) -> bytes | None:
-        """The value of `keyword` (upper case) as it came; empty where it has none; None where it is not given."""
+        """The value of `keyword` (upper case) as it came.
+
+        Empty where it has none; None where it is not given.
+        """
         for name, word in self.items:
             if name == keyword:
                 return word.partition(b"=")[2]

@@ -25,16 +25,25 @@ class ReplyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One SMTP reply: a code from 200 to 599 and at least one line of text (octets, without code and line end)."""
+    """One SMTP reply: a code from 200 to 599 and at least one line of text.
+
+    Lines are octets without code and line end, and hold no control character but the tab.
+    """
 
     code: int
     lines: tuple[bytes, ...]
 
     @classmethod
     def of(cls, code: int, enhanced: str, *texts: str) -> "Reply":
-        """A reply of our own. `enhanced` (``"4.3.0"``, or empty for none) is put before each line (RFC 2034 §4)."""
+        """A reply of our own, in ASCII.
+
+        Args:
+            code: 200 to 599.
+            enhanced: such as ``"4.3.0"``, or empty for none; put before each line (RFC 2034 §4).
+            texts: one a line; a control character in them, which could end a line, becomes a question mark.
+        """
         prefix = f"{enhanced} " if enhanced else ""
-        return cls(code, tuple((prefix + text).encode("ascii") for text in texts))
+        return cls(code, tuple(_CONTROL.sub(b"?", (prefix + text).encode("ascii")) for text in texts))
 
     @property
     def positive(self) -> bool:
@@ -68,10 +77,13 @@ class Reply:
         return b" / ".join(self.lines).decode("utf-8", "backslashreplace")
 
     def with_code(self, code: int, enhanced: str = "") -> "Reply":
-        """The same text under another code; an enhanced code of the old class is replaced by `enhanced`."""
-        lines = tuple(_ENHANCED.sub(b"", line, count=1).lstrip() for line in self.lines)
+        """The same text under another code; `enhanced` replaces the enhanced code that a line starts with."""
         prefix = enhanced.encode("ascii") + b" " if enhanced else b""
-        return Reply(code, tuple(prefix + line for line in lines))
+        lines = []
+        for line in self.lines:
+            found = _ENHANCED.match(line)
+            lines.append(prefix + (line[found.end() :] if found else line))
+        return Reply(code, tuple(lines))
 
     def wire(self) -> bytes:
         """The octets of the reply with CRLF line ends, multi-line as RFC 5321 §4.2.1 has it."""
