@@ -63,8 +63,8 @@ async def deliver(
         before_dot: called just before the final dot; what it raises stops the delivery before it is complete.
         more: gives the rest of the content as it comes, empty at the end.
         all_or_none: send nothing where a recipient that was accepted is put off when the transaction had to
-            be opened again. For mail that no memory is kept of: the sender's retry then costs nobody a second
-            copy.
+            be opened again; the outbound is aborted then, and all are put off. For mail that no memory is
+            kept of: the sender's retry then costs nobody a second copy.
 
     Raises:
         whatever `before_dot` and `more` raise; the caller then has to `abort` the outbound.
@@ -77,10 +77,13 @@ async def deliver(
         final = outcome_of(start.reply, codes) if not start.reply.positive else _nonsense()
         refused = final.fate is Fate.REFUSED and any(reply.positive for reply in start.recipients)
         return Delivery(outcomes=_spread(start.recipients, final, codes), refused=refused)
-    if all_or_none and any(not (answer.positive or answer.permanent) for answer in start.recipients):
-        outbound.abort()
-        put_off = next(outcome_of(answer, codes) for answer in start.recipients if not answer.positive)
-        return Delivery(outcomes=(put_off,) * recipients)
+    if all_or_none:
+        # by fate, since a refusal of the gateway is permanent only in its code
+        changed = (outcome_of(answer, codes) for answer in start.recipients)
+        put_off = next((outcome for outcome in changed if outcome.fate is Fate.PUT_OFF), None)
+        if put_off is not None:
+            outbound.abort()
+            return Delivery(outcomes=(put_off,) * recipients)
     try:
         for block in blocks:
             await outbound.write(block)

@@ -38,7 +38,7 @@ class Plan:
 
 
 def persons_of(recipients: Sequence[Rcpt], person_of: Callable[[str], bytes]) -> tuple[bytes, ...]:
-    """The keyed hash of each recipient's normalised address."""
+    """The keyed hash of each recipient's normalised address, in order."""
     return tuple(person_of(recipient.path.text()) for recipient in recipients)
 
 
@@ -52,12 +52,14 @@ def make_plan(
         candidates: indexes of the recipients that get a link by the verdict of now.
         earlier: the plan of an open record of the same mail; it holds for those whom it names (rule 21).
     """
+    known = earlier or {}
+    # By person and not by index: who is given twice, once in a form that is on a list, gets one copy.
+    with_link = {persons[index] for index in candidates if persons[index] not in known}
+    with_link |= {person for person, planned in known.items() if planned.linked}
     linked: dict[bytes, list[int]] = {}
     others: list[int] = []
     for index, person in enumerate(persons):
-        planned = earlier.get(person) if earlier else None
-        with_link = planned.linked if planned else index in candidates
-        if with_link or person in linked:
+        if person in with_link:
             linked.setdefault(person, []).append(index)
         else:
             others.append(index)
