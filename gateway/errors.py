@@ -37,7 +37,10 @@ class Problem:
 
 
 class ConfigError(GatewayError):
-    """A config, rule set or footer set that is refused whole. Carries every problem at once, never just the first."""
+    """A config, rule set or footer set that is refused whole.
+
+    Carries every problem at once, never just the first.
+    """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -54,7 +57,10 @@ class MailUnreadable(GatewayError):
 
 
 class LedgerFault(GatewayError):
-    """The ledger could not be read or written in time. Always transient: nothing is known about what it holds."""
+    """The ledger could not be read or written in time.
+
+    Always transient: nothing is known about what it holds.
+    """
 
 
 class NextHopFault(GatewayError):

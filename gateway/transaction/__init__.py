@@ -1,1 +1,4 @@
-"""The one orchestrator: a mail from its envelope to one reply, through ports to the next hop and the ledger."""
+"""The one orchestrator: a mail from its envelope to one reply.
+
+The next hop, the ledger and the log are reached through ports.
+"""

@@ -19,7 +19,10 @@ BLOCK = 262_144
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What a copy consists of behind its trace field: our own field, and pieces of the mail. Nothing of the mail is held twice."""
+    """What a copy consists of behind its trace field: our own field, and pieces of the mail.
+
+    Nothing of a large mail is held twice.
+    """
 
     head: bytes
     data: Buffer

@@ -1,4 +1,4 @@
-"""What a transaction is given beside its envelope: the session it belongs to and the services that it may call."""
+"""What a transaction is given beside its envelope: its session, and the services that it may call."""
 
 import asyncio
 from collections.abc import Callable, MutableMapping, MutableSet

@@ -18,7 +18,8 @@ from gateway.smtp.failure import REFUSES_GATEWAY
 class AddressTest(Protocol):
     """Whether an address (``local@domain``, text) is in some list."""
 
-    def __call__(self, address: str, /) -> bool: ...
+    def __call__(self, address: str, /) -> bool:
+        """Whether `address` is in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

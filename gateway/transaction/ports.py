@@ -1,4 +1,4 @@
-"""What the transaction needs from the outside: a next hop and a ledger, as protocols, with the values that pass.
+"""What the transaction needs from the outside: a next hop and a ledger, as protocols, with their values.
 
 `gateway.relay` implements `NextHop` and `Outbound`, `gateway.store` implements `Ledger`; tests use fakes of
 both. The rule numbers are those of SMTP.md.
@@ -43,7 +43,7 @@ class Outbound(Protocol):
         """``host:port`` of the connection in use or last used; empty before the first."""
 
     async def envelope(self, commands: Sequence[Mail | Rcpt]) -> list[Reply]:
-        """Send MAIL and RCPT commands as one pipelined group; give the replies in order, as the next hop said them.
+        """Send MAIL and RCPT commands as one pipelined group; give the next hop's replies in order.
 
         A Mail starts a new transaction on the same connection (after `reset`, or at first). Callable many
         times for one mail.
@@ -54,7 +54,9 @@ class Outbound(Protocol):
         """
 
     async def data(self) -> Start:
-        """Send DATA and wait for the answer (rule 7: 100 s). Nothing is sent where no recipient is accepted any more.
+        """Send DATA and wait for the answer (rule 7: 100 s).
+
+        Nothing is sent where no recipient is accepted any more.
 
         Raises:
             NextHopFault: no host could be asked.
@@ -75,10 +77,16 @@ class Outbound(Protocol):
         """
 
     async def reset(self) -> None:
-        """RSET, so that another MAIL can follow. A connection that doesn't answer 250 is closed; `envelope` opens another."""
+        """RSET, so that another MAIL can follow.
+
+        A connection that doesn't answer 250 is closed; `envelope` opens another.
+        """
 
     async def end(self) -> None:
-        """Give the place back. The connection is pooled only if its last answer was a 250 to the final dot (rule 8); otherwise QUIT."""
+        """Give the place back.
+
+        The connection is pooled only if its last answer was a 250 to the final dot (rule 8); otherwise QUIT.
+        """
 
     def abort(self) -> None:
         """Give the place back and close the connection at once: what is under way is never completed."""
@@ -92,21 +100,28 @@ class NextHop(Protocol):
         """The name of the route, for log and ledger."""
 
     async def capabilities(self) -> Capabilities:
-        """What the hosts said in EHLO, remembered through their outages; asks when nothing is known yet (rule 10).
+        """What the hosts said in EHLO, remembered through their outages (rule 10).
+
+        Asks when nothing is known yet.
 
         Raises:
             NextHopFault: nothing is known and no host answers.
         """
 
     async def begin(self, needs: frozenset[bytes]) -> Outbound:
-        """Wait for a place in the pool (rule 9: 30 s), for a mail that needs these extensions. Doesn't connect yet.
+        """Wait for a place in the pool (rule 9: 30 s), for a mail that needs these extensions.
+
+        Doesn't connect yet.
 
         Raises:
             NextHopFault: none was free in time (`busy`).
         """
 
     def try_begin(self, needs: frozenset[bytes]) -> Outbound | None:
-        """A place if one is free at this moment, else None. For copies: whoever holds a place never waits for another (rule 9)."""
+        """A place if one is free at this moment, else None.
+
+        For copies: whoever holds a place never waits for another (rule 9).
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +177,10 @@ class SendState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendOutcome:
-    """The next hop's word on a copy with a link. `reply` is its text, for the ledger; `host` is ``host:port``."""
+    """The next hop's word on a copy with a link.
+
+    `reply` is its text, for the ledger; `host` is ``host:port``.
+    """
 
     mail_key: bytes
     person: bytes
@@ -174,7 +192,10 @@ class SendOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyIntent:
-    """One recipient of a mail with several, at least one of them a candidate. `send` is None for the untouched copy."""
+    """One recipient of a mail with several, at least one of them a candidate.
+
+    `send` is None for the untouched copy.
+    """
 
     person: bytes
     send: SendIntent | None
@@ -219,7 +240,10 @@ class PlannedCopy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenMail:
-    """A mail whose reply is still owed to its sender (rules 19 and 21). `notice` is set once a failure notice was taken or refused."""
+    """A mail whose reply is still owed to its sender (rules 19 and 21).
+
+    `notice` is set once a failure notice was taken or refused.
+    """
 
     mail_key: bytes
     copies: Mapping[bytes, PlannedCopy]
@@ -228,7 +252,10 @@ class OpenMail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyOutcome:
-    """What became of one recipient's copy in this attempt. TAKEN and REFUSED settle it; anything else leaves it owed and unclaimed."""
+    """What became of one recipient's copy in this attempt.
+
+    TAKEN and REFUSED settle it; anything else leaves it owed and unclaimed.
+    """
 
     person: bytes
     fate: Fate
@@ -237,31 +264,43 @@ class CopyOutcome:
 
 
 class Ledger(Protocol):
-    """The memory of what was sent. Every method raises `LedgerFault` when it can't be done in the configured time (rule 22)."""
+    """The memory of what was sent.
+
+    Every method that waits raises `LedgerFault` when it can't be done in the configured time (rule 22).
+    """
 
     async def intend(self, intents: Sequence[SendIntent]) -> list[Issued]:
-        """Write intents; durable when it returns. For mails with one recipient, that need no record."""
+        """Write intents; durable when it returns. For mails that need no record."""
 
     def note(self, outcome: SendOutcome) -> None:
-        """Queue an outcome to be written soon. Never raises; what can't be written goes to the log for repair (rule 22)."""
+        """Queue an outcome to be written soon.
+
+        Never raises; what can't be written goes to the log for repair (rule 22).
+        """
 
     async def find(self, mail_key: bytes) -> OpenMail | None:
         """The open record of this mail, if there is one (rule 21)."""
 
     async def claim(self, mail_key: bytes, copies: Sequence[CopyIntent]) -> list[Claim]:
-        """Open the record if it isn't, write the intents, claim what is owed: one commit, durable when it returns (rules 3, 19, 20).
+        """Open the record if it isn't, write the intents, claim what is owed (rules 3, 19, 20).
 
-        Recipients that an open record doesn't know yet are added to it. The answers are in the order of
-        `copies`.
+        One commit, durable when it returns. Recipients that an open record doesn't know yet are added to it.
+        The answers are in the order of `copies`.
         """
 
     async def settle(
         self, mail_key: bytes, outcomes: Sequence[CopyOutcome], *, notice: Notice | None = None, close: bool
     ) -> None:
-        """Write outcomes, give up the claims on what is still owed; with `close` end the record. One commit, durable when it returns."""
+        """Write outcomes, give up the claims on what is still owed; with `close` end the record.
+
+        One commit, durable when it returns.
+        """
 
     async def link_refused(self) -> int:
-        """Record that a copy went through only without its link; give how many did so in the last ten minutes, in all processes (rule 15)."""
+        """Record that a copy went through only without its link (rule 15).
+
+        Gives how many did so in the last ten minutes, in all processes.
+        """
 
     async def pull_brake(self, why: str) -> None:
         """Put the whole installation into `observe` until an admin resumes it (rule 15)."""

@@ -9,7 +9,10 @@ from gateway.smtp.reply import Reply
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyReport:
-    """What became of one recipient. `token` is empty for a copy without a link; `fate` as in `gateway.smtp.fold`."""
+    """What became of one recipient.
+
+    `token` is empty for a copy without a link; `fate` as in `gateway.smtp.fold`.
+    """
 
     recipient: str
     token: str
@@ -20,7 +23,10 @@ class CopyReport:
 
 @dataclass(slots=True, kw_only=True)
 class MailReport:
-    """One mail from MAIL to its reply. Filled in as the transaction goes on, handed to the journal once, at the end."""
+    """One mail from MAIL to its reply.
+
+    Filled in as the transaction goes on, handed to the journal once, at the end.
+    """
 
     id: str
     peer: str

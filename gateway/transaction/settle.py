@@ -1,4 +1,7 @@
-"""The end of a mail for several recipients: the failure notice where one is owed, and the fold to one reply."""
+"""The end of a mail for several recipients: the failure notice where one is owed, and the fold.
+
+SMTP.md, "Several recipients, one reply", and rule 16.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +23,10 @@ _NOTICES = {Fate.TAKEN: Notice.TAKEN, Fate.REFUSED: Notice.REFUSED}
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """Finds the one reply for all recipients of a mail that went by `hop`; `host` took or refused the copies."""
+    """Finds the one reply for all recipients of a mail.
+
+    It went by `hop`, and `host` (``host:port``) took or refused the copies.
+    """
 
     services: Services
     policy: Policy
@@ -51,7 +57,11 @@ class Settlement:
         return fold(outcomes, notice, names=names), notice
 
     async def _send(self, failures: Sequence[Failure], original: bytes, *, complete: bool) -> Notice:
-        """Send the notice. The mail's own place in the pool has been given back, so waiting for one here holds nobody up (SMTP.md rule 9)."""
+        """Send the notice; give what became of it.
+
+        The mail's own place in the pool has been given back, so waiting for one here holds nobody up (SMTP.md
+        rule 9).
+        """
         hop = self.services.notice_hop(self.hop)
         mail, rcpt = envelope_of(self.envelope.mail)
         content = compose_notice(

@@ -10,11 +10,17 @@ from gateway.message.scan import Buffer
 
 
 class SenderGone(GatewayError):
-    """The sender went away, or fell silent, before the mail was ours to answer. Nothing may be completed at the next hop."""
+    """The sender went away, or fell silent, before the mail was ours to answer.
+
+    Nothing may be completed at the next hop then.
+    """
 
 
 class Source(Protocol):
-    """The content of one mail as the sender uploads it, with backpressure: what isn't read is not taken from the wire."""
+    """The content of one mail as the sender uploads it.
+
+    With backpressure: what isn't read is not taken from the wire.
+    """
 
     @property
     def done(self) -> bool:
@@ -33,7 +39,9 @@ class Source(Protocol):
         """Whether the sender's connection is lost. A half-close alone doesn't count (SMTP.md rule 6)."""
 
     async def read(self) -> bytes:
-        """The next stuffed segment, as `gateway.smtp.content.ContentReader` cuts them; may be empty only when `done`.
+        """The next stuffed segment, as `gateway.smtp.content.ContentReader` cuts them.
+
+        Empty only when `done`.
 
         Raises:
             SenderGone: the connection was lost, closed or silent for too long before the end of content.
@@ -41,7 +49,10 @@ class Source(Protocol):
 
 
 class Spool(Protocol):
-    """Content that is taken in whole: in memory at first, past a bound in an unlinked temporary file (SMTP.md rule 27)."""
+    """Content that is taken in whole (SMTP.md rule 27).
+
+    In memory at first, past a bound in an unlinked temporary file.
+    """
 
     def write(self, piece: bytes) -> None:
         """Append content octets.

@@ -20,7 +20,10 @@ class Trace:
     envelope: Envelope
 
     def received(self, recipients: Sequence[int]) -> bytes:
-        """The field for a copy that goes to these recipients; it names one only if there is no other (RFC 5321 §7.2)."""
+        """The field for a copy that goes to these recipients.
+
+        It names one only if there is no other (RFC 5321 §7.2).
+        """
         only = self.envelope.recipients[recipients[0]].path.raw if len(recipients) == 1 else None
         return received_field(
             helo=self.session.helo,
