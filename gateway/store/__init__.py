@@ -2,7 +2,20 @@
 
 from gateway.store.database import Database
 from gateway.store.migrate import KeyMatch, Prepared, check_key_id, prepare, state_of
+from gateway.store.reader import LedgerReader, Send, SendFilter
 from gateway.store.store import LedgerStore
 from gateway.store.work import Brake
 
-__all__ = ["Brake", "Database", "KeyMatch", "LedgerStore", "Prepared", "check_key_id", "prepare", "state_of"]
+__all__ = [
+    "Brake",
+    "Database",
+    "KeyMatch",
+    "LedgerReader",
+    "LedgerStore",
+    "Prepared",
+    "Send",
+    "SendFilter",
+    "check_key_id",
+    "prepare",
+    "state_of",
+]

@@ -5,6 +5,7 @@ of several pieces of work go into common statements, and two writers who need th
 """
 
 import logging
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from gateway.store.bounded import bounded
 from gateway.store.process import started_at
 from gateway.store.records import expire_records, find_records, give_back_claims, settle, take_claims
 from gateway.store.repair import repair_line
-from gateway.store.schema import copies, events, processes, refusals
+from gateway.store.schema import copies, events, meta, processes, refusals
 from gateway.store.sends import take_back, write_intents, write_outcomes
 from gateway.store.work import (
     Brake,
@@ -25,6 +26,7 @@ from gateway.store.work import (
     Intend,
     KeepHouse,
     Note,
+    Probe,
     PullBrake,
     ReadBrake,
     Resume,
@@ -39,6 +41,8 @@ from gateway.transaction.ports import Claim, CopyIntent, Issued, SendIntent, Sen
 
 #: Rule 15: refusals of links count for ten minutes.
 REFUSAL_MICROSECONDS = 600 * 1_000_000
+#: More than any page has free, and random, since PostgreSQL compresses what it can.
+_PROBE_OCTETS = 16_384
 _BRAKE, _RESUME = "brake", "resume"
 
 _log = logging.getLogger("careerrelay.ledger")
@@ -170,6 +174,8 @@ class _Batch:
                 return read_brake(self.connection)
             case KeepHouse():
                 keep_house(self.connection, self.desk, self.now)
+            case Probe():
+                probe(self.connection, self.desk)
             case _:
                 pass
         return None
@@ -270,6 +276,13 @@ def enrol(connection: Connection, desk: Desk, now: int) -> None:
 def leave(connection: Connection, desk: Desk) -> None:
     """Take the writer's row and its claims out: a process that ended in order leaves nothing."""
     _free(connection, [desk.process])
+
+
+def probe(connection: Connection, desk: Desk) -> None:
+    """Take some pages more and give them back; fails where there is no room, as a send would."""
+    name = f"probe-{desk.process.hex()}"
+    connection.execute(insert(meta).values(name=name, value=secrets.token_hex(_PROBE_OCTETS)))
+    connection.execute(delete(meta).where(meta.c.name == name))
 
 
 def keep_house(connection: Connection, desk: Desk, now: int) -> None:

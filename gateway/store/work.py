@@ -88,7 +88,12 @@ class ReadBrake:
 
 @dataclass(frozen=True, slots=True)
 class KeepHouse:
-    """Forget what is over: expired records, refusals, processes that ended. Also the probe of a faulty ledger, since it writes."""
+    """Forget what is over: expired records, refusals, processes that ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Write something that needs room, and take it out again: what a ledger must be able to do before it counts as well."""
 
 
 Work = (
@@ -104,6 +109,7 @@ Work = (
     | Resume
     | ReadBrake
     | KeepHouse
+    | Probe
 )
 
 #: Work that reads. A batch of nothing else takes no lock.

@@ -35,6 +35,7 @@ from gateway.store.work import (
     Intend,
     KeepHouse,
     Mixture,
+    Probe,
     ReadBrake,
     TakeBackClaims,
     TakeBackIntents,
@@ -51,7 +52,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _TICK_SECONDS = 1.0
 #: How often what is over is deleted.
 _HOUSE_SECONDS = 3_600.0
-#: Lines in the log for one piece of work that is given up; the rest is counted.
+#: How long `close` waits for the thread past its bound: for a commit that is nearly through.
+_CLOSE_GRACE = 0.2
 _NEVER = float("inf")
 
 _log = logging.getLogger("careerrelay.ledger")
@@ -85,6 +87,8 @@ class Writer:
         self._condition = threading.Condition()
         self._idle = False
         self._closing = False
+        self._close_at = _NEVER
+        self._current: list[_Ticket] = []
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         # Written by the thread, read by everybody. Times are monotonic.
         self._busy_since: float = _NEVER
@@ -175,7 +179,7 @@ class Writer:
                 continue
             if not future.done():
                 if isinstance(result, BaseException):
-                    future.set_exception(result)
+                    future.set_exception(LedgerFault(str(result)))
                 else:
                     future.set_result(result)
             elif not isinstance(result, BaseException):
@@ -194,52 +198,53 @@ class Writer:
         """
         with self._condition:
             self._closing = True
+            self._close_at = time.monotonic() + seconds
             self._condition.notify()
         if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join, seconds)
-        ended = not self._thread.is_alive()
+            await asyncio.to_thread(self._thread.join, seconds + _CLOSE_GRACE)
         with self._condition:
-            left, self._queue = list(self._queue), deque()
+            left = [*self._current, *self._queue]
+            self._queue.clear()
             self._rows = 0
         for ticket in left:
             self._give_up(ticket.work, "the ledger was closed before it could be written")
             if ticket.future is not None and not ticket.future.done():
                 ticket.future.set_exception(LedgerFault("the ledger is closed"))
-        return ended
+        return not left and not self._thread.is_alive()
 
     # --- in the thread ------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while (tickets := self._take()) is not None:
             self._busy_since = time.monotonic()
+            self._current = tickets
             try:
                 self._attempt(tickets)
             except Exception as error:  # a fault of ours must not end the thread
                 _log.exception("ledger: the writer failed")
+                for ticket in tickets:
+                    self._give_up(ticket.work, "the writer failed")
                 self._finish([(ticket, fault_of(error, self._database)) for ticket in tickets])
+            self._current = []
             self._busy_since = _NEVER
         self._session.leave()
 
     def _take(self) -> list[_Ticket] | None:
-        """The next batch, perhaps an empty one for the tick; None when all is done and the store is closing."""
+        """The next batch, perhaps an empty one for the tick; None when the store is closing and all is done, or time is up."""
         with self._condition:
             while True:
                 now = time.monotonic()
-                ready = self._queue and now >= self._retry_at
-                if self._closing and (not self._queue or (self._fault is not None and not ready)):
-                    # A faulty ledger gets one more attempt at the end, not a second's pause before it.
-                    if not self._queue or self._retry_at == _NEVER:
-                        return None
-                    self._retry_at = _NEVER
+                if self._closing and (not self._queue or now >= self._close_at):
+                    return None
+                if self._queue and now >= self._retry_at:
                     return self._gather()
-                if ready:
-                    return self._gather()
-                due = max(self._tick_at, self._retry_at)
+                due = self._retry_at if self._queue else max(self._tick_at, self._retry_at)
                 if now >= due:
                     return []
-                until = self._retry_at if self._queue else due
+                if self._closing:
+                    due = min(due, self._close_at)
                 self._idle = True
-                self._condition.wait(until - now)
+                self._condition.wait(due - now)
                 self._idle = False
 
     def _gather(self) -> list[_Ticket]:
@@ -257,15 +262,18 @@ class Writer:
             self._rows -= ticket.rows
         return batch
 
-    def _attempt(self, tickets: list[_Ticket]) -> None:
+    def _attempt(self, tickets: list[_Ticket], *, alone: bool = False) -> None:
         works: list[Work] = [ticket.work for ticket in tickets]
-        extra = self._upkeep()
+        extra = [] if alone else self._upkeep()
         try:
             if not self._session.connected:
                 self._session.open()
             results = self._session.perform([*works, *extra]) if works or extra else []
         except Exception as error:  # noqa: BLE001 - every fault of database and disk comes through here
-            self._failed(tickets, error)
+            if tickets and self._session.connected and _is_of_the_work(error):
+                self._failed_by_nature(tickets, error, alone=alone)
+            else:
+                self._failed(tickets, error)
             return
         if extra:
             brake = results[-1]
@@ -274,15 +282,17 @@ class Writer:
         self._finish(list(zip(tickets, results, strict=False)))
 
     def _upkeep(self) -> list[Work]:
+        """What is due beside the work of others; `ReadBrake` is the last of it."""
         now = time.monotonic()
+        if self._fault is not None:
+            return [Probe(), ReadBrake()]
         if now < self._tick_at:
             return []
         self._tick_at = now + _TICK_SECONDS
-        if now >= self._house_at or self._fault is not None:
-            # A faulty ledger is known to be whole only once it was written to.
-            self._house_at = now + _HOUSE_SECONDS
-            return [KeepHouse(), ReadBrake()]
-        return [ReadBrake()]
+        if now < self._house_at:
+            return [ReadBrake()]
+        self._house_at = now + _HOUSE_SECONDS
+        return [KeepHouse(), ReadBrake()]
 
     def _finish(self, done: list[tuple[_Ticket, object]]) -> None:
         loops: dict[asyncio.AbstractEventLoop, list[tuple[_Ticket, object]]] = {}
@@ -297,9 +307,6 @@ class Writer:
                     self._take_back(ticket.work, result)
 
     def _failed(self, tickets: list[_Ticket], error: Exception) -> None:
-        if _is_of_the_work(error) and self._session.connected:
-            self._failed_by_nature(tickets, error)
-            return
         if not is_transient(error):
             self._session.drop()
         now = time.monotonic()
@@ -312,23 +319,23 @@ class Writer:
         self._fault = fault
         self._pause = min(_LONGEST_PAUSE, self._pause * 2 or _FIRST_PAUSE)
         with self._condition:
-            if self._retry_at != _NEVER:
-                self._retry_at = now + self._pause
-            # The tick is what tries again where nothing waits.
-            self._tick_at = min(self._tick_at, now + self._pause)
+            self._retry_at = now + self._pause
+            self._tick_at = min(self._tick_at, self._retry_at)
             self._queue.extendleft(reversed(tickets))
             self._rows += sum(ticket.rows for ticket in tickets)
+            self._current = []
 
-    def _failed_by_nature(self, tickets: list[_Ticket], error: Exception) -> None:
+    def _failed_by_nature(self, tickets: list[_Ticket], error: Exception, *, alone: bool) -> None:
         """Something in the batch can't be written, whatever the state of the ledger: find it, do the rest."""
-        if len(tickets) > 1:
+        if not alone:
             for ticket in tickets:
-                self._attempt([ticket])
+                self._attempt([ticket], alone=True)
             return
         for ticket in tickets:
-            _log.error("ledger: can't be written: %s", fault_of(error, self._database))
+            fault = fault_of(error, self._database)
+            _log.error("ledger: can't be written: %s", fault)
             self._give_up(ticket.work, "it can't be written")
-            self._finish([(ticket, fault_of(error, self._database))])
+            self._finish([(ticket, fault)])
 
     def _recovered(self) -> None:
         if self._fault is not None:
@@ -337,8 +344,7 @@ class Writer:
             _log.warning("ledger is well again after %.1f s", seconds)
         self._faulty_since = _NEVER
         self._pause = 0.0
-        if self._retry_at != _NEVER:
-            self._retry_at = 0.0
+        self._retry_at = 0.0
 
     def _give_up(self, work: Work, why: str) -> None:
         for line in repair_lines(work):

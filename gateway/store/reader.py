@@ -1,0 +1,173 @@
+"""Reading the ledger from beside the gateway: for commands, on connections that can't write.
+
+Rows come in pages, each a short transaction of its own: a reader that held one for the length of an export would keep SQLite from
+reusing its write-ahead log. What is written meanwhile may appear in a later page, never twice.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Connection, Engine, Row, Select, select
+
+from gateway.errors import LedgerFault
+from gateway.store.batch import read_brake
+from gateway.store.database import Database, faults_as_ledger_faults
+from gateway.store.migrate import require_current
+from gateway.store.schema import people, sends
+from gateway.store.work import Brake
+from gateway.transaction.ports import SendState
+
+_PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """A copy with a link, as the ledger has it.
+
+    Times are microseconds since 1970 UTC on the database's clock. `person` means nothing outside this ledger; `address` is None
+    unless the admin chose to keep addresses, and for people who were erased.
+    """
+
+    token: bytes
+    person: bytes
+    address: str | None
+    sender: str
+    campaign: str
+    rule: str
+    footer: str
+    ruleset: str
+    message_id: str
+    route: str
+    forced: bool
+    state: SendState
+    reply: str
+    host: str
+    attempts: int
+    put_off: int
+    intended_at: int
+    attempted_at: int
+    accepted_at: int | None
+    settled_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendFilter:
+    """Which sends are meant. Empty collections mean all."""
+
+    states: Collection[SendState] = ()
+    campaigns: Collection[str] = ()
+    token: bytes | None = None
+
+
+_ALL = SendFilter()
+
+
+class LedgerReader:
+    """An open ledger that can only be read. A context manager."""
+
+    def __init__(self, url: str) -> None:
+        """Open the ledger at `url`.
+
+        Raises:
+            LedgerFault: there is none, it can't be read, or its schema isn't the current one.
+        """
+        self._database = Database(url)
+        file = self._database.file
+        if file is not None and not file.exists():
+            raise LedgerFault(f"there is no ledger at {file} yet: the gateway makes it at its first start")
+        self._engine: Engine = self._database.reader()
+        with faults_as_ledger_faults(self._database), self._engine.connect() as connection:
+            require_current(connection, self._database.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._engine.dispose()
+
+    def last_sends(self, count: int, wanted: SendFilter = _ALL) -> list[Send]:
+        """The newest sends, newest first.
+
+        Raises:
+            LedgerFault: it can't be read.
+        """
+        rows: list[Send] = []
+        before: int | None = None
+        while len(rows) < count:
+            query = _query(wanted).order_by(sends.c.id.desc()).limit(min(_PAGE, count - len(rows)))
+            page = self._page(query if before is None else query.where(sends.c.id < before))
+            if not page:
+                break
+            before = page[-1].id
+            rows += map(_send, page)
+        return rows
+
+    def all_sends(self, wanted: SendFilter = _ALL) -> Iterator[Send]:
+        """All sends in the order of their first intents, page by page.
+
+        Raises:
+            LedgerFault: it can't be read (any more).
+        """
+        after = 0
+        while page := self._page(_query(wanted).where(sends.c.id > after).order_by(sends.c.id).limit(_PAGE)):
+            after = page[-1].id
+            yield from map(_send, page)
+
+    def brake(self) -> Brake | None:
+        """The brake, if it is pulled.
+
+        Raises:
+            LedgerFault: it can't be read.
+        """
+        with faults_as_ledger_faults(self._database), self._engine.connect() as connection:
+            return read_brake(connection)
+
+    def _page(self, query: "Select[tuple[object, ...]]") -> "list[Row[tuple[object, ...]]]":
+        with faults_as_ledger_faults(self._database), self._engine.connect() as connection:
+            return _fetch(connection, query)
+
+
+def _fetch(connection: Connection, query: "Select[tuple[object, ...]]") -> "list[Row[tuple[object, ...]]]":
+    return list(connection.execute(query))
+
+
+def _query(wanted: SendFilter) -> "Select[tuple[object, ...]]":
+    query: Select[tuple[object, ...]] = select(sends, people.c.address).select_from(
+        sends.outerjoin(people, people.c.ref == sends.c.person_ref)
+    )
+    if wanted.states:
+        query = query.where(sends.c.state.in_([state.value for state in wanted.states]))
+    if wanted.campaigns:
+        query = query.where(sends.c.campaign.in_(list(wanted.campaigns)))
+    if wanted.token is not None:
+        query = query.where(sends.c.token == wanted.token)
+    return query
+
+
+def _send(row: "Row[tuple[object, ...]]") -> Send:
+    return Send(
+        token=bytes(row.token),
+        person=bytes(row.person_ref),
+        address=row.address,
+        sender=row.sender,
+        campaign=row.campaign,
+        rule=row.rule,
+        footer=row.footer,
+        ruleset=row.ruleset,
+        message_id=row.message_id,
+        route=row.route,
+        forced=row.forced,
+        state=SendState(row.state),
+        reply=row.reply,
+        host=row.host,
+        attempts=row.attempts,
+        put_off=row.put_off,
+        intended_at=row.intended_at,
+        attempted_at=row.attempted_at,
+        accepted_at=row.accepted_at,
+        settled_at=row.settled_at,
+    )
