@@ -83,7 +83,9 @@ def installed() -> Path:
     node = subprocess.run(["node", "--version"], check=False, capture_output=True, text=True, timeout=20)
     found = re.match(r"v(\d+)", node.stdout)
     if found is None or int(found[1]) < _OLDEST_NODE:
-        raise NotInstalledError(f"Haraka needs Node {_OLDEST_NODE} or later, here is {node.stdout.strip() or 'none'}")
+        raise NotInstalledError(
+            f"Haraka needs Node {_OLDEST_NODE} or later, here is {node.stdout.strip() or 'none'}"
+        )
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "careerrelay-bench" / f"haraka-{VERSION}"
     program = folder / "node_modules" / ".bin" / "haraka"

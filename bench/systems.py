@@ -152,14 +152,15 @@ def postfix(sink: int) -> Iterator[System]:
         yield OfPostfix(relay, "postfix", adds_footer=False)
 
 
+_TOOLS = {"altermime": "altermime", "source": "smtp-source"}
 _FILTER = """\
 #!/bin/sh
 # FILTER_README's simple filter: take the mail, change the file, hand it back.
 file=$(mktemp {folder}/filter/mail.XXXXXXXX) || exit 75
 trap 'rm -f "$file"' EXIT
 cat > "$file" || exit 75
-altermime --input="$file" --disclaimer={folder}/footer.txt --disclaimer-html={folder}/footer.html || exit 75
-smtp-source -c -s 1 -m 1 -F "$file" -f "$1" -t "$2" 127.0.0.1:{port} > /dev/null || exit 75
+{altermime} --input="$file" --disclaimer={folder}/footer.txt --disclaimer-html={folder}/footer.html || exit 75
+{source} -s 1 -m 1 -F "$file" -f "$1" -t "$2" 127.0.0.1:{port} > /dev/null || exit 75
 """
 
 
@@ -174,13 +175,18 @@ def altermime(sink: int) -> Iterator[System]:
         (folder / "footer.txt").write_text(haraka.FOOTER)
         (folder / "footer.html").write_text(f"<p>{haraka.FOOTER}</p>")
         script = folder / "run"
-        script.write_text(_FILTER.format(folder=folder, port=back))
+        tools = {name: shutil.which(program) for name, program in _TOOLS.items()}
+        script.write_text(_FILTER.format(folder=folder, port=back, **tools))
         script.chmod(0o755)
         services = (
             f"filter unix - n n - 20 pipe flags=q user=nobody null_sender= argv={script} ${{sender}} ${{recipient}}",
             f"127.0.0.1:{back} inet n - n - 100 smtpd -o content_filter= -o receive_override_options=no_milters",
         )
-        settings = {**OfPostfix.settings, "content_filter": "filter:dummy", "filter_destination_recipient_limit": "1"}
+        settings = {
+            **OfPostfix.settings,
+            "content_filter": "filter:dummy",
+            "filter_destination_recipient_limit": "1",
+        }
         relay = Postfix.sender(sink, settings=settings, services=services, limit=200)
         with relay:
             yield OfPostfix(relay, "altermime", adds_footer=True)
@@ -200,7 +206,9 @@ def haraka_with(workers: int) -> Callable[[int], contextlib.AbstractContextManag
         with tempfile.TemporaryDirectory(prefix="careerrelay-haraka-") as name:
             process = haraka.start(program, Path(name), port=port, next_hop=sink, workers=workers)
             try:
-                wait_until(lambda: process.poll() is not None or listening(port), "Haraka's port", patience=60)
+                wait_until(
+                    lambda: process.poll() is not None or listening(port), "Haraka's port", patience=60
+                )
                 if process.poll() is not None:
                     raise UnavailableError(f"Haraka ended: {(Path(name) / 'log').read_text()[-500:]}")
                 yield OfHaraka(process, port, f"haraka-{workers}")
