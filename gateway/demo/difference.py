@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Literal
 
-CONTEXT = 1
+CONTEXT = 2
 _ASCII = "us-ascii"
 
 

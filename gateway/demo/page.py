@@ -42,13 +42,15 @@ def mail_lines(shown: Shown, number: int, count: int, *, brief: bool) -> Iterato
     yield f"  {shown.reply}   ({shown.seconds * 1000:.1f} ms, {len(shown.copies)} mail(s) at the next hop)"
     if brief:
         return
-    for at, copy in enumerate(shown.copies):
+    seen = set[bool]()
+    for copy in shown.copies:
         found = links_in(shown.content, copy.content)
         yield ""
         yield f"  ▸ for {', '.join(copy.recipients)}: {_sizes(shown.content, copy.content)}"
-        if at and found:
+        if found and True in seen:
             yield f"      as above, with the link {click.style(found[0], fg='green')}"
             continue
+        seen.add(bool(found))
         for section in differences(shown.content, copy.content):
             yield from _section_lines(section)
 
@@ -78,7 +80,7 @@ def is_linked(shown: Shown) -> bool:
 
 
 def _verdict(shown: Shown, links: Sequence[str]) -> str:
-    reason = f"   reason: {shown.reason}" if shown.reason else ""
+    reason = "".join(f"   {key}: {value}" for key, value in shown.verdict.items())
     if not links:
         return click.style("  ○ left as it came", fg="yellow") + reason
     what = "link added" if len(links) == 1 else f"{len(links)} links added, one for each candidate"

@@ -6,13 +6,12 @@ gateway is told to stop, and killed if it doesn't.
 
 import asyncio
 import contextlib
-import json
 import re
 import smtplib
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +61,7 @@ class DemoError(Exception):
 class Shown:
     """One mail, before and after: the reply to its sender, how long that took, and what arrived.
 
-    `reason` is the gateway's own word from its log, "" where the log has none.
+    `verdict` is the gateway's own word from its log: ``reason``, and ``rule`` and ``score`` where a rule spoke.
     """
 
     sample: Sample
@@ -70,7 +69,7 @@ class Shown:
     reply: str
     seconds: float
     copies: tuple[Captured, ...]
-    reason: str
+    verdict: Mapping[str, str]
 
 
 class Stage:
@@ -140,17 +139,17 @@ class Stage:
             reply=reply,
             seconds=time.perf_counter() - begin,
             copies=tuple(self.capture.mails[seen:]),
-            reason=await self._reason(said),
+            verdict=await self._verdict(said),
         )
 
-    async def _reason(self, said: int) -> str:
-        """The reason code from the log line about this mail, which is written just after the reply."""
+    async def _verdict(self, said: int) -> Mapping[str, str]:
+        """What the log line about this mail says, which is written just after the reply; nothing if none comes."""
         for _ in range(50):
             for line in self.log[said:]:
-                if reason := reason_in(line):
-                    return reason
+                if verdict := verdict_in(line):
+                    return verdict
             await asyncio.sleep(0.01)
-        return ""
+        return {}
 
     async def ask(self, *words: str) -> str:
         """What ``careerrelay WORDS --config FILE`` prints. Raises DemoError if it fails."""
@@ -166,13 +165,10 @@ class Stage:
         return out.decode("utf-8", "replace")
 
 
-def reason_in(line: str) -> str:
-    """The reason code that a line of the gateway's log gives for a mail; "" if it is about something else."""
-    if line.startswith("{"):
-        with contextlib.suppress(ValueError):
-            return str(json.loads(line).get("reason", ""))
-    found = re.search(r"\breason=\"?([a-z-]+)", line)
-    return found[1] if found else ""
+def verdict_in(line: str) -> Mapping[str, str]:
+    """Reason, rule and score that a line of the gateway's log gives for a mail; empty if it is about something else."""
+    fields = dict(re.findall(r'(?<!\S)(reason|rule|score)="?([\w.-]+)', line))
+    return fields if "reason" in fields else {}
 
 
 def _send(port: int, sample: Sample, content: bytes) -> str:

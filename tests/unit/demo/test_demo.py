@@ -93,19 +93,19 @@ def test_ends_when_the_gateway_fails(run: Run, mode: str, options: tuple[str, ..
 
 
 @pytest.mark.parametrize(
-    ("line", "reason"),
+    ("line", "verdict"),
     [
-        ('{"event": "mail", "reason": "no-match"}', "no-match"),
-        ("mail reason=smime score=3", "smime"),
-        ('reason="has-link"', "has-link"),
-        ("{broken reason=dkim", "dkim"),
-        ("ready", ""),
-        ("unreasonable=x", ""),
+        ("mail reason=smime held_ms=0.1", {"reason": "smime"}),
+        ("reason=injected rule=ja score=1.6 x=y", {"reason": "injected", "rule": "ja", "score": "1.6"}),
+        ('reason="has-link"', {"reason": "has-link"}),
+        ("worker ends reason:calendar=1", {}),
+        ("unreasonable=x rule=y", {}),
+        ("ready", {}),
     ],
 )
-def test_reason_in_a_line_of_the_log(line: str, reason: str) -> None:
-    """As JSON or as key=value; "" where there is none."""
-    assert stage.reason_in(line) == reason
+def test_verdict_in_a_line_of_the_log(line: str, verdict: dict[str, str]) -> None:
+    """Reason, rule and score; nothing where the line is about something else."""
+    assert stage.verdict_in(line) == verdict
 
 
 def test_samples_are_mails_with_crlf() -> None:
