@@ -14,7 +14,6 @@ either belongs to. Terms marked `phrase` hide nothing and stand beside the words
 begins in the middle of a word (合格となり in 不合格となり) is not there.
 """
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,7 @@ MOST_FOUND = 4096
 """Words looked at in one text. Past it the text is no letter; the rest is not judged."""
 
 PATTERN_MEMORY = 32 << 20
-"""Bytes that RE2 may use for the states of the pattern set (its default of 8 MB thrashes at 1,000 patterns)."""
+"""Bytes that RE2 may use for the states of the pattern set; with its default 1,000 patterns thrash."""
 
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789" + "".join(map(chr, range(0xC0, 0x250))))
 
@@ -47,7 +46,15 @@ class Entry:
 
 
 _ANYWHERE, _LEFT, _RIGHT = 0, 1, 2
-_PHRASE = 4
+
+SENTENCE_ENDS = (".", "。", "!", "?", "\n")
+"""What ends a sentence in normalised text; the full stop of Latin scripts only where no letter or digit follows."""
+
+DRAWN = tuple(sign * 4 for sign in "-=_*+~#─━═—＝＊☆★◆◇■□●○◎▽▼△▲") + ("-- ", "--\n")
+"""What a drawn rule holds, as people put above their signature."""
+
+Findings = tuple[list[Found], list[int], bool]
+"""The entries in order of start, the positions after the ends of sentences, and is there a drawn rule?"""
 
 
 class Lexicon:
@@ -61,7 +68,9 @@ class Lexicon:
         "_marks",
         "_numbers",
         "_patterns",
+        "_phrase",
         "_set",
+        "_words",
         "entries",
     )
 
@@ -70,65 +79,88 @@ class Lexicon:
         self.entries = tuple(entries)
         words = [number for number, entry in enumerate(entries) if not entry.pattern]
         core = [number for number in words if entries[number].core]
-        self._numbers = words
+        self._words = len(words)
         self._marks = [_mark(entries[number]) for number in words]
-        self._machine = _machine(entries[number].text for number in words)
-        self._core_marks = [_mark(entries[number]) for number in core]
-        self._core = _machine(entries[number].text for number in core)
+        self._machine = _machine([*(entries[number].text for number in words), *SENTENCE_ENDS, *DRAWN])
         patterns = [number for number, entry in enumerate(entries) if entry.pattern]
-        self._patterns = [(number, _compile(entries[number].text)) for number in patterns]
+        self._numbers = [*words, *patterns]
+        self._phrase = [entries[number].phrase for number in self._numbers]
+        self._core_marks = [_mark(entries[number]) for number in core]
+        self._core = _machine([entries[number].text for number in core])
+        self._patterns = [
+            (index, _compile(entries[number].text)) for index, number in enumerate(patterns, len(words))
+        ]
         self._set = _pattern_set([entries[number].text for number in patterns])
         self._core_set = _pattern_set([entries[number].text for number in patterns if entries[number].core])
 
     def has_core(self, text: str) -> bool:
         """Does any core word or pattern stand in the text? One inside a longer word counts here."""
-        if self._core is not None:
-            for word, start, end in self._core.find_matches_as_indexes(text, overlapping=True):
-                mark = self._core_marks[word]
-                if not mark or _stands_alone(text, start, end, mark):
-                    return True
-        return self._core_set is not None and bool(self._core_set.Match(text))
+        for word, start, end in _walk(self._core, text):
+            mark = self._core_marks[word]
+            if not mark or _stands_alone(text, start, end, mark):
+                return True
+        return self._core_set is not None and bool(self._core_set.Match(_encodable(text)))
 
-    def find(self, text: str, names: Sequence[str] = ()) -> list[Found]:
+    def find(self, text: str, names: Sequence[str] = ()) -> Findings:
         """Every entry that stands in the text, in order of its start, less what is hidden or inside a name.
 
-        `names` are masked: what touches one of them is not there.
+        `names` are masked: what touches one of them is not there. The same walk gives the ends of sentences.
         """
         raw: list[Found] = []
-        phrases: list[Found] = []
-        numbers, marks = self._numbers, self._marks
-        if self._machine is not None:
-            for word, start, end in self._machine.find_matches_as_indexes(text, overlapping=True)[
-                :MOST_FOUND
-            ]:
-                mark = marks[word]
-                if mark:
-                    if not _stands_alone(text, start, end, mark):
-                        continue
-                    if mark & _PHRASE:
-                        phrases.append((start, end, numbers[word]))
-                        continue
-                raw.append((start, end, numbers[word]))
+        ends: list[int] = []
+        drawn = False
+        marks, limit = self._marks, self._words
+        for word, start, end in _walk(self._machine, text):
+            if word < limit:
+                # Sorted as they are, these stand in order of start, the longest first.
+                if not marks[word] or _stands_alone(text, start, end, marks[word]):
+                    raw.append((start, -end, word))
+            elif word >= limit + len(SENTENCE_ENDS):
+                drawn = True
+            elif word > limit or not _goes_on(text, end):
+                ends.append(end)
         if self._set is not None:
-            for index in self._set.Match(text) or ():
-                number, pattern = self._patterns[index]
-                target = phrases if self.entries[number].phrase else raw
-                target += [
-                    (found.start(), found.end(), number)
-                    for found, _ in zip(pattern.finditer(text), range(MOST_FOUND), strict=False)
-                    if found.end() > found.start()
-                ]
-                raw.sort(key=lambda place: (place[1], place[0]))
-        kept = _longest(raw)
-        if phrases:
-            kept = _with_phrases(kept, phrases)
+            raw += self._matched(text)
+        raw.sort()
+        kept = self._longest(raw[:MOST_FOUND])
         if names:
             kept = _mask(kept, text, names)
+        return kept, ends, drawn
+
+    def _matched(self, text: str) -> list[Found]:
+        """The places of the patterns that the set finds, as `find` sorts them."""
+        text = _encodable(text)
+        places: list[Found] = []
+        for index in self._set.Match(text) or ():
+            number, pattern = self._patterns[index]
+            for found, _ in zip(pattern.finditer(text), range(MOST_FOUND), strict=False):
+                if found.end() > found.start():
+                    places.append((found.start(), -found.end(), number))
+        return places
+
+    def _longest(self, raw: Sequence[Found]) -> list[Found]:
+        """Drop words inside longer ones, and phrases that begin inside a word."""
+        numbers, phrase = self._numbers, self._phrase
+        kept: list[Found] = []
+        # The furthest end of a word so far, where that word began, and the same for words that began before it.
+        reach, began, before = 0, -1, 0
+        for start, minus, word in raw:
+            end = -minus
+            if start > began:
+                before = reach
+            if phrase[word]:
+                if before <= start:
+                    kept.append((start, end, numbers[word]))
+                continue
+            if end < reach or end <= before or (end == reach and start > began):
+                continue
+            kept.append((start, end, numbers[word]))
+            reach, began = end, start
         return kept
 
     def describe(self) -> Mapping[str, int]:
         """Sizes, for `status` and the bench."""
-        return {"words": len(self._numbers), "patterns": len(self._patterns)}
+        return {"words": self._words, "patterns": len(self._patterns)}
 
 
 def _stands_alone(text: str, start: int, end: int, mark: int) -> bool:
@@ -138,43 +170,38 @@ def _stands_alone(text: str, start: int, end: int, mark: int) -> bool:
     return not (mark & _RIGHT and end < len(text) and _is_letter(text[end]))
 
 
+def _goes_on(text: str, end: int) -> bool:
+    """A full stop inside a number, a name or an address."""
+    return end < len(text) and text[end] > " " and text[end].isascii()
+
+
 def _is_letter(character: str) -> bool:
     return character in _LETTERS
 
 
+def _walk(machine: ahocorasick_rs.AhoCorasick, text: str) -> list[Found]:
+    """Every word with its place, as (word, start, end)."""
+    try:
+        return machine.find_matches_as_indexes(text, overlapping=True)
+    except UnicodeEncodeError:
+        return machine.find_matches_as_indexes(_encodable(text), overlapping=True)
+
+
+def _encodable(text: str) -> str:
+    """The same text with the same length; half of a surrogate pair, which no word can hold, is replaced."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join("\ufffd" if "\ud800" <= each <= "\udfff" else each for each in text)
+    return text
+
+
 def _mark(entry: Entry) -> int:
-    mark = _PHRASE if entry.phrase else _ANYWHERE
+    mark = _ANYWHERE
     if entry.whole:
         mark |= _LEFT if _is_letter(entry.text[0]) else 0
         mark |= _RIGHT if _is_letter(entry.text[-1]) else 0
     return mark
-
-
-def _longest(raw: Sequence[Found]) -> list[Found]:
-    """Drop what lies inside something longer. `raw` is in order of end, then start; so is the result."""
-    kept: list[Found] = []
-    for found in raw:
-        start, end, _ = found
-        # What ended earlier and began no earlier lies inside this one; equal places stay side by side.
-        while kept and kept[-1][0] >= start and not (kept[-1][0] == start and kept[-1][1] == end):
-            kept.pop()
-        # Something of the same end began earlier: this one lies inside it.
-        if kept and kept[-1][1] == end and kept[-1][0] < start:
-            continue
-        kept.append(found)
-    return kept
-
-
-def _with_phrases(words: list[Found], phrases: list[Found]) -> list[Found]:
-    """Both in order of start, without phrases that begin inside a word."""
-    starts = [word[0] for word in words]
-    kept = list(words)
-    for phrase in phrases:
-        before = bisect_left(starts, phrase[0]) - 1
-        if before < 0 or words[before][1] <= phrase[0]:
-            kept.append(phrase)
-    kept.sort()
-    return kept
 
 
 def _mask(found: Sequence[Found], text: str, names: Sequence[str]) -> list[Found]:
@@ -197,12 +224,9 @@ def _mask(found: Sequence[Found], text: str, names: Sequence[str]) -> list[Found
     return kept
 
 
-def _machine(words: Any) -> ahocorasick_rs.AhoCorasick | None:  # noqa: ANN401 - any iterable of strings
-    listed = list(words)
-    if not listed:
-        return None
+def _machine(words: Sequence[str]) -> ahocorasick_rs.AhoCorasick:
     return ahocorasick_rs.AhoCorasick(
-        listed,
+        words,
         matchkind=ahocorasick_rs.MatchKind.Standard,
         store_patterns=False,
         implementation=ahocorasick_rs.Implementation.ContiguousNFA,

@@ -1,13 +1,11 @@
 """One text of a mail (its plain or HTML body), read: sentences with their terms, and what holds in them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from gateway.ruleset.clause import Clause
 from gateway.ruleset.evidence import Hit
-from gateway.ruleset.lexicon import Lexicon, Place
+from gateway.ruleset.lexicon import Found, Lexicon, Place
 from gateway.ruleset.sentences import LONGEST_TEXT, sentence_ends, signature_start
-
-Sentence = dict[int, list[Place]]
 
 SUBJECT = -1
 """The number of the subject among the sentences."""
@@ -19,6 +17,47 @@ MOST_HITS = 8
 """Places of one statement recorded a text; the first is what counts."""
 
 
+class Sentence:
+    """The words found in one sentence: which terms, and, once somebody asks, where."""
+
+    __slots__ = ("_book", "_found", "_places", "terms")
+
+    def __init__(self, book: "Book", found: Sequence[Found]) -> None:
+        self._book = book
+        self._found = found
+        self._places: dict[int, list[Place]] | None = None
+        entries = [place[2] for place in found]
+        self.terms: Set[int]
+        if book.deniers.isdisjoint(entries):
+            self.terms = set().union(*map(book.terms_of.__getitem__, entries))
+        else:
+            self.terms = self.places.keys()
+
+    @property
+    def places(self) -> dict[int, list[Place]]:
+        """Each term with its places in order."""
+        if self._places is None:
+            self._places = self._locate()
+        return self._places
+
+    def _locate(self) -> dict[int, list[Place]]:
+        terms_of, denied_by = self._book.terms_of, self._book.denied_by
+        located: dict[int, list[Place]] = {}
+        for start, end, entry in self._found:
+            for term in terms_of[entry]:
+                located.setdefault(term, []).append((start, end))
+        for start, end, entry in self._found:
+            for term in denied_by[entry]:
+                left = [place for place in located.pop(term, ()) if place[1] <= start or place[0] >= end]
+                if left:
+                    located[term] = left
+        return located
+
+    def joined(self, other: "Sentence") -> "Sentence":
+        """Both as one sentence."""
+        return Sentence(self._book, [*self._found, *other._found])
+
+
 class Book:
     """The compiled language: lexicon, clauses, and which clauses a term can begin. Shared by all mails."""
 
@@ -28,8 +67,10 @@ class Book:
         "by_strong",
         "clauses",
         "denied_by",
+        "deniers",
         "lexicon",
         "names",
+        "nothing",
         "terms_of",
         "thanks",
         "thanks_of",
@@ -50,6 +91,8 @@ class Book:
         self.lexicon = lexicon
         self.terms_of = tuple(terms_of)
         self.denied_by = tuple(denied_by)
+        self.deniers = frozenset(number for number, terms in enumerate(denied_by) if terms)
+        self.nothing = Sentence(self, ())
         self.clauses = tuple(clauses)
         self.names = tuple(names)
         self.thanks_of = dict(thanks_of)
@@ -71,40 +114,27 @@ class Book:
     def read(self, text: str) -> list[Sentence]:
         """The sentences of a text with their terms; the signature and our own names are left out."""
         text = text[:LONGEST_TEXT]
-        found = self.lexicon.find(text, self.names)
+        found, breaks, drawn = self.lexicon.find(text, self.names)
         if not found:
             return []
-        ends = sentence_ends(text)[:MOST_SENTENCES]
-        limit = min(signature_start(text), ends[-1])
-        sentences: list[Sentence] = [{} for _ in ends]
-        terms_of, denied_by = self.terms_of, self.denied_by
-        denials: list[tuple[Sentence, int, int, int]] = []
+        ends = sentence_ends(text, breaks)[:MOST_SENTENCES]
+        limit = min(signature_start(text), ends[-1]) if drawn else ends[-1]
+        held: list[list[Found]] = [[] for _ in ends]
         number, until = 0, ends[0]
-        current = sentences[0]
+        current = held[0]
         for place in found:
-            start, end, entry = place
-            if start >= limit:
-                break
-            while start >= until:
-                number += 1
-                until = ends[number]
-                current = sentences[number]
-            if end > until:
-                continue  # runs over the end of a sentence
-            denials += [(current, term, start, end) for term in denied_by[entry]]
-            for term in terms_of[entry]:
-                if term in current:
-                    current[term].append((start, end))
-                else:
-                    current[term] = [(start, end)]
-        for sentence, term, start, end in denials:
-            if term in sentence:
-                left = [place for place in sentence[term] if place[1] <= start or place[0] >= end]
-                if left:
-                    sentence[term] = left
-                else:
-                    del sentence[term]
-        return sentences
+            if place[0] >= until:
+                if place[0] >= limit:
+                    break
+                while place[0] >= until:
+                    number += 1
+                    until = ends[number]
+                current = held[number]
+            if place[1] <= until:  # else it runs over the end of a sentence
+                current.append(place)
+        if drawn:
+            held = [[place for place in places if place[0] < limit] for places in held]
+        return [Sentence(self, places) if places else self.nothing for places in held]
 
 
 class Page:
@@ -150,7 +180,7 @@ class Page:
             thanks = [
                 number
                 for number, sentence in enumerate(self.sentences)
-                if not book.thanks.isdisjoint(sentence)
+                if not book.thanks.isdisjoint(sentence.terms)
             ]
             self._find(book.by_place, sorted({SUBJECT, *self._refused, *thanks}))
 
@@ -158,9 +188,7 @@ class Page:
         clauses, anchors = self._book.clauses, index.keys()
         for number in numbers:
             sentence = self._subject if number == SUBJECT else self.sentences[number]
-            if not sentence:
-                continue
-            present = sentence.keys() & anchors
+            present = sentence.terms & anchors
             if not present:
                 continue
             tried: set[int] = set()
@@ -172,7 +200,7 @@ class Page:
     def _try(self, number: int, clause: Clause, at: int, sentence: Sentence) -> None:
         for slot in clause.slots:
             for term in slot:
-                if term in sentence:
+                if term in sentence.terms:
                     break
             else:
                 return
@@ -181,7 +209,7 @@ class Page:
             return
         if not self._allowed(clause, at):
             return
-        place = clause.find(sentence)
+        place = clause.find(sentence.places)
         if place is None:
             return
         if clause.bound and not self._near(clause.bound, at, clause.near):
@@ -204,13 +232,13 @@ class Page:
             return True
         if "thanks" in where:
             sentence = self.sentences[at]
-            return any(term in sentence for term in self._book.thanks_of.get(clause.pack, ()))
+            return any(term in sentence.terms for term in self._book.thanks_of.get(clause.pack, ()))
         return False
 
     def _near(self, terms: Sequence[int], at: int, near: frozenset[str]) -> bool:
         for sentence in self._neighbours(at, near):
             for term in terms:
-                if term in sentence:
+                if term in sentence.terms:
                     return True
         return False
 

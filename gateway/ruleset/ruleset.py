@@ -8,6 +8,7 @@ higher score stands, but a veto, an objection or a reason to leave the mail alon
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Literal, Protocol
 
 from gateway.errors import Problem
@@ -65,8 +66,8 @@ class MailView:
     """What the rules see of a mail.
 
     `sender` is the mailbox of the reverse-path without angle brackets (empty: null sender), `header_from`
-    that of the From field. `candidates` are those of `recipients` who may get a link. `header` gives the unfolded
-    value of the first field of that lower-case name. `size` is None while it is not known.
+    that of the From field. `candidates` are those of `recipients` who may get a link. `header` gives the
+    unfolded value of the first field of that lower-case name. `size` is None while it is not known.
     """
 
     text: TextLike
@@ -175,7 +176,7 @@ class Ruleset:
 
     def _assess(self, mail: MailView, texts: Sequence[tuple[str, str, str]]) -> list[Assessment]:
         subject_text = mail.text.subject.text[:LONGEST_TEXT]
-        subject = _merged(self.book.read(subject_text)) if subject_text else {}
+        subject = _merged(self.book, self.book.read(subject_text))
         pages = []
         for where, text, quoted in texts or [("plain", "", "")]:
             behind = self.book.read(quoted) if quoted else ()
@@ -308,10 +309,6 @@ def _texts(text: TextLike) -> list[tuple[str, str, str]]:
     return texts
 
 
-def _merged(sentences: Sequence[Sentence]) -> Sentence:
+def _merged(book: Book, sentences: Sequence[Sentence]) -> Sentence:
     """All sentences of a subject as one."""
-    merged: Sentence = {}
-    for sentence in sentences:
-        for term, places in sentence.items():
-            merged.setdefault(term, []).extend(places)
-    return merged
+    return reduce(Sentence.joined, sentences, book.nothing)

@@ -10,7 +10,6 @@ LONGEST_TEXT = 32_768
 LONGEST_SENTENCE = 400
 """Characters; a text without sentence ends is cut at this length, so that cost a sentence is bounded."""
 
-_END = re.compile(r"[。!?\n]+[」』)]?|\.(?= |$|[^\x00-\x7f])")
 # A rule drawn with signs, as people put above their signature (and RFC 3676 §4.3: "-- ").
 _RULE = re.compile(r"[-=_*+~#━─―═＿＝＊☆★◆◇■□・…]{4,}|(?:^|\n)-- ?(?:\n|$)")
 _SIGNATURE_LONGEST = 700
@@ -18,11 +17,9 @@ _SIGNATURE_LONGEST = 700
 _RUNNING = re.compile(r"[^。.!?\n]{16}。|[^。.!?\n]{48}[.!?](?:\s|$)")
 
 
-def sentence_ends(text: str) -> list[int]:
-    """Positions after each sentence; the last one is the length of the text. Never empty."""
-    ends = [found.end() for found in _END.finditer(text)]
-    if not ends or ends[-1] < len(text):
-        ends.append(len(text))
+def sentence_ends(text: str, found: list[int]) -> list[int]:
+    """Positions after each sentence, from the ends `found` in the text; the last one is its length. Never empty."""
+    ends = found if found and found[-1] >= len(text) else [*found, len(text)]
     if max(map(sub, ends, [0, *ends])) > LONGEST_SENTENCE:
         return list(_cut(ends))
     return ends

@@ -1,7 +1,8 @@
 """How a word of a rule file is written out: normalised like the text of a mail, alternatives expanded.
 
 A word may hold alternatives in braces, ``見送{り,る,らせ}``, also nested and empty (``regret{,s}``). The
-spellings of a pack (``["いただ", "頂"]``) are variants too: a word with いただ is also looked for with 頂. Both are expanded here, once, so that the search itself only ever sees plain strings: their number costs
+spellings of a pack (``["いただ", "頂"]``) are variants too: a word with いただ is also looked for with 頂.
+Both are expanded here, once, so that the search itself only ever sees plain strings: their number costs
 nothing at match time, and the text of the mail need not be folded.
 """
 

@@ -66,10 +66,12 @@ scope.senders = "any"
 
 
 def rules(statements: str, rule: str = RULE, **settings: object) -> Ruleset:
+    """A set of one rule over the terms above."""
     return load_rules({"t.toml": (TERMS + statements + rule).encode()}, **settings)  # type: ignore[arg-type]
 
 
 def signal(keys: str, strength: str = "strong", name: str = "s") -> str:
+    """One signal as TOML."""
     return f'[[signal]]\nid = "{name}"\nstrength = "{strength}"\n{keys}\n'
 
 
@@ -77,6 +79,7 @@ HIRE_NOT = signal('terms = ["hire", "not"]')
 
 
 def matches(ruleset: Ruleset, text: str, subject: str = "", quoted: str = "") -> bool:
+    """Does a mail of this text match?"""
     return ruleset.judge(written_mail(text, subject=subject, quoted=quoted)).matched
 
 

@@ -28,11 +28,13 @@ scope.senders = "any"
 
 
 def load(*texts: str, **settings: object) -> Ruleset:
+    """Each text a file."""
     files = {f"{number}.toml": text.encode() for number, text in enumerate(texts)}
     return load_rules(files, **settings)  # type: ignore[arg-type]
 
 
 def problems(*texts: str, **settings: object) -> tuple[Problem, ...]:
+    """What loading these texts is refused for."""
     with pytest.raises(ConfigError) as caught:
         load(*texts, **settings)
     return caught.value.problems
