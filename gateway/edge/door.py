@@ -26,6 +26,7 @@ class EdgeLimits:
 
     recipients: int = 1_000
     command_line: int = 4_096
+    path: int = 1_024
     command_seconds: float = 300.0
     block_seconds: float = 150.0
     errors: int = 100

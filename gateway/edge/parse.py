@@ -18,18 +18,23 @@ _RCPT_ONLY = frozenset({b"NOTIFY", b"ORCPT"})
 _BODIES = frozenset({b"7BIT", b"8BITMIME"})
 
 
-def read_mail_command(argument: bytes, offered: Collection[bytes], own_size: int) -> Mail | Reply:
+def read_mail_command(
+    argument: bytes, offered: Collection[bytes], *, own_size: int, path_limit: int
+) -> Mail | Reply:
     """``MAIL``: the value to pass on, or the reply that refuses it.
 
     Args:
         argument: what follows the verb.
         offered: the extensions of our EHLO reply; empty after HELO.
-        own_size: the gateway's own limit in octets; 0 for none.
+        own_size: the gateway's own limit on mails in octets; 0 for none.
+        path_limit: octets of an address at most.
     """
     try:
         path, rest = parse_path(argument, b"FROM", null_allowed=True)
     except PathError as error:
         return Reply.of(501, "5.1.7", str(error))
+    if len(path.raw) > path_limit:
+        return Reply.of(501, "5.1.7", "address too long")
     parameters = _parameters(rest, offered, _RCPT_ONLY)
     if isinstance(parameters, Reply):
         return parameters
@@ -46,12 +51,16 @@ def read_mail_command(argument: bytes, offered: Collection[bytes], own_size: int
     return Mail(path, parameters)
 
 
-def read_rcpt_command(argument: bytes, offered: Collection[bytes], mail: Mail) -> Rcpt | Reply:
+def read_rcpt_command(
+    argument: bytes, offered: Collection[bytes], mail: Mail, *, path_limit: int
+) -> Rcpt | Reply:
     """``RCPT``: the value to pass on, or the reply that refuses it. `mail` is the one that it belongs to."""
     try:
         path, rest = parse_path(argument, b"TO", null_allowed=False)
     except PathError as error:
         return Reply.of(501, "5.1.3", str(error))
+    if len(path.raw) > path_limit:
+        return Reply.of(501, "5.1.3", "address too long")
     parameters = _parameters(rest, offered, _MAIL_ONLY)
     if isinstance(parameters, Reply):
         return parameters

@@ -256,6 +256,7 @@ class Session(aiosmtpd.smtp.SMTP):
     # --- MAIL and RCPT ------------------------------------------------------------------------------------
 
     def _parse(self, command: Command, group: Sequence[Mail | Rcpt]) -> Mail | Rcpt | Reply:
+        limits = self._door.limits
         if not self._greeted:
             return failure.NEED_HELLO
         mail = (
@@ -266,14 +267,16 @@ class Session(aiosmtpd.smtp.SMTP):
         if command.verb == b"MAIL":
             if mail is not None:
                 return failure.NESTED_MAIL
-            return read_mail_command(command.argument, self._offered, self._policy().size)
+            return read_mail_command(
+                command.argument, self._offered, own_size=self._policy().size, path_limit=limits.path
+            )
         if mail is None:
             return failure.NEED_MAIL
         self._rcpt_seen = True
         taken = len(self._transaction.accepted) if self._transaction else 0
-        if taken + len(group) >= self._door.limits.recipients + (self._transaction is None):
+        if taken + len(group) >= limits.recipients + (self._transaction is None):
             return failure.TOO_MANY_RECIPIENTS
-        return read_rcpt_command(command.argument, self._offered, mail)
+        return read_rcpt_command(command.argument, self._offered, mail, path_limit=limits.path)
 
     async def _pass_on(self, group: list[Mail | Rcpt]) -> list[Reply]:
         """Send a group on and give its replies; the group is empty afterwards."""

@@ -120,6 +120,7 @@ class Worker:
             limits=EdgeLimits(
                 recipients=config.limits.recipients,
                 command_line=config.limits.command_line_bytes,
+                path=config.limits.path_bytes,
                 command_seconds=config.timeouts.command_seconds,
                 block_seconds=config.timeouts.block_seconds,
             ),

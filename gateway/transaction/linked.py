@@ -313,10 +313,8 @@ class LinkedMail:
         try:
             await self.services.ledger.settle(self._key, outcomes, notice=notice, close=close)
         except LedgerFault as fault:
-            self.services.journal.fault("ledger: outcomes of a mail not recorded", fault)
-            for outcome in outcomes:
-                if outcome.send is not None:
-                    self.services.ledger.note(outcome.send)
+            # the ledger keeps them and writes them when it can, or puts them into the log for repair
+            self.services.journal.fault("outcomes of a mail not yet in the ledger", fault)
 
     def _copy_outcomes(self, job: Job) -> list[CopyOutcome]:
         send = job.send_outcome()

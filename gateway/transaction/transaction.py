@@ -179,13 +179,11 @@ class Transaction:
 
     async def _hold(self, source: Source) -> bytes:
         """The head of the mail: all of it, or as much as the window holds."""
-        segment = await self._read(source)
-        if source.done:
-            return segment
-        segments = [segment]
-        while not source.done and source.octets < self._policy.window:
+        segments = []
+        while True:
             segments.append(await self._read(source))
-        return b"".join(segments)
+            if source.done or source.octets >= self._policy.window:
+                return b"".join(segments) if len(segments) > 1 else segments[0]
 
     async def _read(self, source: Source) -> bytes:
         segment = await source.read()
