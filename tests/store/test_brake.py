@@ -1,0 +1,78 @@
+"""The brake (SMTP.md rule 15): counted over all processes, pulled for all, let go by a person."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from gateway.store import Database, LedgerReader, LedgerStore
+
+
+def store(url: str, node: str = "node1") -> LedgerStore:
+    return LedgerStore(url, node=node)
+
+
+async def test_refusals_are_counted_over_all_processes(url: str) -> None:
+    """Five refusals at five nodes are five."""
+    async with store(url, "one") as one, store(url, "two") as two:
+        counts = [await ledger.link_refused() for ledger in (one, two, one, two, one)]
+    assert counts == [1, 2, 3, 4, 5]
+
+
+async def test_old_refusals_do_not_count(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the last minutes count."""
+    monkeypatch.setattr("gateway.store.batch.REFUSAL_MICROSECONDS", 200_000)
+    async with store(url) as ledger:
+        assert await ledger.link_refused() == 1
+        await asyncio.sleep(0.25)
+        assert await ledger.link_refused() == 1
+
+
+async def test_brake_holds_everywhere_until_resumed(url: str) -> None:
+    """Pulled by one process, seen by all within about a second and after a restart; over when an operator says so."""
+    async with store(url, "one") as one, store(url, "two") as two:
+        assert await two.read_brake() is None
+        await one.pull_brake("five refusals")
+        await one.pull_brake("again")
+        assert one.brake is not None
+        assert (one.brake.node, one.brake.why) == ("one", "five refusals")
+        for _ in range(300):
+            if two.brake is not None:
+                break
+            await asyncio.sleep(0.01)
+        assert two.brake == one.brake
+    with LedgerReader(url) as reader:
+        found = reader.brake()
+        assert found is not None
+        assert found.why == "five refusals"
+    async with store(url) as later:
+        assert await later.resume("hanako") is True
+        assert await later.resume("hanako") is False
+        assert later.brake is None
+        assert await later.read_brake() is None
+
+
+async def test_resume_forgets_the_refusals(url: str) -> None:
+    """What an operator has seen and ended doesn't pull the brake again with the next refusal."""
+    async with store(url) as ledger:
+        for _ in range(5):
+            await ledger.link_refused()
+        await ledger.pull_brake("five")
+        await ledger.resume("hanako")
+        assert await ledger.link_refused() == 1
+
+
+@pytest.mark.parametrize("statement", ["UPDATE events SET detail = 'other'", "DELETE FROM events"])
+async def test_events_are_only_appended_to(url: str, statement: str) -> None:
+    """The database itself refuses to change what was recorded."""
+    async with store(url) as ledger:
+        await ledger.pull_brake("why")
+    with (
+        Database(url).writer(1).connect() as connection,
+        pytest.raises(DBAPIError, match="only appended"),
+        connection.begin(),
+    ):
+        connection.execute(text(statement))
+    with Database(url).reader().connect() as connection:
+        assert connection.execute(text("SELECT detail FROM events")).scalars().all() == ["why"]
