@@ -47,6 +47,11 @@ def decode(data: bytes, charset: Charset) -> str:
     raise CharsetError(f"not {charset.label}")
 
 
+def decode_anyway(data: bytes, charset: Charset) -> str:
+    """Decode what there is to decode, with U+FFFD for the rest: for the rules, when `decode` has refused."""
+    return data.decode(charset.encoder or charset.decoders[0], "replace")
+
+
 def is_exact(data: bytes, charset: Charset) -> bool:
     """Whether `data` is what the charset's name says to the letter, so that all readers see the same text."""
     try:
@@ -69,6 +74,14 @@ _KANA_BYTES = re.compile(rb"[\x00-\x7f\xa1-\xdf]*")
 _TO_KANA = bytes(each | 0x80 if 0x21 <= each <= 0x5F else each for each in range(256))
 _TO_SEVEN = bytes(each & 0x7F for each in range(256))
 _EUC = re.compile(rb"(\x8f[\xa1-\xfe]{2}|(?:[\xa1-\xfe]{2})+)")
+
+
+def _decode_iso_2022_jp(data: bytes) -> str:
+    """RFC 1468 and no more: Python lets unknown escape sequences and SO stand as if they were text."""
+    text = data.decode("iso2022_jp")
+    if "\x1b" in text or "\x0e" in text:
+        raise CharsetError("unknown escape sequence")
+    return text
 
 
 def _decode_cp50220(data: bytes) -> str:
@@ -135,6 +148,7 @@ def _decode_utf_16(data: bytes) -> str:
 
 
 _OWN: dict[str, Callable[[bytes], str]] = {
+    "iso-2022-jp-strict": _decode_iso_2022_jp,
     "cp50220": _decode_cp50220,
     "euc-jp-ms": _decode_euc_jp_ms,
     "utf-16-marked": _decode_utf_16,
@@ -146,10 +160,10 @@ _OWN: dict[str, Callable[[bytes], str]] = {
 _ROWS = """
 us-ascii ascii ansi_x3.4-1968 iso-ir-6 iso646-us us 646 cp367 | ascii | ascii
 utf-8 utf8 utf-8-sig unicode-1-1-utf-8 cp65001 | utf-8 | utf-8
-iso-2022-jp csiso2022jp iso2022jp jis iso-2022-jp-ms cp50220 cp50221 cp50222 | iso2022_jp cp50220 | iso2022_jp
-iso-2022-jp iso-2022-jp-1 iso-2022-jp-2 iso-2022-jp-3 iso-2022-jp-2004 | iso2022_jp cp50220 | iso2022_jp
+iso-2022-jp csiso2022jp iso2022jp jis iso-2022-jp-ms cp50220 cp50221 cp50222 | iso-2022-jp-strict cp50220 | iso2022_jp
+iso-2022-jp iso-2022-jp-1 iso-2022-jp-2 iso-2022-jp-3 iso-2022-jp-2004 | iso-2022-jp-strict cp50220 | iso2022_jp
 shift_jis shift-jis sjis x-sjis ms_kanji csshiftjis | shift_jis cp932 | shift_jis
-shift_jis windows-31j cswindows31j cp932 ms932 x-ms-cp932 | shift_jis cp932 | shift_jis
+shift_jis windows-31j cswindows31j cp932 ms932 x-ms-cp932 | cp932 | shift_jis
 euc-jp eucjp x-euc-jp x-euc ujis eucjp-ms cp51932 cseucpkdfmtjapanese | euc_jp euc-jp-ms | euc_jp
 utf-7 utf7 unicode-1-1-utf-7 csutf7 | utf-7 | utf-7
 utf-16 utf16 csutf16 | utf-16-marked | utf-16
@@ -187,7 +201,8 @@ def _read_table() -> dict[str, Charset]:
         charset = Charset(
             label=names[0], decoders=tuple(decoders), encoder=None if encoder == ["-"] else encoder[0]
         )
-        table.update(dict.fromkeys(names, charset))
+        for name in names:
+            table.setdefault(name, charset)
     return table
 
 

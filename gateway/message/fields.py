@@ -84,7 +84,7 @@ def read_fields(
         found = match(data, position, limit)
         if found is not None:
             name = found[1]
-            if name.startswith(b"--") and delimiters and name.startswith(delimiters):
+            if name.startswith(b"--") and _is_delimiter(data, position, delimiters):
                 return tuple(fields), position, HeaderEnd.BOUNDARY
             end = found.end()
             if not complete and limit == len(data) and _BLANKS_LEFT.match(data, end):
@@ -97,7 +97,7 @@ def read_fields(
         line = data[position : position + 2]
         if line == b"\r\n":
             return tuple(fields), position, HeaderEnd.BLANK_LINE
-        if line == b"--" and delimiters and data[position : position + _LONGEST].startswith(delimiters):
+        if line == b"--" and _is_delimiter(data, position, delimiters):
             return tuple(fields), position, HeaderEnd.BOUNDARY
         if not complete and limit == len(data) and _CUT_FIELD.match(data, position):
             return tuple(fields), position, HeaderEnd.DATA
@@ -111,6 +111,10 @@ def read_fields(
         kind = DefectKind.OBSOLETE_FOLD if line[:1] in b" \t" else DefectKind.NO_COLON
         defects.append(Defect(kind=kind, at=position))
         position = line_end + 2
+
+
+def _is_delimiter(data: Buffer, position: int, delimiters: tuple[bytes, ...]) -> bool:
+    return bool(delimiters) and data[position : position + _LONGEST].startswith(delimiters)
 
 
 class ContentType(NamedTuple):

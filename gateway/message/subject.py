@@ -9,7 +9,7 @@ import binascii
 import re
 from typing import NamedTuple
 
-from gateway.message.charset import CharsetError, decode, lookup
+from gateway.message.charset import CharsetError, decode, decode_anyway, lookup
 
 _WORD = re.compile(rb"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*+)\?=")
 _BETWEEN = re.compile(rb"[ \t\r\n]*")
@@ -74,7 +74,7 @@ def _decode_payload(payload: bytes, name: str) -> str:
     try:
         return decode(payload, charset)
     except CharsetError:
-        return payload.decode(charset.decoders[0], "replace")
+        return decode_anyway(payload, charset)
 
 
 def _decode_raw(value: bytes) -> str:

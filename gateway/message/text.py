@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway.message import normalise
-from gateway.message.charset import CharsetError, decode, lookup
+from gateway.message.charset import CharsetError, decode, decode_anyway, lookup
 from gateway.message.html import HtmlText, read_html
 from gateway.message.quotes import divide
 from gateway.message.scan import Message, Part
@@ -21,8 +21,12 @@ from gateway.reason import Reason
 
 Span = tuple[int, int]
 _MAIN_TYPES = frozenset({"text/plain", "text/html"})
+# Longer text is no letter. What is past it is never looked at; the same bound as for HTML.
+MAX_TEXT = 512 * 1024
 # A text this short may be nothing but line ends.
 _BLANK = 64
+# Nine encoded octets for a character (quoted-printable, UTF-8) and its share of line ends.
+_MAX_RAW = 10 * MAX_TEXT
 Kind = Literal["plain", "html"]
 
 
@@ -153,9 +157,15 @@ def _is_blank(message: Message, part: Part) -> bool:
     return part.leaf is not None and end - start <= _BLANK and not message.data[start:end].strip()
 
 
-def _read_body(message: Message, part: Part) -> tuple[Body, Reason | None]:
+def _read_body(message: Message, part: Part) -> tuple[Body | None, Reason | None]:
     name = part.parameters.get("charset", "us-ascii")
-    decoded, reason = _decode(message.data[part.body[0] : part.body[1]], part.encoding, name)
+    start, end = part.body
+    if end - start > _MAX_RAW:
+        return None, Reason.WINDOW
+    decoded, reason = _decode(message.data[start:end], part.encoding, name)
+    if len(decoded) > MAX_TEXT and part.content_type == "text/plain":
+        reason = reason or Reason.WINDOW
+        decoded = decoded[:MAX_TEXT]
     if part.content_type == "text/html":
         return _html_body(part, name, decoded, reason)
     return _plain_body(part, name, decoded), reason
@@ -176,7 +186,7 @@ def _decode(raw: bytes, encoding: str, name: str) -> tuple[str, Reason | None]:
     try:
         return decode(raw, charset), reason
     except CharsetError:
-        return raw.decode(charset.decoders[0], "replace"), reason or Reason.UNDECODABLE
+        return decode_anyway(raw, charset), reason or Reason.UNDECODABLE
 
 
 def _plain_body(part: Part, name: str, decoded: str) -> Body:
