@@ -1,4 +1,4 @@
-"""What a session needs from the outside: its listener's rules, the routes behind it, and the policy of the moment."""
+"""What a session needs from outside: its listener's rules, the routes behind it, the policy of now."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from gateway.transaction.ports import NextHop
 
 
 class Routes(Protocol):
-    """Which next hop takes a mail. May be replaced while sessions are open: a mail keeps the one that it began with."""
+    """Which next hop takes a mail. May change while sessions are open; a mail keeps what it began with."""
 
     def hops(self, listener: str) -> Sequence[NextHop]:
         """All that mail from this listener may go to; what the gateway can do there is told in EHLO."""

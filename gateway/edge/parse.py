@@ -1,4 +1,4 @@
-"""MAIL and RCPT as a sender gives them: parsed, checked against what was offered, or refused (RFC 5321 §4.1.1.2, §4.1.1.3).
+"""MAIL and RCPT as a sender gives them: parsed and checked, or refused (RFC 5321 §4.1.1.2, §4.1.1.3).
 
 What can be refused without asking the next hop is refused here: what isn't SMTP, what names an extension that
 wasn't offered. Everything else is the next hop's to judge.

@@ -48,7 +48,7 @@ class Registry:
             self._empty.set()
 
     async def drain(self, seconds: float) -> int:
-        """Ask all sessions to end and wait for them; end by force those that haven't after `seconds`, and give their number."""
+        """Ask all sessions to end and wait; cut those that haven't after `seconds`, and give their number."""
         self.draining = True
         for session in tuple(self._sessions):
             session.drain()

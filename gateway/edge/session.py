@@ -79,7 +79,7 @@ class Session(aiosmtpd.smtp.SMTP):
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Octets off the wire: content to the upload that is under way, everything else to the line reader."""
+        """Octets off the wire: content to the upload under way, everything else to the line reader."""
         upload = self._upload
         if upload is None:
             super().data_received(data)
@@ -91,7 +91,7 @@ class Session(aiosmtpd.smtp.SMTP):
                 super().data_received(rest)
 
     def eof_received(self) -> bool | None:
-        """The sender sends no more. What it has sent is worked off; it may still be listening (SMTP.md rule 6)."""
+        """The sender sends no more; it may still be listening, so what came is worked off (rule 6)."""
         if self._upload is not None:
             self._upload.lose("closed before the end of content")
         return asyncio.StreamReaderProtocol.eof_received(self)
@@ -183,7 +183,10 @@ class Session(aiosmtpd.smtp.SMTP):
         await self._writer.drain()
 
     async def _read_batch(self) -> list[Command | Reply]:
-        """The next command and what is pipelined behind it; refusals stand in for lines that are no commands. Empty at EOF."""
+        """The next command and what is pipelined behind it; empty at EOF.
+
+        A refusal stands in for a line that is no command.
+        """
         batch: list[Command | Reply] = []
         self._waiting = True
         self._last = self.loop.time()
@@ -225,7 +228,7 @@ class Session(aiosmtpd.smtp.SMTP):
         return line if len(line) <= self._door.limits.command_line else failure.LINE_TOO_LONG
 
     async def _run(self, batch: Sequence[Command | Reply]) -> None:
-        """Work off one batch: groups of MAIL and RCPT through the next hop, everything else here, replies in order."""
+        """Work off one batch: MAIL and RCPT through the next hop, the rest here, replies in order."""
         replies: list[Reply] = []
         group: list[Mail | Rcpt] = []
         for command in batch:
@@ -361,7 +364,7 @@ class Session(aiosmtpd.smtp.SMTP):
         return Reply(250, (hostname.encode("ascii"), *lines))
 
     async def _extensions(self) -> tuple[bytes, ...] | None:
-        """What can be offered: what the next hops behind this listener can do; None while no one knows (SMTP.md rule 10)."""
+        """What can be offered: what the next hops behind the door can do; None if unknown (rule 10)."""
         hops = self._door.routes().hops(self._door.label)
         known = await asyncio.gather(*(hop.capabilities() for hop in hops), return_exceptions=True)
         for fault in known:
@@ -406,7 +409,7 @@ class Session(aiosmtpd.smtp.SMTP):
         return replies
 
     async def _divert(self, upload: Upload) -> None:
-        """Hand what has come already to the upload, and what comes from now on too, unless that was all of it."""
+        """Hand what has come to the upload, and what comes from now on, unless that was all of it."""
         while self._reader._buffer and not upload.ended:  # type: ignore[attr-defined]  # noqa: SLF001 - contract test
             rest = upload.feed(await self._reader.read(self.line_length_limit * 8))
             if rest:

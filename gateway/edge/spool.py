@@ -1,4 +1,4 @@
-"""Content that has to be taken in whole: in memory at first, past a bound in a temporary file without a name (SMTP.md rule 27)."""
+"""Content taken in whole: in memory, past a bound in a temporary file without a name (SMTP.md rule 27)."""
 
 import mmap
 import os

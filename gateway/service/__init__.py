@@ -1,1 +1,1 @@
-"""The composition root: processes, sockets, reload, drain. Everything else is handed what it needs from here."""
+"""The composition root: processes, sockets, reload, drain. All else is handed what it needs from here."""

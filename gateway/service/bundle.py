@@ -31,7 +31,7 @@ from gateway.transaction.policy import LinkForm, Policy, Secrets
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """Content of everything that was read. Picklable; holds secrets, so it never goes anywhere but to our own workers."""
+    """Content of everything that was read. Holds secrets: it goes to our own workers and nowhere else."""
 
     config: Config
     keys: Keys
@@ -130,7 +130,7 @@ def observing(policy: Policy) -> Policy:
 
 
 def shown_address(config: Config, keys: Keys, address: str) -> str:
-    """An address as the log shows it: by setting as it is, or as a short keyed hash that can be compared but not read."""
+    """An address as the log shows it: as it is, or as a keyed hash that can be compared but not read."""
     if config.log.addresses == "plain" or not address:
         return address
     digest = hmac.new(keys.person, b"log\0" + address.lower().encode("utf-8", "replace"), hashlib.sha256)

@@ -56,15 +56,15 @@ class Channel:
             OSError: the other end is gone.
         """
         content = pickle.dumps(message)
-        self.end.setblocking(True)
+        self.end.settimeout(None)
         try:
             self.end.sendall(_LENGTH.pack(len(content)) + content)
         finally:
-            self.end.setblocking(False)
+            self.end.settimeout(0)
 
     def receive(self) -> list[object]:
         """All values that have arrived; sets `closed` when the other end is gone."""
-        self.end.setblocking(False)
+        self.end.settimeout(0)
         try:
             while True:
                 data = self.end.recv(262_144)

@@ -67,7 +67,7 @@ class LogJournal:
         self.counts[name] += 1
 
     def fault(self, text: str, error: BaseException | None = None) -> None:
-        """Something of ours failed and mail went on all the same. Told once in `REPEAT_SECONDS`, always counted."""
+        """Something of ours failed and mail went on. Told once in `REPEAT_SECONDS`, always counted."""
         self.counts["faults"] += 1
         now = time.monotonic()
         if now - self._told.get(text, -REPEAT_SECONDS) < REPEAT_SECONDS:

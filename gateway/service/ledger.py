@@ -1,4 +1,4 @@
-"""The ledger of this installation: made ready by the parent, opened by each worker after the fork (SMTP.md rule 23)."""
+"""The ledger: made ready by the parent, opened by each worker after the fork (SMTP.md rule 23)."""
 
 import logging
 
@@ -25,7 +25,7 @@ def prepare_ledger(bundle: Bundle) -> None:
         fields = {
             "ledger": ledger.safe_url,
             "key": bundle.keys.id,
-            "remedy": "put back the key file that the ledger was begun with; until then nobody is known again",
+            "remedy": "put back the key file of the ledger; until then nobody is known again",
         }
         log.error("ledger was begun with another key", extra={"fields": fields})
 

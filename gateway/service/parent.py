@@ -37,6 +37,8 @@ STOP_SECONDS = 5.0
 #: What is added to the drain bound before a worker that hangs is killed.
 KILL_GRACE = 10.0
 
+_RELOAD_REFUSED = "reload refused, the last good config stays"
+
 
 @dataclass(slots=True)
 class _Child:
@@ -95,7 +97,7 @@ class Parent:
             ours.close()
             self._become_worker(theirs, index)
         theirs.close()
-        ours.setblocking(False)
+        ours.settimeout(0)
         child = _Child(pid, index, Channel(ours))
         self._children[pid] = child
         self._selector.register(child.channel, selectors.EVENT_READ, child)
@@ -160,7 +162,7 @@ class Parent:
     def _catch_signals(self) -> None:
         reader, writer = socket.socketpair()
         for end in (reader, writer):
-            end.setblocking(False)
+            end.settimeout(0)
         signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         self._wakeup = (reader, writer)
         self._selector.register(reader, selectors.EVENT_READ, None)
@@ -221,18 +223,17 @@ class Parent:
     # --- reload and drain ---------------------------------------------------------------------------------
 
     def _reload(self) -> None:
-        """Read everything again; if all of it is good hand it to the workers, else change nothing (promise 9)."""
+        """Read everything again; hand it to the workers if all of it is good, else change nothing."""
         try:
             bundle = read_bundle(self._path)
             build_policy(bundle, examples=True)
         except ConfigError as error:
             for problem in error.problems:
-                log.error(
-                    "reload refused, the last good config stays", extra={"fields": {"problem": str(problem)}}
-                )
+                fields = {"problem": str(problem)}
+                log.error(_RELOAD_REFUSED, extra={"fields": fields})  # noqa: TRY400 - a traceback tells nobody more
             return
         except Exception:
-            log.exception("reload refused, the last good config stays")
+            log.exception(_RELOAD_REFUSED)
             return
         bundle, waiting = _without_restart(self._bundle, bundle)
         for key in waiting:
@@ -244,7 +245,7 @@ class Parent:
                 child.channel.send(Reload(bundle))
 
     def _drain(self) -> None:
-        """Let the workers finish; answer 421 to those who wait in the queue when nobody accepts any more; then go."""
+        """Let the workers finish; once none accepts, answer 421 to those in the queue; then go."""
         if self._draining:
             return
         self._draining = True
@@ -274,7 +275,7 @@ class Parent:
 
 
 def _without_restart(old: Bundle, new: Bundle) -> tuple[Bundle, list[str]]:
-    """The new bundle as far as a running gateway can take it, and the keys that keep their old values until a restart.
+    """The new bundle as far as a running gateway can take it, and the keys that wait for a restart.
 
     Sockets, processes, the ledger and the key can't be changed under way; who may use a listener can.
     """

@@ -38,11 +38,11 @@ def open_listeners(config: Config, *, file: str) -> list[socket.socket]:
                     file=file,
                     key=f"listen[{index}]",
                     message=f"can't listen on {listen.address} port {listen.port}: {error.strerror}",
-                    remedy="stop what listens there, take another port, or give the right to use ports below 1024",
+                    remedy="stop what listens there, take another port, or allow ports below 1024",
                 )
             )
             continue
-        listener.setblocking(False)
+        listener.settimeout(0)
         opened.append(listener)
     if problems:
         for listener in opened:
@@ -58,7 +58,7 @@ def name_of(listener: socket.socket) -> str:
 
 
 def turn_away(listeners: Sequence[socket.socket]) -> int:
-    """Answer 421 to everybody who waits to be accepted, when nobody accepts any more; then close. Gives their number."""
+    """Answer 421 to all who wait in the queue when nobody accepts any more; gives their number."""
     turned = 0
     for listener in listeners:
         with contextlib.suppress(OSError):
@@ -66,7 +66,7 @@ def turn_away(listeners: Sequence[socket.socket]) -> int:
                 peer, _ = listener.accept()
                 turned += 1
                 with contextlib.suppress(OSError):
-                    peer.setblocking(False)
+                    peer.settimeout(0)
                     peer.send(failure.SHUTTING_DOWN.wire())
                     peer.shutdown(socket.SHUT_WR)
                 peer.close()

@@ -1,4 +1,4 @@
-"""From config to parts: pools for the next hops, the routes, the doors. What a reload changes is changed in place."""
+"""From config to parts: pools for the next hops, and routes. What a reload changes is changed in place."""
 
 from collections.abc import Callable, Sequence
 
@@ -90,6 +90,6 @@ class RouteTable:
 
 
 def listener_test(config: Config, label: str) -> Callable[[str], bool]:
-    """Whether the listener of this label admits a peer; nobody, if the config has no such listener any more."""
+    """Whether the listener of this label admits a peer; nobody, if there is none in the config."""
     listen: Listen | None = next((one for one in config.listen if one.label == label), None)
     return listen.admits if listen is not None else lambda _: False

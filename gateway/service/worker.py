@@ -116,7 +116,7 @@ class Worker:
         return Door(
             label=label,
             lmtp=lmtp,
-            admits=lambda peer: listener_test(self._bundle.config, label)(peer),
+            admits=partial(self._admits, label),
             limits=EdgeLimits(
                 recipients=config.limits.recipients,
                 command_line=config.limits.command_line_bytes,
@@ -129,6 +129,9 @@ class Worker:
             policy=self._current_policy,
             routes=lambda: self._routes,
         )
+
+    def _admits(self, label: str, peer: str) -> bool:
+        return listener_test(self._bundle.config, label)(peer)
 
     async def _drain(self) -> None:
         """Stop accepting, finish what is in hand, close everything; bounded by `drain_seconds`."""
@@ -148,7 +151,7 @@ class Worker:
         for pool in self._routes.pools:
             await pool.close(min(CLOSE_SECONDS, max(0.1, deadline - time.monotonic())))
         await self._ledger.close()
-        counts = {name: count for name, count in sorted(self.journal.counts.items())}
+        counts = dict(sorted(self.journal.counts.items()))
         log.info("worker ends", extra={"fields": counts})
 
     # --- the parent ---------------------------------------------------------------------------------------
@@ -168,7 +171,7 @@ class Worker:
             self._going.set()
 
     def _reload(self, bundle: Bundle) -> None:
-        """Take another config and rule set: whole, or not at all. Mails in hand end by what they began with."""
+        """Take another config and rule set, whole or not at all. Mails in hand keep what they began with."""
         try:
             policy = build_policy(bundle)
             unused = self._routes.reconfigure(bundle)
@@ -187,7 +190,7 @@ class Worker:
     # --- the brake ----------------------------------------------------------------------------------------
 
     async def _watch_brake(self) -> None:
-        """Follow the brake in the ledger, which any process of any node may pull and an admin releases (SMTP.md rule 15)."""
+        """Follow the brake, which any process of any node may pull and an admin releases (rule 15)."""
         while True:
             self._set_brake(on=self._ledger.brake is not None)
             await asyncio.sleep(BRAKE_SECONDS)

@@ -1,4 +1,4 @@
-"""The copies of one mail, each through a transaction of its own at the next hop (SMTP.md, "Who gets what" and rules 3, 9, 15).
+"""The copies of one mail, each through a transaction of its own at the next hop (SMTP.md rules 3, 9, 15).
 
 A job is one copy for the recipients that are still owed it. Jobs go one after another through the connection
 that the mail came with, and side by side through others that happen to be free; whoever holds a place in the
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from gateway.errors import NextHopFault
 from gateway.smtp import failure
 from gateway.smtp.capabilities import needs_of
-from gateway.smtp.envelope import Envelope, Mail, Rcpt
+from gateway.smtp.envelope import Envelope
 from gateway.smtp.fold import Fate, Outcome
 from gateway.smtp.reply import Reply
 from gateway.transaction.compose import Content
@@ -171,10 +171,10 @@ class Courier:
             await self._note(outbound, job, accepted, delivery)
 
     async def _say_envelope(self, outbound: Outbound, job: Job, recipients: Sequence[int]) -> tuple[int, ...]:
-        """MAIL and RCPT for these recipients; gives those accepted, and writes the others' outcomes into the job."""
-        commands: list[Mail | Rcpt] = [self.envelope.mail, *(self.envelope.recipients[index] for index in recipients)]
+        """MAIL and RCPT for these recipients; gives those accepted, notes the others' outcomes."""
+        rcpts = [self.envelope.recipients[index] for index in recipients]
         try:
-            mail, *answers = await outbound.envelope(commands)
+            mail, *answers = await outbound.envelope([self.envelope.mail, *rcpts])
         except NextHopFault as fault:
             self._put_off(job, recipients, fault_reply(fault))
             return ()
@@ -215,7 +215,7 @@ class Courier:
             )
 
     async def _once_more_without_link(self, outbound: Outbound, job: Job, recipients: Sequence[int]) -> None:
-        """The next hop refused the copy with its link: the original has one try, and its answer counts (rule 15)."""
+        """The copy was refused with its link: the original has one try, and its answer counts (rule 15)."""
         job.unlinked = True
         self.services.journal.count("link-refused")
         await outbound.reset()
@@ -229,11 +229,11 @@ class Courier:
             await self._count_refused_link()
 
     async def _count_refused_link(self) -> None:
-        """After so many refused links whose originals were taken the whole installation falls to `observe` (rule 15)."""
+        """After so many refused links whose originals were taken, fall to `observe` (rule 15)."""
         try:
             refused = await self.services.ledger.link_refused()
             if refused >= REFUSED_LINKS:
-                why = f"next hop {self.hop.name} refused {refused} mails with a link in ten minutes and took them without"
+                why = f"next hop {self.hop.name} took {refused} mails in ten minutes only without their link"
                 await self.services.ledger.pull_brake(why)
                 self.services.journal.alarm(f"mode is observe now: {why}; `careerrelay rules resume` ends it")
         except Exception as error:  # noqa: BLE001 - whatever the ledger's state, the mail has been taken

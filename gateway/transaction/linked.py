@@ -1,4 +1,4 @@
-"""A mail whose candidates get links: who gets which bytes, what the ledger must know first, and what it is told after.
+"""A mail whose candidates get links: who gets which bytes, and what the ledger knows before and after.
 
 Order is everything here (SMTP.md rules 3, 19, 20, 22): all copies are built and checked, then their intents
 are committed, then the first of them goes on the wire; outcomes are in the ledger before the reply leaves. Up
@@ -60,7 +60,7 @@ class Unlinkable(GatewayError):
 
 
 def needs_lookup(reading: Reading, envelope: Envelope) -> bool:
-    """Whether an earlier attempt of this mail may be on record: several recipients, one of them a candidate (rule 21)."""
+    """Whether an earlier attempt may be on record: several recipients, one of them a candidate (rule 21)."""
     return len(envelope.recipients) > 1 and reading.reason is None and reading.text is not None
 
 
@@ -330,7 +330,7 @@ class LinkedMail:
         ]
 
     async def _finished_late(self, job: Job) -> None:
-        """A copy that was past its time when the reply was due: awaited, recorded, and not sent again by the retry."""
+        """A copy still under way when the reply was due: recorded, so that no retry sends it again."""
         await self._settle(self._copy_outcomes(job), None, close=False)
 
     def _report_copies(self, outcomes: Sequence[Outcome]) -> None:

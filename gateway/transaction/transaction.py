@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 class _Refused(Exception):
-    """The mail is refused by us, with this reply, for something seen in its content or for want of the ledger."""
+    """The mail is refused by us, for something seen in its content or for want of the ledger."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(str(reply))
@@ -125,7 +125,7 @@ class Transaction:
             outbound.abort()
 
     async def content(self, source: Source) -> list[Reply]:
-        """Take the content, send it on, and give the reply: one, or with LMTP one for each accepted recipient.
+        """Take the content, send it on, and give the reply; with LMTP one for each accepted recipient.
 
         Raises:
             SenderGone: nobody is there to be answered any more.
@@ -246,7 +246,7 @@ class Transaction:
     # --- a mail that stays as it came ---------------------------------------------------------------------
 
     async def _untouched(self, source: Source, blocks: Iterable[bytes], envelope: Envelope) -> list[Reply]:
-        """Send what is held and stream the rest. `blocks` are stuffed; the first is whole to the start of the mail."""
+        """Send what is held and stream the rest. `blocks` are stuffed; the first holds the header."""
         outbound = self._require_outbound()
         received = Trace(self._report.id, self._session, self._policy, self._services, envelope).received(
             range(len(self._accepted))
@@ -308,7 +308,7 @@ class Transaction:
             spool.close()
 
     async def _fill(self, spool: Spool, source: Source, head: bytes) -> bytes | None:
-        """Write everything to the spool. None when all is there, else the (stuffed) segment that found no place."""
+        """Write everything to the spool; give the stuffed segment that found no place, or None."""
         unstuffer = Unstuffer()
         segment = head
         while True:
@@ -329,7 +329,7 @@ class Transaction:
         decision: Decision,
         opened: OpenMail | None,
     ) -> list[Reply] | None:
-        """Send the copies. None where the mail has to go untouched after all, through the transaction that is still open."""
+        """Send the copies. None where the mail has to go untouched, through what is still open."""
         linked = LinkedMail(
             services=self._services,
             policy=self._policy,
@@ -366,7 +366,7 @@ class Transaction:
 
 
 def _check_sender(source: Source) -> None:
-    """Just before the final dot: a sender that reset its connection will try again, so nothing may be completed (SMTP.md rule 6)."""
+    """Before the final dot: a sender that is lost will try again, so nothing may be completed (rule 6)."""
     if source.gone:
         raise SenderGone("connection lost before the final dot was sent on")
 
