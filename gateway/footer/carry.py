@@ -42,22 +42,21 @@ def quoted(text: str, script: Script, *, newline: str = "\r\n", column: int = 0)
     ``=0A`` and a soft break. No character is split between two lines. The result ends where the text
     ends.
     """
-    lines: list[str] = []
-    for line in text.split(newline):
+    raw_ends = newline == "\r\n" and not script.wide
+    *ended, last = text.split(newline)
+    lines = [*ended, last] if raw_ends else [*(line + newline for line in ended), *([last] if last else [])]
+    written: list[str] = []
+    for line in lines:
         short = column + len(line) < QP_LINE and not script.wide
         if short and not line.endswith((" ", "\t")) and _QP_LITERAL.fullmatch(line):
-            lines.append(line)
-            column = 0
-            continue
-        wrapped = _utf8_line(line, column) if script.codec == "utf-8" else _atom_line(line, script, column)
+            wrapped: str | None = line
+        else:
+            wrapped = _utf8_line(line, column) if script.codec == "utf-8" else _atom_line(line, script, column)
         if wrapped is None:
             return None
-        lines.append(wrapped)
+        written.append(wrapped)
         column = 0
-    if newline == "\r\n" and not script.wide:
-        return "\r\n".join(lines).encode("ascii")
-    end = _escaped(script.write(newline) or b"")
-    return (end + "=\r\n").join(lines).removesuffix("=\r\n").encode("ascii")
+    return ("\r\n" if raw_ends else "=\r\n").join(written).encode("ascii")
 
 
 def _utf8_line(line: str, column: int) -> str:

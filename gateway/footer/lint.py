@@ -23,8 +23,8 @@ MAX_LINE: Final = 998
 
 _FORBIDDEN: Final = frozenset({
     "applet", "base", "body", "button", "embed", "form", "frame", "frameset", "head", "html", "iframe",
-    "input", "link", "listing", "math", "meta", "noscript", "object", "plaintext", "script", "select", "style",
-    "svg", "template", "textarea", "title", "xmp",
+    "input", "link", "listing", "math", "meta", "noscript", "object", "plaintext", "script", "select",
+    "style", "svg", "template", "textarea", "title", "xmp",
 })  # fmt: skip
 _VOID: Final = frozenset({"area", "br", "col", "hr", "img", "source", "track", "wbr"})
 _SCHEMES: Final = ("http://", "https://", "mailto:", "tel:")

@@ -61,7 +61,8 @@ def plain_spot(decoded: str, new_end: int, where: Where, *, newline: str, flowed
     if where is Where.AUTO and "{{" in decoded:
         found = plain_placeholders(decoded)
         if found:
-            start, end = next((span for span in found if span[1] <= new_end), found[0])
+            fresh = (span for span in found if span[1] <= new_end and not _in_quoted_line(decoded, span[0]))
+            start, end = next(fresh, found[0])
             others = tuple(span for span in found if span[0] != start)
             lead, trail = _around(decoded, start, end, newline)
             return Spot(
@@ -83,6 +84,10 @@ def plain_spot(decoded: str, new_end: int, where: Where, *, newline: str, flowed
 def plain_placeholders(decoded: str) -> list[tuple[int, int]]:
     """The spans of all placeholders in a text."""
     return [found.span() for found in _PLACEHOLDER.finditer(decoded)]
+
+
+def _in_quoted_line(decoded: str, at: int) -> bool:
+    return decoded[decoded.rfind("\n", 0, at) + 1 : at].lstrip().startswith((">", "＞"))
 
 
 def _how(decoded: str, at: int) -> Placement:

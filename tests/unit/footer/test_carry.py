@@ -81,6 +81,8 @@ def test_quoted_offset_is_where_the_octet_begins(raw: bytes) -> None:
     """Cutting the body there cuts what it decodes to."""
     decoded = binascii.a2b_qp(re.sub(rb"[ \t]+(?=\r\n|$)", b"", raw))
     for position in range(len(decoded)):
+        if decoded[position - 1 : position + 1] == b"\r\n":
+            continue  # nobody asks for a place inside of a line end
         at = quoted_offset(raw, position)
         head = re.sub(rb"[ \t]+(?=\r\n|$)", b"", raw[:at])
         assert binascii.a2b_qp(head) == decoded[:position]
@@ -102,7 +104,7 @@ def test_the_end_of_a_body_is_before_a_last_soft_break() -> None:
         (b"one</b>", 3, "X", b"one=\r\nX=\r\n</b>"),
         (b"one</b>", 3, "\r\nX\r\n", b"one\r\nX\r\n</b>"),
         (b"one", 3, "\r\n\r\nX", b"one\r\n\r\nX"),
-        (b"one=\r\ntwo", 5, "X", b"one=\r\nX=\r\ntwo"),
+        (b"one=\r\ntwo", 6, "X", b"one=\r\nX=\r\ntwo"),
         (b"one=", 3, "\r\nX", b"one\r\nX="),
         (b"one\r\n", 5, "X ", b"one\r\nX=20"),
     ],

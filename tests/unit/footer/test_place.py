@@ -91,6 +91,6 @@ def test_a_placeholder_is_replaced_and_others_are_taken_out(decoded: str, expect
 def test_a_placeholder_in_new_text_goes_before_one_in_a_quote() -> None:
     """Somebody may quote a mail that had one."""
     decoded = "> {{careerrelay}}\r\nnew {{careerrelay}}\r\n"
-    assert placed(decoded, len(decoded)).startswith("FOOT")
+    assert placed(decoded) == "> \r\nnew \r\n\r\nFOOT\r\n"
     spot = plain_spot("{{careerrelay}}\r\n> {{careerrelay}}", 17, Where.AUTO, newline="\r\n", flowed=False)
     assert (spot.start, spot.removed) == (0, ((19, 34),))

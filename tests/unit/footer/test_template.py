@@ -117,7 +117,7 @@ def test_all_problems_come_at_once_with_file_line_and_remedy() -> None:
         (b"{% if company %}{{ secret }}{% endif %}{{ link }}", "unknown variable secret"),
         (b"{{ link }}\x07", "control character in line 1"),
         (b"{{ link }}" + b"x" * (999 - MAX_URL), "can be longer than 998 octets"),
-        (b"{{ link }} \xff", "not UTF-8 (octet 12)"),
+        (b"{{ link }} \x81", "not UTF-8 (octet 12)"),
         (b"{{ link }}" + b"\n" * MAX_FILE, f"longer than {MAX_FILE} octets"),
     ],
 )
