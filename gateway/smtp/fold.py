@@ -106,8 +106,9 @@ def _listed(title: str, names: Sequence[str]) -> list[str]:
         word = f" {name[: _NAMES_IN_LINE // 2]}{',' if at + 1 < len(names) else ''}"
         if len(lines[-1]) + len(word) > _NAMES_IN_LINE:
             if len(lines) == _LINES_OF_NAMES:
-                lines.append(f" and {len(names) - at} more")
+                lines.append(f"and {len(names) - at} more")
                 break
-            lines.append("")
-        lines[-1] += word
+            lines.append(word[1:])
+        else:
+            lines[-1] += word
     return lines
