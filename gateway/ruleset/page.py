@@ -68,6 +68,7 @@ class Book:
         "clauses",
         "denied_by",
         "deniers",
+        "leading",
         "lexicon",
         "names",
         "nothing",
@@ -89,14 +90,14 @@ class Book:
     ) -> None:
         """`anchors` has for each clause the terms of one of its slots: without one of them it can't hold."""
         self.lexicon = lexicon
-        self.terms_of = tuple(terms_of)
-        self.denied_by = tuple(denied_by)
-        self.deniers = frozenset(number for number, terms in enumerate(denied_by) if terms)
-        self.nothing = Sentence(self, ())
         self.clauses = tuple(clauses)
         self.names = tuple(names)
         self.thanks_of = dict(thanks_of)
         self.thanks = frozenset(term for terms in thanks_of.values() for term in terms)
+        self.terms_of = tuple(terms_of)
+        self.denied_by = tuple(denied_by)
+        self.deniers = frozenset(number for number, terms in enumerate(denied_by) if terms)
+        self.nothing = Sentence(self, ())
         self.by_strong: dict[int, list[int]] = {}
         self.by_anchor: dict[int, list[int]] = {}
         self.by_place: dict[int, list[int]] = {}
@@ -110,9 +111,18 @@ class Book:
             )
             for term in anchors[number]:
                 index.setdefault(term, []).append(number)
+        asked = {*self.by_strong, *self.by_anchor, *self.thanks}
+        for clause in clauses:
+            asked.update(clause.bound, clause.unless_near)
+        self.leading = frozenset(
+            number for number, terms in enumerate(self.terms_of) if not asked.isdisjoint(terms)
+        )
 
-    def read(self, text: str) -> list[Sentence]:
-        """The sentences of a text with their terms; the signature and our own names are left out."""
+    def read(self, text: str, *, whole: bool = False) -> list[Sentence]:
+        """The sentences of a text with their terms; the signature and our own names are left out.
+
+        Sentences that no statement would ask for are empty, unless `whole`.
+        """
         text = text[:LONGEST_TEXT]
         found, breaks, drawn = self.lexicon.find(text, self.names)
         if not found:
@@ -134,7 +144,14 @@ class Book:
                 current.append(place)
         if drawn:
             held = [[place for place in places if place[0] < limit] for places in held]
-        return [Sentence(self, places) if places else self.nothing for places in held]
+        return [self._sentence(places, whole=whole) for places in held]
+
+    def _sentence(self, places: Sequence[Found], *, whole: bool) -> Sentence:
+        """A sentence; an empty one where no word can begin a statement or bind one."""
+        for place in places:
+            if whole or place[2] in self.leading:
+                return Sentence(self, places)
+        return self.nothing
 
 
 class Page:

@@ -176,7 +176,7 @@ class Ruleset:
 
     def _assess(self, mail: MailView, texts: Sequence[tuple[str, str, str]]) -> list[Assessment]:
         subject_text = mail.text.subject.text[:LONGEST_TEXT]
-        subject = _merged(self.book, self.book.read(subject_text))
+        subject = _merged(self.book, self.book.read(subject_text, whole=True))
         pages = []
         for where, text, quoted in texts or [("plain", "", "")]:
             behind = self.book.read(quoted) if quoted else ()
