@@ -61,6 +61,7 @@ class Connection(asyncio.Protocol):
     Attributes:
         host: whom it is with.
         capabilities: what that host said in its last EHLO.
+        extensions: the keywords alone.
         pipelining: whether commands may be grouped (RFC 2920).
         secure: whether it is under TLS.
         born: when it was opened, by the loop's clock.
@@ -73,13 +74,14 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_deadline", "_drain", "_due", "_expected", "_loop", "_owner", "_patience", "_paused", "_quitting",
         "_reader", "_replies", "_resting", "_streaming", "_timer", "_transport", "_unsent", "_waiter", "born",
-        "capabilities", "early", "fault", "generation", "host", "mails", "pipelining", "secure",
+        "capabilities", "early", "extensions", "fault", "generation", "host", "mails", "pipelining", "secure",
     )  # fmt: skip
 
     def __init__(self, host: Host, capabilities: Capabilities, owner: Owner, *, secure: bool) -> None:
         self.host = host
         self.capabilities = capabilities
-        self.pipelining = b"PIPELINING" in capabilities
+        self.extensions = frozenset(keyword for keyword, _ in capabilities.keywords)
+        self.pipelining = b"PIPELINING" in self.extensions
         self.secure = secure
         self.mails = 0
         self.generation = 0

@@ -74,7 +74,7 @@ class Hosts:
         known: dict[Host, _State] = {}
         if before is not None:
             known = {state.host: state for state in before._states}  # noqa: SLF001 - of its own kind
-        self._states = [known.get(host) or _State(host) for host in settings.hosts]
+        self._states: list[_State] = [known.get(host) or _State(host) for host in settings.hosts]
         self._merged: Capabilities | None = None
 
     @property
@@ -130,7 +130,7 @@ class Hosts:
                 faults.append((state.host, str(fault), fault.reply))
                 continue
             self._works(state, connection.capabilities, loop.time())
-            if connection.capabilities.can_carry(needs):
+            if needs <= connection.extensions:
                 return connection, None
             connection.quit()
             faults.append((state.host, "lacks what the mail needs", None))

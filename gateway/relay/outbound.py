@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from gateway.errors import NextHopFault, OutcomeUnknown
 from gateway.relay.connection import Connection, ConnectionLost
 from gateway.relay.settings import Host
-from gateway.smtp.capabilities import Capabilities, needs_of
+from gateway.smtp.capabilities import EXTENSION_OF_PARAMETER, needs_of
 from gateway.smtp.envelope import Mail, Rcpt
 from gateway.smtp.failure import NO_RECIPIENT
 from gateway.smtp.reply import Reply
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 #: So long RSET may take, in seconds; opening another connection is faster than waiting longer.
 RSET_SECONDS = 20.0
 _CRLF = b"\r\n"
+#: What a host need not know (None: what is nobody's; see `needs_of`).
+_HINTS = (None, b"SIZE", b"AUTH")
+#: Parameters that may be left out where the host doesn't know them: hints, and BODY=7BIT, which says nothing.
+_LEFT_OUT = (b"SIZE", b"AUTH", b"BODY")
 
 
 class _Attempt:
@@ -129,11 +133,14 @@ class OutboundTransaction:
             given += [connection] * len(rest)
             return
         self._asked = True
-        lines = [_line(command, connection.capabilities) for command in rest]
+        lines = [_line(command, connection.extensions) for command in rest]
         replies: Sequence[Reply]
         lost: ConnectionLost | None = None
         try:
-            replies = await _ask(connection, lines, deadline)
+            if connection.pipelining or len(lines) == 1:
+                replies = await connection.exchange(b"".join(lines), len(lines), deadline)
+            else:
+                replies = await _one_by_one(connection, lines, deadline)
         except ConnectionLost as error:
             replies, lost = error.replies, error
         if not self._answered(connection, rest, replies, given, new=attempt.new):
@@ -407,12 +414,14 @@ class OutboundTransaction:
 
     def _widen(self, commands: Sequence[Mail | Rcpt]) -> None:
         """Take into account what these commands ask of a host (rule 10)."""
-        if not any(command.parameters.items for command in commands):
-            return
-        mail = next((command for command in commands if isinstance(command, Mail)), self._mail)
-        if mail is not None:
-            rcpts = [command for command in commands if isinstance(command, Rcpt)]
-            self._needs |= needs_of(mail, rcpts)
+        for command in commands:
+            for keyword, _ in command.parameters.items:
+                extension = EXTENSION_OF_PARAMETER.get(keyword)
+                if extension not in _HINTS and extension not in self._needs:
+                    mail = command if isinstance(command, Mail) else self._mail
+                    if mail is not None:
+                        self._needs |= needs_of(mail, [command] if isinstance(command, Rcpt) else ())
+                    break
 
     async def _ready(self, attempt: _Attempt, deadline: float) -> Connection | Reply:
         """Give a live connection on which MAIL and the accepted RCPTs have been said.
@@ -426,9 +435,7 @@ class OutboundTransaction:
         pool = self._pool
         connection = self._connection
         if connection is not None and not connection.fault:
-            if (not self._needs or connection.capabilities.can_carry(self._needs)) and (
-                self._mail is not None or pool.fit(connection)
-            ):
+            if self._needs <= connection.extensions and (self._mail is not None or pool.fit(connection)):
                 return connection
             self._drop("another is needed")
         if not self._placed:
@@ -451,12 +458,14 @@ class OutboundTransaction:
     async def _say_again(self, connection: Connection, mail: Mail, deadline: float) -> Reply | None:
         self._asked = True
         commands: list[Mail | Rcpt] = [mail, *self._rcpts]
-        first, *others = [_line(command, connection.capabilities) for command in commands]
+        first, *others = [_line(command, connection.extensions) for command in commands]
         if connection.pipelining:
-            answer, *answers = await _ask(connection, [first, *others], deadline)
+            answer, *answers = await connection.exchange(
+                b"".join([first, *others]), 1 + len(others), deadline
+            )
         else:
             (answer,) = await connection.exchange(first, 1, deadline)
-            answers = await _ask(connection, others, deadline) if answer.positive else []
+            answers = await _one_by_one(connection, others, deadline) if answer.positive else []
         for reply in (answer, *answers):
             if reply.code in (220, 221, 421) or reply.intermediate:
                 connection.quit()
@@ -470,31 +479,24 @@ class OutboundTransaction:
         return None
 
 
-def _line(command: Mail | Rcpt, capabilities: Capabilities) -> bytes:
+def _line(command: Mail | Rcpt, extensions: frozenset[bytes]) -> bytes:
     """The command for this host.
 
     Less the hints that it doesn't know and that may be left out (`needs_of`).
     """
-    if not command.parameters.items or isinstance(command, Rcpt):
-        return command.line()
-    hints = [
-        keyword
-        for keyword, extension in ((b"AUTH", b"AUTH"), (b"SIZE", b"SIZE"), (b"BODY", b"8BITMIME"))
-        if extension not in capabilities
-    ]
-    if not hints:
-        return command.line()
-    return Mail(command.path, command.parameters.without(*hints)).line()
+    if isinstance(command, Mail):
+        for keyword, _ in command.parameters.items:
+            if keyword in _LEFT_OUT and EXTENSION_OF_PARAMETER[keyword] not in extensions:
+                return _line(Mail(command.path, command.parameters.without(keyword)), extensions)
+    return command.line()
 
 
-async def _ask(connection: Connection, lines: Sequence[bytes], deadline: float) -> list[Reply]:
-    """One reply a line: as one group where the host lets us (RFC 2920), else line by line.
+async def _one_by_one(connection: Connection, lines: Sequence[bytes], deadline: float) -> list[Reply]:
+    """One reply a line, from a host that lets nobody pipeline.
 
     Raises:
         ConnectionLost: with the replies that came; also after a 421, behind which nothing is asked any more.
     """
-    if connection.pipelining or len(lines) == 1:
-        return await connection.exchange(b"".join(lines), len(lines), deadline)
     replies: list[Reply] = []
     for line in lines:
         try:

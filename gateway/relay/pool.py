@@ -241,7 +241,7 @@ class Pool:
         """The idle connection that was used last and can carry `needs`, if there is one."""
         for at in range(len(self._idle) - 1, -1, -1):
             connection = self._idle[at]
-            if needs and not connection.capabilities.can_carry(needs):
+            if not needs <= connection.extensions:
                 continue
             if not self.fit(connection):
                 connection.quit()
