@@ -61,7 +61,7 @@ class DemoError(Exception):
 class Shown:
     """One mail, before and after: the reply to its sender, how long that took, and what arrived.
 
-    `verdict` is the gateway's own word from its log: ``reason``, and ``rule`` and ``score`` where a rule spoke.
+    `verdict` is the gateway's own word from its log: ``reason``, and ``rule``, ``score`` if a rule spoke.
     """
 
     sample: Sample
@@ -143,7 +143,7 @@ class Stage:
         )
 
     async def _verdict(self, said: int) -> Mapping[str, str]:
-        """What the log line about this mail says, which is written just after the reply; nothing if none comes."""
+        """What the log line about this mail says, written just after the reply; nothing if none comes."""
         for _ in range(50):
             for line in self.log[said:]:
                 if verdict := verdict_in(line):
@@ -166,7 +166,7 @@ class Stage:
 
 
 def verdict_in(line: str) -> Mapping[str, str]:
-    """Reason, rule and score that a line of the gateway's log gives for a mail; empty if it is about something else."""
+    """Reason, rule and score that a line of the gateway's log gives for a mail; empty if it gives none."""
     fields = dict(re.findall(r'(?<!\S)(reason|rule|score)="?([\w.-]+)', line))
     return fields if "reason" in fields else {}
 

@@ -34,13 +34,13 @@ def test_parts_and_gaps() -> None:
     """In a multipart mail only the part that differs is shown; far apart changes are told apart by a gap."""
     head = b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
     part = b"--b\r\nContent-Type: text/%s\r\n\r\n%s\r\n"
-    lines = b"\r\n".join(b"%d" % number for number in range(9))
+    lines = b"\r\n".join(b"%d" % number for number in range(12))
     old = head + part % (b"plain", b"a") + part % (b"html", lines) + b"--b--\r\n"
-    new = old.replace(b"0\r\n1", b"0\r\nnew\r\n1").replace(b"7\r\n8", b"7\r\n8\r\nlast")
+    new = old.replace(b"0\r\n1", b"0\r\nnew\r\n1").replace(b"\r\n11", b"\r\n11\r\nlast")
     (section,) = differences(old, new)
     assert section.place == "text/html, us-ascii, 7bit"
     assert [(line.sign, line.text) for line in section.lines] == [
-        (" ", "0"), ("+", "new"), (" ", "1"), ("gap", ""), (" ", "8"), ("+", "last"),
+        (" ", "0"), ("+", "new"), (" ", "1"), (" ", "2"), ("gap", ""), (" ", "10"), (" ", "11"), ("+", "last"),
     ]  # fmt: skip
 
 
