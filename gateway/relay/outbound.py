@@ -228,7 +228,7 @@ class OutboundTransaction:
 
     def _started(self, connection: Connection, reply: Reply, *, new: bool) -> bool:
         """Act on the answer to DATA; give whether it is one."""
-        if reply.intermediate:
+        if reply.code == 354:
             connection.stream()
             self._streaming = True
             self._tail = _CRLF
@@ -237,7 +237,7 @@ class OutboundTransaction:
             connection.quit()
             if not new:
                 return False
-        elif reply.positive:
+        elif reply.code < 400:
             connection.fail(f"not an answer to DATA: {reply}"[:120])
             return False
         self._pool.notice(connection, reply)
@@ -407,8 +407,9 @@ class OutboundTransaction:
         if lost.timed_out:
             raise NextHopFault(f"{self._host}: {lost}") from lost
         if attempt.new and connection is not None:
-            attempt.failed.append((connection.host, str(lost)))
-            self._pool.blame(connection.host, str(lost))
+            why = f"{lost}, after {lost.replies[-1]}"[:200] if lost.replies else str(lost)
+            attempt.failed.append((connection.host, why))
+            self._pool.blame(connection.host, why)
         attempt.new = False
         attempt.fresh_only = True
 
