@@ -1,10 +1,10 @@
-"""What is measured. A case is a name, a measurement with its parameters, and the systems for which it makes sense."""
+"""What is measured: each case is a measurement with its parameters, and where it makes sense."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from bench.measure import Numbers, Sink, latency, memory, throughput
+from bench.measure import Numbers, Sink, latency, memory, source, throughput
 from bench.systems import System
 
 Measurement = Callable[[System, Sink, Numbers, float], dict[str, float]]
@@ -13,7 +13,11 @@ _MEGA = 10**6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """`key` is the number that stands for the case, in `unit`; `less`: less of it is better."""
+    """`key` is the number that stands for the case, in `unit`; `less`: less of it is better.
+
+    `fresh`: the system is started for this case alone, since memory that another case left would count.
+    `sink` is the next hop: ours, or Postfix's ``smtp-sink``.
+    """
 
     title: str
     run: Measurement
@@ -21,6 +25,8 @@ class Case:
     unit: str
     less: bool = False
     without: frozenset[str] = frozenset()
+    fresh: bool = False
+    sink: str = "own"
 
 
 def _rate(kind: str, octets: int, sessions: int, *, single: bool = False) -> Measurement:
@@ -30,6 +36,13 @@ def _rate(kind: str, octets: int, sessions: int, *, single: bool = False) -> Mea
         return throughput(
             system, sink, numbers, kind=kind, octets=octets, sessions=sessions, seconds=seconds, single=single
         )
+
+    return run
+
+
+def _source(octets: int, sessions: int = 20) -> Measurement:
+    def run(system: System, sink: Sink, numbers: Numbers, effort: float) -> dict[str, float]:  # noqa: ARG001
+        return source(system, octets=octets, sessions=sessions, seconds=effort)
 
     return run
 
@@ -49,8 +62,8 @@ _NOT_DIRECT = frozenset({"direct", "altermime"})
 _NO_FILTER = frozenset({"altermime"})
 
 
-def _throughput(title: str, run: Measurement, **more: frozenset[str]) -> Case:
-    return Case(title=title, run=run, key="per_second", unit="mails/s", **more)
+def _throughput(title: str, run: Measurement, *, without: frozenset[str] = frozenset()) -> Case:
+    return Case(title=title, run=run, key="per_second", unit="mails/s", without=without)
 
 
 CASES: Mapping[str, Case] = {
@@ -64,6 +77,14 @@ CASES: Mapping[str, Case] = {
     "ordinary-5m": _throughput(
         "5 MB ordinary mail, 20 sessions", _rate("ordinary", 5 * _MEGA, 20), without=_NO_FILTER
     ),
+    "source-5m": Case(
+        title="5 MB ordinary mail, smtp-source and smtp-sink, 20 sessions", run=_source(5 * _MEGA),
+        key="per_second", unit="mails/s", without=_NO_FILTER, sink="smtp-sink",
+    ),
+    "source-4k": Case(
+        title="4 KB ordinary mail, smtp-source and smtp-sink, 100 sessions", run=_source(4096, 100),
+        key="per_second", unit="mails/s", without=_NO_FILTER, sink="smtp-sink",
+    ),
     "latency-ordinary": Case(
         title="Added to an ordinary 4 KB mail, one session", run=_latency("ordinary"), key="added_median",
         unit="ms", less=True, without=_PROXIES_ONLY,
@@ -73,12 +94,12 @@ CASES: Mapping[str, Case] = {
         unit="ms", less=True, without=_PROXIES_ONLY,
     ),
     "memory-ordinary": Case(
-        title="50 ordinary mails of 20 MB in flight, memory each", run=partial(_memory, "ordinary"), key="each_mb",
-        unit="MB", less=True, without=_NOT_DIRECT,
+        title="50 ordinary mails of 20 MB in flight, memory each", run=partial(_memory, "ordinary"),
+        key="each_mb", unit="MB", less=True, without=_NOT_DIRECT, fresh=True,
     ),
     "memory-rejection": Case(
-        title="50 rejections of 20 MB in flight, memory each", run=partial(_memory, "rejection"), key="each_mb",
-        unit="MB", less=True, without=_NOT_DIRECT,
+        title="50 rejections of 20 MB in flight, memory each", run=partial(_memory, "rejection"),
+        key="each_mb", unit="MB", less=True, without=_NOT_DIRECT, fresh=True,
     ),
 }  # fmt: skip
 """All cases, in order."""

@@ -58,7 +58,7 @@ exports.hook_data = (next, connection) => {{
     "tuning.js": """\
 const net = require('node:net')
 const dns = require('node:dns')
-dns.reverse = (address, done) => process.nextTick(done, {{ code: dns.NOTFOUND }}) // nobody is asked who 127.0.0.1 is
+dns.reverse = (address, done) => process.nextTick(done, {{ code: dns.NOTFOUND }}) // asks nobody
 const {{ connect }} = net.Socket.prototype
 net.Socket.prototype.connect = function (...words) {{
     const socket = connect.apply(this, words)

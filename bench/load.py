@@ -1,7 +1,7 @@
-"""The load generator: sessions that send one mail after another, one command at a time, as fast as they are answered.
+"""The load generator: sessions that send mail after mail, one command at a time, as fast as it is answered.
 
-Run as ``python -m bench.load PORT ...``, a process of its own; prints one line of JSON. The time is taken from the
-first connection to the last reply, on the system's monotonic clock, which the sink uses too.
+Run as ``python -m bench.load PORT ...``, a process of its own; prints one line of JSON. Time is taken from
+the first connection to the last reply, on the system's monotonic clock, which the sink uses too.
 """
 
 import argparse

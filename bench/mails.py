@@ -1,4 +1,4 @@
-"""Mails to measure with: each is unique (Message-ID, recipient, text), so that none is taken for a retry of another."""
+"""Mails to measure with: each is unique (Message-ID, recipient, text), so that none is taken for a retry."""
 
 import base64
 from dataclasses import dataclass
@@ -40,13 +40,15 @@ _ORDINARY = """\
 いたします。次回は来週の火曜日、同じ会議室で行う予定です。
 """
 
-_FILLER = "この電子メールは、宛先に記載された方のみを対象としています。お心当たりのない場合は、お手数ですが破棄してください。\n"
+_FILLER = (
+    "この電子メールは、宛先に記載された方のみを対象としています。お心当たりのない場合は破棄してください。\n"
+)
 NUMBER = b"0" * 20  # stands for the mail's own number in the templates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A mail in pieces: `head` with the number's place held by `NUMBER`, `tail` the same for all, end of data included."""
+    """A mail in two pieces: `head` with `NUMBER` for its number, `tail` the same for all, with the dot."""
 
     head: bytes
     tail: bytes
@@ -83,7 +85,8 @@ def template(kind: str, octets: int) -> Template:
     if not large:
         return Template(head=start + b".\r\n", tail=b"", marked=kind == "rejection")
     start += (
-        b"--=_bench\r\nContent-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=a.bin\r\n"
+        b"--=_bench\r\nContent-Type: application/octet-stream\r\n"
+        b"Content-Disposition: attachment; filename=a.bin\r\n"
         b"Content-Transfer-Encoding: base64\r\n\r\n"
     )
     line = base64.b64encode(bytes(range(54)) + b"abc") + b"\r\n"

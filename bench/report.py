@@ -13,11 +13,12 @@ from pathlib import Path
 from bench.cases import CASES
 
 Runs = list[dict[str, float]]
+_FAMILIES = ("direct", "postfix", "haraka")
 
 
 @dataclass(slots=True)
 class Results:
-    """All that was measured: ``runs[case][system]`` has one entry a round. `missing` says what could not be run."""
+    """All that was measured: ``runs[case][system]`` has one entry a round. `missing`: what was not run."""
 
     options: Mapping[str, object]
     runs: dict[str, dict[str, Runs]] = field(default_factory=dict)
@@ -45,7 +46,7 @@ class Results:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """What was promised: the gateway's number in a case, over another's (`over`) or as it is, against a bound."""
+    """What was promised: the gateway's number in a case, as it is or `over` another's, against a bound."""
 
     case: str
     text: str
@@ -57,7 +58,7 @@ class Promise:
 PROMISES: Sequence[Promise] = (
     Promise(case="rejection-100", text="4 KB rejections, over Haraka at its best", bound=4, over="haraka"),
     Promise(case="rejection-100", text="4 KB rejections, over Postfix as a relay", bound=3, over="postfix"),
-    Promise(case="ordinary-5m", text="5 MB ordinary mail, over direct", bound=0.7, over="direct"),
+    Promise(case="source-5m", text="5 MB ordinary mail, over direct", bound=0.7, over="direct"),
     Promise(
         case="memory-ordinary", text="MB for each of 50 x 20 MB in flight, ordinary", bound=1, at_most=True
     ),
@@ -75,14 +76,14 @@ def lines(results: Results) -> Iterator[str]:
         case = CASES[name]
         yield ""
         yield f"{case.title} ({case.unit})   [{name}]"
-        yield f"  {'':<12}{'median':>10}{'min':>10}{'max':>10}{'/direct':>9}{'/postfix':>9}{'/haraka':>9}   {'':<24}"
+        heads = "".join(f"{'/' + family:>9}" for family in _FAMILIES)
+        yield f"  {'':<12}{'median':>10}{'min':>10}{'max':>10}{heads}"
         for system, runs in systems.items():
             values = [run[case.key] for run in runs]
             middle = statistics.median(values)
-            ratios = "".join(
-                _ratio(results, name, middle, family) for family in ("direct", "postfix", "haraka")
-            )
-            yield f"  {system:<12}{_figure(middle)}{_figure(min(values))}{_figure(max(values))}{ratios}   {_more(runs)}"
+            ratios = "".join(_ratio(results, name, middle, family) for family in _FAMILIES)
+            figures = "".join(map(_figure, (middle, min(values), max(values))))
+            yield f"  {system:<12}{figures}{ratios}   {_more(runs)}"
     if results.missing:
         yield ""
         yield "Not measured:"

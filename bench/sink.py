@@ -1,8 +1,8 @@
 """The next hop of every measurement: takes mail as fast as Python can, and counts.
 
 Run as ``python -m bench.sink --mark TEXT``; prints its port. The verb XSTAT answers
-``250 mails marked octets time-of-last``: how many mails came, how many of them held TEXT in their last 8 KB, and the
-monotonic time of the last one. It keeps nothing.
+``250 mails marked octets time-of-last``: how many mails came, how many held TEXT in their last 8 KB, and
+the monotonic time of the last one. It keeps nothing.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class Session(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport.write(b"220 sink.example ESMTP\r\n")
+        self.transport.write(b"220 sink.example ESMTP\r\n")
 
     def data_received(self, data: bytes) -> None:
         """Take commands and content, however they are cut."""

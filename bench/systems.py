@@ -1,4 +1,4 @@
-"""What is compared: each system is started in a folder of its own, relays to the sink, and says which processes it is.
+"""What is compared: each system is started in a folder of its own and relays to the sink.
 
 A system that can't be run on this machine raises `UnavailableError`, which says what is missing.
 """
@@ -23,7 +23,7 @@ class UnavailableError(Exception):
 
 
 class System(ABC):
-    """A running relay, or nothing in between. `adds_footer`: whether rejections should come out with a mark."""
+    """A running relay, or nothing in between. `adds_footer`: rejections should come out with a mark."""
 
     name = ""
     adds_footer = False
@@ -36,6 +36,10 @@ class System(ABC):
     def processes(self) -> list[int]:
         """Ids of its processes."""
         return []
+
+    def drain(self) -> None:
+        """Wait until all that it took has gone to the next hop. Only a system with a queue has to."""
+        return
 
     def pss_bytes(self) -> int:
         """Memory of all its processes."""
@@ -61,7 +65,7 @@ class Direct(System):
 
 
 class OfPostfix(System):
-    """A Postfix of its own, tuned for a relay that queues: no chroot, no DNS, many processes, cached connections."""
+    """A Postfix tuned for a relay that queues: no chroot, no DNS, many processes, cached connections."""
 
     settings: Mapping[str, str] = {
         "smtp_connection_cache_on_demand": "yes",
@@ -84,11 +88,15 @@ class OfPostfix(System):
 
     @property
     def port(self) -> int:
-        """smtpd's."""
+        """Smtpd's."""
         return self.postfix.port
 
+    def drain(self) -> None:
+        """Until the queue is empty."""
+        self.postfix.wait_for_empty_queue(patience=300)
+
     def processes(self) -> list[int]:
-        """master and all its daemons."""
+        """Master and all its daemons."""
         return group_members(self.postfix.process_id)
 
 
@@ -179,8 +187,8 @@ def altermime(sink: int) -> Iterator[System]:
         script.write_text(_FILTER.format(folder=folder, port=back, **tools))
         script.chmod(0o755)
         services = (
-            f"filter unix - n n - 20 pipe flags=q user=nobody null_sender= argv={script} ${{sender}} ${{recipient}}",
-            f"127.0.0.1:{back} inet n - n - 100 smtpd -o content_filter= -o receive_override_options=no_milters",
+            f"filter unix - n n - 20 pipe user=nobody null_sender= argv={script} ${{sender}} ${{recipient}}",
+            f"127.0.0.1:{back} inet n - n - 100 smtpd -o content_filter=",
         )
         settings = {
             **OfPostfix.settings,

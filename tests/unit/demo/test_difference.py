@@ -19,10 +19,9 @@ def test_base64_is_shown_decoded() -> None:
     old, new = (
         base64.b64encode(text.encode("shift_jis")) + b"\r\n" for text in ("お祈り\r\n", "お祈り\r\n追記\r\n")
     )
+    kept = tuple(Line(sign=" ", text=line) for line in HEAD.decode().split("\r\n")[:2])
     assert differences(HEAD + old, b"Received: y\r\n" + HEAD + new) == [
-        Section(
-            place="header", lines=(Line(sign="+", text="Received: y"), Line(sign=" ", text="Subject: x"))
-        ),
+        Section(place="header", lines=(Line(sign="+", text="Received: y"), *kept)),
         Section(
             place="text/plain, shift_jis, base64, decoded",
             lines=(Line(sign=" ", text="お祈り"), Line(sign="+", text="追記"), Line(sign=" ", text="")),
@@ -34,14 +33,12 @@ def test_parts_and_gaps() -> None:
     """In a multipart mail only the part that differs is shown; far apart changes are told apart by a gap."""
     head = b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
     part = b"--b\r\nContent-Type: text/%s\r\n\r\n%s\r\n"
-    lines = b"\r\n".join(b"%d" % number for number in range(12))
+    lines = b"\r\n".join(bytes([letter]) for letter in b"abcdefghijkl")
     old = head + part % (b"plain", b"a") + part % (b"html", lines) + b"--b--\r\n"
-    new = old.replace(b"0\r\n1", b"0\r\nnew\r\n1").replace(b"\r\n11", b"\r\n11\r\nlast")
+    new = old.replace(b"a\r\nb", b"a\r\nnew\r\nb").replace(b"\r\nl", b"\r\nl\r\nlast")
     (section,) = differences(old, new)
     assert section.place == "text/html, us-ascii, 7bit"
-    assert [(line.sign, line.text) for line in section.lines] == [
-        (" ", "0"), ("+", "new"), (" ", "1"), (" ", "2"), ("gap", ""), (" ", "10"), (" ", "11"), ("+", "last"),
-    ]  # fmt: skip
+    assert "".join(f"{line.sign}{line.text}/" for line in section.lines) == " a/+new/ b/ c/gap/ k/ l/+last/"
 
 
 def test_other_structure_is_compared_raw() -> None:
