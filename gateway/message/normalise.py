@@ -17,8 +17,8 @@ from functools import lru_cache
 
 # Soft hyphen, zero-width characters, marks of direction, word joiner, BOM.
 _INVISIBLE_SET = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
-# Kana, ideographs, Japanese punctuation and full-width forms: no space between two of them means anything.
-_JAPANESE_SET = "\u3001-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\uff01-\uffef\U00020000-\U0003ffff"
+# Kana, ideographs, Japanese and full-width punctuation: no space between two of them means anything.
+_JAPANESE_SET = "\u3001-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff9f\U00020000-\U0003ffff"
 # Pairs that vendors map differently, or that people cannot tell apart.
 _ALIKE = str.maketrans({"\u301c": "~", "\u2212": "-", "\u2010": "-", "\u2011": "-"})
 # Segments up to this length are remembered; longer ones are the sender's puzzle.
@@ -26,7 +26,10 @@ _REMEMBERED = 16
 
 
 def _fold(segment: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", segment).casefold()).translate(_ALIKE)
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", segment).casefold())
+    if " " in folded:  # accents that stand alone (´, ゛) would bring white space where none was
+        return unicodedata.normalize("NFC", segment)
+    return folded.translate(_ALIKE)
 
 
 _remembered = lru_cache(maxsize=4096)(_fold)

@@ -1,0 +1,80 @@
+"""One spelling for all, and the way back to where it stood."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.message.normalise import normalise, positions
+
+TEXTS = st.text(
+    alphabet=st.one_of(
+        st.sampled_from("採用見送りカナｶﾊﾞﾟがｶ゛　 \t\r\n、。！（）ＡａAa１1〜～−‐\u3099\u200b\u00ad\u00a0ßİﬁ㈱①가\u1112\u1161\u11a8😀"),
+        st.characters(exclude_categories=("Cs",)),
+    ),
+    max_size=40,
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("", ""),
+        (" \r\n　", ""),
+        ("ＡＢＣ　ｄｅｆ", "abc def"),
+        ("採　用　結　果", "採用結果"),
+        ("採用を\r\n見送", "採用を見送"),
+        ("採用を \t\r\n　　見送", "採用を見送"),
+        ("様\r\n\r\nこの度", "様\nこの度"),
+        ("様\r\n \t\r\n\r\nこの度", "様\nこの度"),
+        ("we regret\r\nto inform", "we regret to inform"),
+        ("we regret\n\n\nto inform", "we regret\nto inform"),
+        ("John\r\n様", "john 様"),
+        ("結果（ＷＥＢ）！？", "結果(web)!?"),
+        ("結果 （続き）", "結果(続き)"),
+        ("ﾊﾟｿｺﾝ", "パソコン"),
+        ("が", "が"),
+        ("㈱サンプル①", "(株)サンプル1"),
+        ("10〜20～30", "10~20~30"),
+        ("−‐‑-", "----"),
+        ("Straße ﬁn", "strasse fin"),
+        ("un\u00adfor\u200btunate\ufeffly", "unfortunately"),
+        ("採\u200b 用", "採用"),
+        ("a\u00a0\u2003b", "a b"),
+        ("遗憾 地", "遗憾地"),
+        ("𝐑𝐞𝐠𝐫𝐞𝐭 😀", "regret 😀"),
+        ("한국", "한국"),
+    ],
+)
+def test_spellings(source: str, expected: str) -> None:
+    """Width, case, spaces inside Japanese, blank lines, invisible characters, compatibility forms."""
+    assert normalise(source) == expected
+
+
+@given(TEXTS)
+def test_normal_text_stays(source: str) -> None:
+    """Normalising again changes nothing (a paragraph's end written as the blank line that it means)."""
+    once = normalise(source)
+    assert normalise(once.replace("\n", "\n\n")) == once
+
+
+@given(TEXTS)
+def test_positions_lead_back(source: str) -> None:
+    """One position for each character and one for the end, never backwards, and each where its character was."""
+    text = normalise(source)
+    places = positions(source)
+    assert len(places) == len(text) + 1
+    assert list(places) == sorted(places)
+    assert places[-1] == len(source)
+    for index, character in enumerate(text):
+        if character.isspace():
+            assert source[places[index]].isspace() or normalise(source[places[index]]) != source[places[index]]
+        else:
+            assert not source[places[index]].isspace()
+
+
+def test_positions_of_a_phrase() -> None:
+    """A phrase found in the normal form is found again in the source."""
+    source = "この度は\r\n採　用を見送"
+    at = normalise(source).index("採用")
+    places = positions(source)
+    assert source[places[at] : places[at + 2]] == "採　用"

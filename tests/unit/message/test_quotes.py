@@ -1,0 +1,85 @@
+"""Newly written text is told from what was quoted, for the programs that people use."""
+
+import pytest
+
+from gateway.message.quotes import divide
+
+NEW = "山田様\r\n\r\n残念ながら採用を見送ります。\r\n-- \r\n人事部\r\n\r\n"
+
+ORIGINALS = {
+    "outlook-en": "-----Original Message-----\r\nFrom: Taro <t@example.com>\r\nSent: Monday\r\n\r\nold\r\n",
+    "outlook-ja": "-----元のメッセージ-----\r\n差出人: 山田\r\n送信日時: 2024年1月5日\r\n\r\nold\r\n",
+    "outlook-rule": "________________________________\r\nFrom: Taro\r\nSent: Friday\r\nTo: HR\r\nold\r\n",
+    "exchange-ja": "差出人: 山田 太郎 <t@example.com>\r\n送信日時: 2024年1月5日 10:00\r\n宛先: 人事\r\n件名: 応募\r\n\r\nold\r\n",
+    "exchange-from-date": "From: Taro Yamada\r\nDate: Friday, 5 January 2024\r\nTo: HR\r\n\r\nold\r\n",
+    "gmail-bold": "*From:* Taro <t@example.com>\r\n*Sent:* Friday\r\n\r\nold\r\n",
+    "gmail-en": "On Fri, Jan 5, 2024 at 10:00 AM Taro Yamada <t@example.com> wrote:\r\n\r\n> old\r\n> older\r\n",
+    "gmail-en-wrapped": "On Fri, Jan 5, 2024 at 10:00 AM Taro Yamada <\r\nt@example.com> wrote:\r\n\r\n> old\r\n",
+    "gmail-ja": "2024年1月5日(金) 10:00 山田 太郎 <t@example.com>:\r\n\r\n> old\r\n",
+    "gmail-forward": "---------- Forwarded message ---------\r\nFrom: Taro <t@example.com>\r\nold\r\n",
+    "apple-ja": "2024/01/05 10:00、山田 太郎 <t@example.com>のメール:\r\n\r\n> old\r\n",
+    "apple-forward": "Begin forwarded message:\r\n\r\nFrom: Taro <t@example.com>\r\n\r\nold\r\n",
+    "apple-forward-ja": "転送されたメッセージ:\r\n\r\n差出人: 山田\r\n\r\nold\r\n",
+    "thunderbird-en": "On 2024/01/05 10:00, Taro Yamada wrote:\r\n> old\r\n",
+    "thunderbird-ja": "山田 太郎 さんは書きました:\r\n> old\r\n",
+    "thunderbird-forward": "-------- Forwarded Message --------\r\nSubject: x\r\nold\r\n",
+    "becky": "On Fri, 05 Jan 2024 10:00:00 +0900\r\nTaro Yamada <t@example.com> wrote:\r\n\r\n> old\r\n",
+    "carrier": "----- 元のメッセージ -----\r\n送信者: 山田\r\nold\r\n",
+    "carrier-en": "---- Original Message ----\r\nold\r\n",
+    "full-width": "＞ old\r\n＞ older\r\n",
+    "bare": "> old\r\n>> older\r\n>\r\n> old\r\n",
+    "phone": "差出人：山田\r\n件名：応募\r\nold\r\n",
+}
+
+
+@pytest.mark.parametrize("name", ORIGINALS)
+def test_an_original_below(name: str) -> None:
+    """The new text ends where the original, with the line that introduces it, begins."""
+    text = NEW + ORIGINALS[name]
+    division = divide(text)
+    assert division.new_end == len(NEW)
+    assert "".join(text[start:end] for start, end in division.new).strip() == NEW.strip()
+    assert "old" in "".join(text[start:end] for start, end in division.quoted)
+
+
+@pytest.mark.parametrize("name", ORIGINALS)
+def test_nothing_but_an_original(name: str) -> None:
+    """A forward without a word of one's own has no new text, and its place is the top."""
+    division = divide(ORIGINALS[name])
+    assert division.new_end == 0
+    assert "".join(ORIGINALS[name][start:end] for start, end in division.new).strip() == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        NEW,
+        "ご連絡は <hr@example.co.jp> まで。\r\n2024年1月5日(金) 10:00 より面接:\r\n",
+        "From our side: no.\r\nBest regards\r\n",
+        "このメールは送信専用です。\r\n送信元: 人事部\r\n",
+        "a > b -> c\r\n",
+        "As you wrote: thank you.\r\n",
+        "======== 選考結果 ========\r\n不採用\r\n",
+    ],
+)
+def test_text_without_a_quote(text: str) -> None:
+    """What only looks a little like a quote is newly written."""
+    division = divide(text)
+    assert division.quoted == ()
+    assert division.new_end == len(text)
+    assert "".join(text[start:end] for start, end in division.new) == text
+
+
+def test_answers_between_quoted_lines() -> None:
+    """Each answer is new, each quoted line is not, and the text ends after the last answer."""
+    text = "On Monday, Taro wrote:\r\n> one\r\nyes\r\n> two\r\n> three\r\nno\r\n-- \r\nHR\r\n"
+    division = divide(text)
+    assert [text[start:end] for start, end in division.new] == ["yes\r\n", "no\r\n-- \r\nHR\r\n"]
+    assert division.new_end == len(text)
+
+
+def test_blank_lines_after_the_quote_do_not_count() -> None:
+    """Only words make text new."""
+    text = "new\r\n\r\n> old\r\n\r\n \r\n"
+    assert divide(text).new_end == len("new\r\n\r\n")
