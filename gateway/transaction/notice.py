@@ -120,14 +120,14 @@ def compose_notice(
 
 
 def _fields(*pairs: tuple[bytes, bytes]) -> bytes:
-    # A value that is too long for a line is folded inside a word: it holds no blank that could be mistaken.
-    return b"".join(
-        name
-        + b": "
-        + b"\r\n ".join(value[at : at + MAX_VALUE] for at in range(0, max(len(value), 1), MAX_VALUE))
-        + b"\r\n"
-        for name, value in pairs
-    )
+    return b"".join(name + b": " + _folded(value) + b"\r\n" for name, value in pairs)
+
+
+def _folded(value: bytes) -> bytes:
+    """A value that is too long for a line, folded inside a word: escaped addresses only, without blanks."""
+    if len(value) <= MAX_VALUE or b"\r\n" in value:
+        return value
+    return b"\r\n ".join(value[at : at + MAX_VALUE] for at in range(0, len(value), MAX_VALUE))
 
 
 def _part(content_type: bytes, body: bytes, encoding: bytes = b"") -> bytes:
