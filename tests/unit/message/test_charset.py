@@ -105,7 +105,9 @@ def test_other_bytes_are_refused(data: bytes, name: str) -> None:
         read(data, name)
 
 
-@pytest.mark.parametrize("name", ["", "x-unknown", "rot13", "base64", "zlib", "idna", "unicode_escape", "utf-32"])
+@pytest.mark.parametrize(
+    "name", ["", "x-unknown", "rot13", "base64", "zlib", "idna", "unicode_escape", "utf-32"]
+)
 def test_unknown_names(name: str) -> None:
     """Python's other codecs are out of reach of a mail."""
     assert lookup(name) is None

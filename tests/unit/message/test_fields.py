@@ -10,10 +10,18 @@ from gateway.message.fields import parse_content_type
     [
         (b"text/plain", "text/plain", {}),
         (b"TEXT/Plain; Charset=UTF-8", "text/plain", {"charset": "UTF-8"}),
-        (b'text/plain;charset="utf-8";format=flowed ; delsp=yes', "text/plain", {"charset": "utf-8", "format": "flowed", "delsp": "yes"}),
+        (
+            b'text/plain;charset="utf-8";format=flowed ; delsp=yes',
+            "text/plain",
+            {"charset": "utf-8", "format": "flowed", "delsp": "yes"},
+        ),
         (b"text/plain; charset=us-ascii (Plain text)", "text/plain", {"charset": "us-ascii"}),
         (b"text/plain;;charset=utf-8;", "text/plain", {"charset": "utf-8"}),
-        (b'a/b; name="semi;colon \\"quoted\\" (no comment)"', "a/b", {"name": 'semi;colon "quoted" (no comment)'}),
+        (
+            b'a/b; name="semi;colon \\"quoted\\" (no comment)"',
+            "a/b",
+            {"name": 'semi;colon "quoted" (no comment)'},
+        ),
         (b"multipart/mixed; boundary=----=_Part_1.2", "multipart/mixed", {"boundary": "----=_Part_1.2"}),
         (b'a/b; name*0="long "; name*1="name"', "a/b", {"name": "long name"}),
         (b"a/b; name*=utf-8'ja'%E6%8E%A1%E7%94%A8.pdf", "a/b", {"name": "採用.pdf"}),

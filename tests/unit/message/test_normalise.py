@@ -8,7 +8,9 @@ from gateway.message.normalise import normalise, positions
 
 TEXTS = st.text(
     alphabet=st.one_of(
-        st.sampled_from("採用見送りカナｶﾊﾞﾟがｶ゛　 \t\r\n、。！（）ＡａAa１1〜～−‐\u3099\u200b\u00ad\u00a0ßİﬁ㈱①가\u1112\u1161\u11a8😀"),
+        st.sampled_from(
+            "採用見送りカナｶﾊﾞﾟがｶ゛　 \t\r\n、。！（）ＡａAa１1〜～−‐\u3099\u200b\u00ad\u00a0ßİﬁ㈱①가\u1112\u1161\u11a8😀"
+        ),
         st.characters(exclude_categories=("Cs",)),
     ),
     max_size=40,
@@ -67,7 +69,9 @@ def test_positions_lead_back(source: str) -> None:
     assert places[-1] == len(source)
     for index, character in enumerate(text):
         if character.isspace():
-            assert source[places[index]].isspace() or normalise(source[places[index]]) != source[places[index]]
+            assert (
+                source[places[index]].isspace() or normalise(source[places[index]]) != source[places[index]]
+            )
         else:
             assert not source[places[index]].isspace()
 

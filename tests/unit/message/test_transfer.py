@@ -31,7 +31,15 @@ def test_base64(raw: bytes, expected: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"aGVsbG8", b"aGVsbG8=a", b"aGVs-G8=", b"aGVsbG8=\r\n--\r\nA footer of a mailing list\r\n", b"a===", b"="]
+    "raw",
+    [
+        b"aGVsbG8",
+        b"aGVsbG8=a",
+        b"aGVs-G8=",
+        b"aGVsbG8=\r\n--\r\nA footer of a mailing list\r\n",
+        b"a===",
+        b"=",
+    ],
 )
 def test_what_is_not_base64_is_refused(raw: bytes) -> None:
     """A reader might skip it, stop at it or show it: nobody may write behind it."""

@@ -1,0 +1,75 @@
+"""A second opinion on structure: it agrees where all is well and only there."""
+
+import pytest
+
+from gateway.message import agree
+from gateway.message.agree import agrees_with_standard_library
+from gateway.message.scan import scan
+from tests.unit.message.samples import MAILS
+
+SOUND = [
+    b"From: a@example.com\r\n\r\ntext\r\n",
+    b"From: a@example.com\r\nSubject: folded\r\n  value \r\n\tagain\r\nX-Empty:\r\n\r\n",
+    b"Subject: \xe6\x8e\xa1\xe7\x94\xa8\r\n\r\ntext\r\n",
+    b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\nX: y\r\n\r\n--b--\r\n",
+]
+
+
+@pytest.mark.parametrize("data", [*SOUND, *MAILS.values()])
+def test_sound_mails(data: bytes) -> None:
+    """Every sample that our scanner finds sound is seen the same by the other parser."""
+    message = scan(data)
+    assert message.defects == ()
+    assert agrees_with_standard_library(message)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"From: a@example.com\r\nno colon\r\nTo: b@example.com\r\n\r\ntext\r\n",
+        b"Subject : a\r\n\r\n",
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n",
+        b"Content-Type: multipart/mixed; boundary=b (c)\r\n\r\n--b\r\n\r\none\r\n--b--\r\n",
+    ],
+)
+def test_doubtful_mails(data: bytes) -> None:
+    """Where the other parser sees defects or another structure, it does not agree."""
+    assert not agrees_with_standard_library(scan(data))
+
+
+def test_long_leaves_are_cut_but_not_their_boundaries() -> None:
+    """An attachment costs nothing, and a boundary in it would still be seen."""
+    head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: application/pdf\r\n\r\n"
+    body = b"A" * 70 + b"\r\n--not a boundary\r\n"
+    message = scan(head + body * 20_000 + b"--b--\r\n")
+    assert agrees_with_standard_library(message)
+    skeleton, _ = agree._skeleton(message)
+    assert len(skeleton) < len(message.data) / 3
+    assert skeleton.count(b"--not a boundary") == 20_000
+
+
+def test_a_puzzle_is_left_alone() -> None:
+    """Past a bound nobody agrees to anything."""
+    data = (
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+        + b"x" * (1 << 20)
+        + b"\r\n--b\r\n\r\none\r\n--b--\r\n"
+    )
+    message = scan(data)
+    assert message.defects == ()
+    assert not agrees_with_standard_library(message)
+
+
+def test_embedded_messages_are_not_compared() -> None:
+    """Leaves for us, trees for the other parser; both end at the same boundary."""
+    data = (
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"
+        b"Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\ninner\r\n--b--\r\n"
+    )
+    assert agrees_with_standard_library(scan(data))
+
+
+def test_what_the_parser_raises_is_an_answer() -> None:
+    """A header that breaks the standard library's parser only means that it does not agree."""
+    message = scan(b"Content-Type: text/plain; charset*0*=x''%FF; charset*2*=y\r\n\r\ntext\r\n")
+    assert agrees_with_standard_library(message) in {True, False}
