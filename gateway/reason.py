@@ -1,6 +1,7 @@
 """Reason codes: why a mail was changed or left as it came.
 
-One vocabulary for log, ledger, metrics and `explain`. The texts are stable: scripts and dashboards rely on them.
+One vocabulary for log, ledger, metrics and `explain`. The texts are stable: scripts and dashboards rely on
+them.
 """
 
 from enum import StrEnum
