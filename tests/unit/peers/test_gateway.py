@@ -1,9 +1,17 @@
 """The gateway as a test's peer: config written as TOML, values laid over defaults, processes counted."""
 
+import asyncio
 import tomllib
 
+import pytest
+
+from tests.peers.client import send_mail
+from tests.peers.folder import listening
 from tests.peers.gateway import Gateway, cpu_seconds, merged, pss_bytes
+from tests.peers.scripted import ScriptedHop
 from tests.peers.toml import to_toml
+
+MAIL = b"From: hr@example.co.jp\r\nTo: taro@example.com\r\nSubject: a\r\n\r\nb\r\n"
 
 
 def test_toml_comes_back_as_it_was() -> None:
@@ -33,3 +41,36 @@ def test_memory_and_time_of_a_process_that_is_gone() -> None:
     """Nothing, rather than an error: it may go at any moment."""
     assert (pss_bytes(2**22 + 1), cpu_seconds(2**22 + 1)) == (0, 0.0)
     assert pss_bytes(1) >= 0
+
+
+async def test_life_of_a_gateway() -> None:
+    """Ready, relays, is measured, killed whole, started again on the same port, stopped with exit code 0."""
+    async with ScriptedHop() as hop:
+        gateway = Gateway(hop.port)
+        try:
+            await asyncio.to_thread(gateway.start)
+            assert (await send_mail(gateway.port, MAIL))[-1].code == 250
+            assert hop.taken[0].content.endswith(MAIL)
+            assert gateway.process is not None
+            assert gateway.process.pid in gateway.processes()
+            assert gateway.pss_bytes() > 1 << 20
+            assert gateway.cpu_seconds() > 0
+            await asyncio.to_thread(gateway.kill9)
+            assert not listening(gateway.port)
+            await asyncio.to_thread(gateway.restart)
+            assert (await send_mail(gateway.port, MAIL))[-1].code == 250
+            assert await asyncio.to_thread(gateway.stop) == 0
+            assert gateway.log().count("ready") == 2
+        finally:
+            gateway.discard()
+    assert not gateway.folder.exists()
+
+
+async def test_a_config_that_is_refused_is_told() -> None:
+    """A gateway that ends at once is an error with its words, not a wait."""
+    gateway = Gateway(1, {"gateway": {"hostname": 7}})
+    try:
+        with pytest.raises(RuntimeError, match="hostname"):
+            await asyncio.to_thread(gateway.start)
+    finally:
+        gateway.discard()
