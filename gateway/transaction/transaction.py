@@ -31,6 +31,7 @@ from gateway.transaction.context import Services, SessionInfo
 from gateway.transaction.decide import Decision, Reading, decide, read_mail
 from gateway.transaction.deliver import deliver, fault_reply
 from gateway.transaction.linked import LinkedMail, Unlinkable, needs_lookup
+from gateway.transaction.notice import MAX_QUOTED
 from gateway.transaction.policy import Policy
 from gateway.transaction.ports import NextHop, OpenMail, Outbound
 from gateway.transaction.report import CopyReport, MailReport
@@ -275,7 +276,9 @@ class Transaction:
         if self._lmtp:
             return [outcome.reply for outcome in delivery.outcomes]
         settlement = Settlement(self._services, self._policy, self._hop, envelope, host)
-        reply, _ = await settlement.reply(delivery.outcomes, original=first, complete=False, earlier=None)
+        reply, _ = await settlement.reply(
+            delivery.outcomes, original=unstuff(first[:MAX_QUOTED]), complete=False, earlier=None
+        )
         return [reply]
 
     async def _more(self, source: Source) -> bytes:
