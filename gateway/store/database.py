@@ -32,6 +32,16 @@ _CONNECT_SECONDS = 2
 
 # SQLite's primary result codes (sqlite.org/rescode.html): SQLITE_BUSY, SQLITE_LOCKED.
 _SQLITE_TRANSIENT = frozenset({5, 6})
+# What an admin can do about it, by primary result code.
+_SQLITE_REMEDIES = {
+    5: "another program holds it",  # SQLITE_BUSY
+    8: "the gateway's user has to be able to write the file and its folder",  # SQLITE_READONLY
+    10: "look at the disk",  # SQLITE_IOERR
+    11: "stop the gateway and restore it from a backup",  # SQLITE_CORRUPT
+    13: "make room on its disk",  # SQLITE_FULL
+    14: "the gateway's user has to be able to write the file and its folder",  # SQLITE_CANTOPEN
+    26: "stop the gateway and restore it from a backup",  # SQLITE_NOTADB
+}
 # PostgreSQL: serialization failure, deadlock, lock not available, query cancelled (by our own timeout).
 _POSTGRESQL_TRANSIENT = frozenset({"40001", "40P01", "55P03", "57014"})
 
@@ -199,7 +209,8 @@ def fault_of(error: BaseException, database: Database) -> LedgerFault:
         return error
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     text = " ".join(str(cause).split())[:400] or type(cause).__name__
-    return LedgerFault(f"ledger {database.name}: {text}")
+    remedy = _SQLITE_REMEDIES.get((getattr(cause, "sqlite_errorcode", None) or 0) & 0xFF)
+    return LedgerFault(f"ledger {database.name}: {text}{f' ({remedy})' if remedy else ''}")
 
 
 @contextmanager
