@@ -34,7 +34,7 @@ def agrees_with_standard_library(message: Message) -> bool:
         if len(skeleton) > _MAX_SKELETON:
             return False
         parser: FeedParser[StandardMessage[str, str]] = FeedParser(policy=compat32)
-        parser.feed(skeleton.decode("ascii", "surrogateescape"))
+        parser.feed(skeleton.decode("latin-1"))
         return _same_part(message, message.parts[0], parser.close(), bodies)
     except (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         # What that parser raises on hostile mail (PITFALLS.md) is an answer too.
@@ -42,7 +42,7 @@ def agrees_with_standard_library(message: Message) -> bool:
 
 
 def _parse_header(header: bytes) -> "StandardMessage[str, str]":
-    return HeaderParser(policy=compat32).parsestr(header.decode("ascii", "surrogateescape"))
+    return HeaderParser(policy=compat32).parsestr(header.decode("latin-1"))
 
 
 def _skeleton(message: Message) -> tuple[bytes, dict[int, bytes]]:
@@ -83,7 +83,7 @@ def _same_part(
         )
     if part.content_type.startswith("message/"):
         return True  # a leaf for us, a tree for them; its end is where the next part begins
-    return isinstance(payload, str) and payload.encode("ascii", "surrogateescape") == bodies[part.index]
+    return isinstance(payload, str) and payload.encode("latin-1", "replace") == bodies[part.index]
 
 
 def _same_header(message: Message, part: Part, other: "StandardMessage[str, str]") -> bool:
@@ -93,10 +93,10 @@ def _same_header(message: Message, part: Part, other: "StandardMessage[str, str]
         return False
     data = message.data
     for field, (name, value) in zip(part.fields, theirs, strict=True):
-        if field.name != name.lower().encode("ascii", "surrogateescape"):
+        if field.name != name.lower().encode("latin-1", "replace"):
             return False
         raw = data[field.value_start : field.end - 2].lstrip(b" \t")
-        if raw != str(value).encode("ascii", "surrogateescape"):
+        if raw != str(value).encode("latin-1", "replace"):
             return False
     if other.get_content_type() != part.content_type:
         return False
