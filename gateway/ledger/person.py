@@ -2,12 +2,13 @@
 
 The form, step by step, so that a partner can compute the same (CREDIT.md, "Registrations"):
 
-1. Unicode NFKC (full-width letters and signs become plain ones), then lower case, then NFKC again. White space
-   around it, and characters that can't be seen (general category Cf), are dropped.
+1. Characters that can't be seen (general category Cf) are dropped. Unicode NFKC (full-width letters and signs become plain
+   ones), then lower case, then NFKC again. White space around the address and around its ``@`` is dropped.
 2. What stands behind the last ``@`` is the domain: ``。`` counts as a dot, a final dot goes, each label with
    letters outside ASCII becomes its A-label (IDNA 2003; RFC 3490 §4.1). A label that has none stays as it is.
 3. A quoted local part loses its quotes and backslashes where it says the same without (RFC 5321 §4.1.2).
-4. Where the provider says that spellings are one mailbox (`gateway.ledger.providers`), its rules apply: characters that
+4. Where the provider says that spellings are one mailbox (`gateway.ledger.providers`), its rules apply to local parts without
+   blanks and quotes: characters that
    it ignores go, what follows its tag character goes with it, its domains become one. Nothing is taken off where
    nothing would be left.
 
@@ -38,7 +39,7 @@ def normalise_address(address: str) -> str:
     if not at:
         return folded
     provider = PROVIDERS.get(domain)
-    if provider is None:
+    if provider is None or not _ATOM.fullmatch(local):
         return folded
     if provider.tag:
         local = local.partition(provider.tag)[0] or local
@@ -53,9 +54,9 @@ def person_hash(key: bytes, address: str) -> bytes:
 
 
 def _fold(text: str) -> str:
-    once = unicodedata.normalize("NFKC", text).lower()
-    folded = unicodedata.normalize("NFKC", once)
-    visible = "".join(character for character in folded if unicodedata.category(character) != "Cf").strip()
+    seen = "".join([character for character in text if unicodedata.category(character) != "Cf"])
+    lowered = unicodedata.normalize("NFKC", seen).lower()
+    visible = unicodedata.normalize("NFKC", lowered).strip()
     local, at, domain = visible.rpartition("@")
     if not at:
         return visible
