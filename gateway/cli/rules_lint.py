@@ -19,8 +19,8 @@ from gateway.errors import ConfigError, Problem
 def lint(*, directory: Path | None, as_json: bool) -> None:
     """Check rules and footers in DIR, and run the examples in them.
 
-    Without DIR: the packs that come with the gateway. Every mistake is told at once: file, key, what is wrong,
-    what to write instead. Exit 0 when the folder is good, 1 when it is not.
+    Without DIR: the packs that come with the gateway. Every mistake is told at once: file, key, what is
+    wrong, what to write instead. Exit 0 when the folder is good, 1 when it is not.
     """
     from gateway.footer.template import load_footers
     from gateway.ruleset.load import load_rules
