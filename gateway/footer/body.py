@@ -60,14 +60,18 @@ class Target:
         return f"{self.spot.lead}{footer}{self.spot.trail}"
 
     def _holds(self, footer: str) -> bool:
-        """Whether an HTML part can show the footer in its own charset, and <meta> names the same."""
+        """Whether an HTML part can carry the footer as it is written; if not, character references can."""
         if self.script is None:
             return True  # it moves to UTF-8
         if not self.script.wide:
             meta = _META.search(self.decoded, 0, 4096)
             if meta is not None and not same_charset(meta[1], self.charset or "us-ascii"):
                 return False
-        return self.script.write(footer) is not None
+        written = self.script.write(footer)
+        if written is None:
+            return False
+        # Rather than move an all-ASCII body to another transfer encoding.
+        return written.isascii() or self.part.encoding not in IDENTITY or not self.raw.isascii()
 
     def changes(self, run: str) -> list[Change]:
         """What changes in `decoded`, in order."""

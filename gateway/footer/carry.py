@@ -51,7 +51,9 @@ def quoted(text: str, script: Script, *, newline: str = "\r\n", column: int = 0)
         if short and not line.endswith((" ", "\t")) and _QP_LITERAL.fullmatch(line):
             wrapped: str | None = line
         else:
-            wrapped = _utf8_line(line, column) if script.codec == "utf-8" else _atom_line(line, script, column)
+            wrapped = (
+                _utf8_line(line, column) if script.codec == "utf-8" else _atom_line(line, script, column)
+            )
         if wrapped is None:
             return None
         written.append(wrapped)
@@ -145,9 +147,9 @@ def quoted_offset(raw: bytes, position: int) -> int:
 
 
 def quoted_end(raw: bytes) -> int:
-    """The end of the body, but before a soft break there: it would swallow the line end that follows."""
+    """The end of the text: before blanks, and before a soft break that would swallow the next line end."""
     end = len(raw.rstrip(b" \t"))
-    return end - 1 if raw[end - 1 : end] == b"=" else len(raw)
+    return end - 1 if raw[end - 1 : end] == b"=" else end
 
 
 def place_quoted(raw: bytes, span: tuple[int, int], run: str, script: Script, newline: str) -> bytes | None:
@@ -155,7 +157,8 @@ def place_quoted(raw: bytes, span: tuple[int, int], run: str, script: Script, ne
     start, end = span
     column = start - (raw.rfind(b"\n", 0, start) + 1)
     head = b""
-    if column and run and not run.startswith(newline):
+    blank_before = raw[max(0, start - 1) : start] in {b" ", b"\t"}  # it would be lost at a line's end
+    if column and run and (blank_before or not run.startswith(newline)):
         head, column = b"=\r\n", 0
     written = quoted(run, script, newline=newline, column=column)
     if written is None:

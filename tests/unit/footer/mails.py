@@ -32,7 +32,7 @@ LETTER_JA = (
     "-- \r\n株式会社サンプル 人事部\r\n"
 )
 LETTER_EN = (
-    "Dear Taro,\r\n\r\nThank you for applying (a = b). We have decided to go on with other candidates.\r\n\r\n"
+    "Dear Taro,\r\n\r\nThank you for applying (a = b). We have chosen other candidates.\r\n\r\n"
     "-- \r\nHuman Resources\r\n"
 )
 QUOTED = "\r\n> Hello\r\n> world\r\n"

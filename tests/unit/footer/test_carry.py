@@ -17,12 +17,14 @@ from gateway.footer.carry import (
 )
 from gateway.footer.scripts import UTF_8, Script, script_of
 
-LATIN = script_of("iso-8859-1", b"")
-JIS = script_of("iso-2022-jp", b"")
-SJIS = script_of("shift_jis", b"")
-assert LATIN is not None
-assert JIS is not None
-assert SJIS is not None
+
+def _script(label: str) -> Script:
+    found = script_of(label, b"")
+    assert found is not None
+    return found
+
+
+LATIN, JIS, SJIS = _script("iso-8859-1"), _script("iso-2022-jp"), _script("shift_jis")
 
 _LINES = st.lists(st.text("aB =\t.あ漢é😀", max_size=90), max_size=6)
 
@@ -94,6 +96,7 @@ def test_the_end_of_a_body_is_before_a_last_soft_break() -> None:
     assert quoted_end(b"abc=") == 3
     assert quoted_end(b"abc= ") == 3
     assert quoted_end(b"abc") == 3
+    assert quoted_end(b"abc  ") == 3
     assert quoted_end(b"abc=\r\n") == 6
 
 
@@ -107,6 +110,7 @@ def test_the_end_of_a_body_is_before_a_last_soft_break() -> None:
         (b"one=\r\ntwo", 6, "X", b"one=\r\nX=\r\ntwo"),
         (b"one=", 3, "\r\nX", b"one\r\nX="),
         (b"one\r\n", 5, "X ", b"one\r\nX=20"),
+        (b"one </b>", 4, "\r\nX\r\n", b"one =\r\n\r\nX\r\n</b>"),
     ],
 )
 def test_a_run_is_joined_by_soft_breaks(raw: bytes, at: int, run: str, expected: bytes) -> None:

@@ -40,36 +40,49 @@ def test_without_a_quote_it_stands_before_the_last_real_end_of_the_body(source: 
     assert marked(source.replace("█", "")) == source
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        # Gmail
+QUOTES = {
+    "gmail": (
         '<div dir="ltr">a</div><br>█<div class="gmail_quote gmail_quote_container"><div class="gmail_attr">'
-        'On Mon wrote:<br></div><blockquote class="gmail_quote">q</blockquote></div>',
-        '<div dir="ltr">a</div>█<div class="gmail_extra"><br><div class="gmail_quote">q</div><br></div>',
-        # Apple Mail
-        '<body>a<div><br>█<blockquote type="cite">q</blockquote></div></body>',
-        # Thunderbird, with the signature below the quote
+        'On Mon wrote:<br></div><blockquote class="gmail_quote">q</blockquote></div>'
+    ),
+    "gmail of old": (
+        '<div dir="ltr">a</div>█<div class="gmail_extra"><br><div class="gmail_quote">q</div><br></div>'
+    ),
+    "apple mail": '<body>a<div><br>█<blockquote type="cite">q</blockquote></div></body>',
+    "thunderbird, signature below": (
         '<body><p>a</p>█<div class="moz-cite-prefix">On Mon, X wrote:<br></div>\n'
-        '<blockquote type="cite" cite="mid:1@example.com">q</blockquote><pre class="moz-signature">s</pre></body>',
-        # Outlook on the web
+        '<blockquote type="cite" cite="mid:1@example.com">q</blockquote>'
+        '<pre class="moz-signature">s</pre></body>'
+    ),
+    "outlook on the web": (
         '<body><div>a</div>█<div id="appendonsend"></div><hr style="width:98%"><div id="divRplyFwdMsg">'
-        "<b>From:</b> x</div><div>q</div></body>",
-        '<body><div>a</div>█<hr style="width:98%"><div id="divRplyFwdMsg" dir="ltr"><b>差出人:</b> x</div>q</body>',
-        # Outlook
-        '<body><div class=WordSection1><p class=MsoNormal>a</p>█<div><div style="border:none;border-top:solid '
-        '#E1E1E1 1.0pt;padding:3.0pt 0mm 0mm 0mm"><p class=MsoNormal><b>From:</b> x<br><b>Sent:</b> y</p></div>'
-        "</div><p>q</p></div></body>",
-        '<body><div class=WordSection1><p class=MsoNormal>a</p>█<div style="border:none;border-top:solid '
-        '#B5C4DF 1.0pt"><p class=MsoNormal><b>差出人<span>:</span></b> x</p></div><p>q</p></div></body>',
-        # Outlook for mobile, Yahoo, Proton
-        '<body>a█<div id="mail-editor-reference-message-container"><div>q</div></div></body>',
-        '<body>a█<div class="yahoo_quoted">q</div></body>',
-        '<body>a<div class="protonmail_signature_block">s</div>█<div class="protonmail_quote">q</div></body>',
-        # Words that say so, without markup
-        "<body><p>a</p>█<p><b>From: x<br>Sent: y</b></p><p>q</p></body>",
-    ],
-)
+        "<b>From:</b> x</div><div>q</div></body>"
+    ),
+    "outlook on the web, no anchor": (
+        '<body><div>a</div>█<hr style="width:98%"><div id="divRplyFwdMsg"><b>差出人:</b> x</div>q</body>'
+    ),
+    "outlook": (
+        "<body><div class=WordSection1><p class=MsoNormal>a</p>█<div>"
+        '<div style="border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0mm 0mm 0mm">'
+        "<p class=MsoNormal><b>From:</b> x<br><b>Sent:</b> y</p></div></div><p>q</p></div></body>"
+    ),
+    "outlook of old": (
+        "<body><div class=WordSection1><p class=MsoNormal>a</p>█"
+        '<div style="border:none;border-top:solid #B5C4DF 1.0pt">'
+        "<p class=MsoNormal><b>差出人<span>:</span></b> x</p></div><p>q</p></div></body>"
+    ),
+    "outlook for mobile": (
+        '<body>a█<div id="mail-editor-reference-message-container"><div>q</div></div></body>'
+    ),
+    "yahoo": '<body>a█<div class="yahoo_quoted">q</div></body>',
+    "proton": (
+        '<body>a<div class="protonmail_signature_block">s</div>█<div class="protonmail_quote">q</div></body>'
+    ),
+    "words without markup": "<body><p>a</p>█<p><b>From: x<br>Sent: y</b></p><p>q</p></body>",
+}
+
+
+@pytest.mark.parametrize("source", QUOTES.values(), ids=QUOTES.keys())
 def test_before_a_quoted_original(source: str) -> None:
     """However the mail program marks it."""
     assert marked(source.replace("█", "")) == source
@@ -79,7 +92,7 @@ def test_before_a_quoted_original(source: str) -> None:
     "source",
     [
         '<body><blockquote type="cite">q</blockquote><p>answer below</p>█</body>',
-        '<body><blockquote type="cite">q</blockquote><p>one</p>█<blockquote type="cite">r</blockquote></body>',
+        '<blockquote type="cite">q</blockquote><p>one</p>█<blockquote type="cite">r</blockquote>',
         "<body><blockquote>only indented</blockquote>█</body>",
         '<body><div style="border-top: solid 1px">no header in it</div>█</body>',
     ],
@@ -133,7 +146,12 @@ def test_a_parser_that_gives_up_leaves_the_mail_alone() -> None:
 
 def test_places_are_found_in_linear_time() -> None:
     """50,000 nested or sibling elements, quotes or placeholders take no more than seconds between them."""
-    for piece in ("<div>", '<div class="gmail_quote">', "<blockquote type=cite>q</blockquote>a", "{{career<b>"):
+    for piece in (
+        "<div>",
+        '<div class="gmail_quote">',
+        "<blockquote type=cite>q</blockquote>a",
+        "{{career<b>",
+    ):
         source = piece * 20_000
         spot = html_spot(source, len(source), Where.AUTO, quoted=False, newline="\r\n")
         assert 0 <= spot.start <= len(source)

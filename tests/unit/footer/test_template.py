@@ -89,16 +89,15 @@ def test_all_problems_come_at_once_with_file_line_and_remedy() -> None:
             "e.html": GOOD["a.html"],
         }
     )
+    pair = "a mail has a text and an HTML part, and both get the footer"
+    unfinished = "unexpected end of template, expected 'end of print statement'."
     assert found == [
         "b.html:1: not UTF-8; it looks like Shift_JIS (CP932) -> save the file as UTF-8",
         "e.txt: the file is empty -> write the footer",
         "b.txt:1: unknown variable lnk -> use only link, opt_out, company, partner",
-        "c.txt: there is no c.html beside it -> write c.html: a mail has a text and an HTML part, "
-        "and both get the footer",
-        "d.html: there is no d.txt beside it -> write d.txt: a mail has a text and an HTML part, "
-        "and both get the footer",
-        "d.html:1: unexpected end of template, expected 'end of print statement'. -> "
-        "write {{ variable }}, {% if variable %} … {% endif %}",
+        f"c.txt: there is no c.html beside it -> write c.html: {pair}",
+        f"d.html: there is no d.txt beside it -> write d.txt: {pair}",
+        f"d.html:1: {unfinished} -> write {{{{ variable }}}}, {{% if variable %}} … {{% endif %}}",
     ]
 
 

@@ -1,0 +1,124 @@
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from gateway.errors import MailUnreadable
+from gateway.footer.check import check_edit
+from gateway.footer.values import SAMPLE
+from gateway.message.splice import Edit, join, splice
+from gateway.reason import Reason
+from tests.unit.footer.mails import JA, LETTER_JA, QUOTED, Edited, add_footer, mail
+
+DATA = (
+    b"From: hr@example.co.jp\r\nSubject: x\r\nMIME-Version: 1.0\r\n"
+    b"Content-Type: multipart/mixed; boundary=out\r\n\r\n--out\r\n"
+    b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+    + (LETTER_JA + QUOTED).encode()
+    + b"\r\n--out\r\nContent-Type: text/plain; name=a.txt\r\nContent-Disposition: attachment\r\n\r\n"
+    b"attached\r\n--out--\r\n"
+)
+
+
+def failed(edited: Edited, edits: Sequence[Edit], data: bytes) -> str:
+    """What the check says against `data`."""
+    with pytest.raises(MailUnreadable) as caught:
+        check_edit(edited.message, edited.text, edited.plan, SAMPLE, edits, data)
+    assert caught.value.reason is Reason.CHECK_FAILED
+    return caught.value.detail
+
+
+def applied(edits: Sequence[Edit]) -> bytes:
+    """The mail with these edits."""
+    return join(DATA, splice(DATA, edits))
+
+
+@pytest.mark.parametrize("place", range(0, len(DATA), 37))
+def test_a_byte_that_changed_outside_of_the_edits_is_found(place: int) -> None:
+    """Wherever it is."""
+    edited = add_footer(DATA)
+    (edit,) = edited.edits
+    at = place if place < edit.start else place + len(edit.replacement)
+    wrong = bytearray(edited.data)
+    wrong[at] ^= 1
+    assert failed(edited, edited.edits, bytes(wrong)) == "a byte outside of the edits has changed"
+
+
+def test_a_byte_too_many_or_too_few_is_found() -> None:
+    """Also at the very end."""
+    edited = add_footer(DATA)
+    for wrong in (edited.data + b"\r\n", edited.data[:-2]):
+        assert failed(edited, edited.edits, wrong) == "a byte outside of the edits has changed"
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        (lambda run: run * 2, "the text of part 1 is not the old one"),
+        (lambda run: run[:-2], "the text of part 1 is not the old one"),
+        (lambda run: run.replace(b"0" * 26, b"1" * 26, 1), "the text of part 1 is not the old one"),
+        (lambda run: b"", "the text of part 1 is not the old one"),
+        (lambda run: b"\xff" + run, "part 1 cannot be read"),
+        (lambda run: run + b"\n", "a defect that was not there: bare-cr-or-lf"),
+        (lambda run: run + b"\r\n--out\r\n\r\nx", "3 parts became 4"),
+        (lambda run: run + b"\r\n--out--\r\n", "a defect that was not there"),
+    ],
+)  # fmt: skip
+def test_a_footer_that_is_not_in_once_as_meant_is_found(
+    change: Callable[[bytes], bytes], detail: str
+) -> None:
+    """Twice, in part, another's link, unreadable, or tearing the parts apart."""
+    edited = add_footer(DATA)
+    (edit,) = edited.edits
+    edits = [replace(edit, replacement=change(edit.replacement))]
+    assert failed(edited, edits, applied(edits)).startswith(detail)
+
+
+def test_an_edit_elsewhere_is_found() -> None:
+    """In an attachment, in the wrong place of the text, or overlapping another."""
+    edited = add_footer(DATA)
+    (edit,) = edited.edits
+    at = DATA.index(b"attached")
+    edits = [edit, Edit(start=at, end=at, replacement=b"x")]
+    assert failed(edited, edits, applied(edits)) == f"an edit at {at} lies in a part that gets no footer"
+    edits = [replace(edit, start=edit.start - 4, end=edit.end - 4)]
+    assert "part 1" in failed(edited, edits, applied(edits))
+    edits = [Edit(start=3, end=9, replacement=b""), Edit(start=5, end=7, replacement=b"")]
+    assert "overlaps" in failed(edited, edits, DATA)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"text/plain; charset=utf-8", b"text/html; charset=utf-8"),
+        (b"; charset=utf-8", b"; charset=utf-8; format=flowed"),
+        (b"; charset=utf-8", b"; charset=utf-8; name=a.txt"),
+        (b"; charset=utf-8", b"; charset=x-unknown"),
+        (b"; charset=utf-8", b"; charset=shift_jis"),
+        (b"Encoding: 8bit", b"Encoding: base64"),
+    ],
+)
+def test_a_header_that_says_something_else_is_found(old: bytes, new: bytes) -> None:
+    """Only charset and transfer encoding may change, and then the text has to read the same."""
+    edited = add_footer(DATA)
+    at = DATA.index(old)
+    edits = [*edited.edits, Edit(start=at, end=at + len(old), replacement=new)]
+    assert "part 1" in failed(edited, edits, applied(edits))
+
+
+def test_our_own_header_field_is_allowed() -> None:
+    """The transaction adds fields of its own to the mail's header in the same splice."""
+    edited = add_footer(DATA)
+    for at in (0, DATA.index(b"\r\n\r\n") + 2):
+        edits = [*edited.edits, Edit(start=at, end=at, replacement=b"X-CareerRelay-Id: 1\r\n")]
+        check_edit(edited.message, edited.text, edited.plan, SAMPLE, edits, applied(edits))
+
+
+def test_jis_and_microsoft_names_of_a_character_are_the_same() -> None:
+    """～ is written as the 〜 of JIS X 0208 and read back so."""
+    values = replace(SAMPLE, company="株式会社～－")
+    for charset in ("iso-2022-jp", "shift_jis", "windows-31j", "euc-jp"):
+        encoding = "7bit" if charset == "iso-2022-jp" else "8bit"
+        codec = "cp932" if charset == "windows-31j" else charset
+        data = mail("", charset="utf-8", encoding=encoding).replace(b"utf-8", charset.encode())
+        add_footer(data + (LETTER_JA + QUOTED).encode(codec), JA, values)
