@@ -39,7 +39,7 @@ class Clause:
     reach: int
     condition_before: tuple[int, ...]
     condition_after: tuple[int, ...]
-    bound: tuple[int, ...]
+    bound: tuple[tuple[int, ...], ...]
     near: frozenset[str]
     unless_near: tuple[int, ...]
     where: frozenset[str]

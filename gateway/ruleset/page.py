@@ -113,7 +113,7 @@ class Book:
                 index.setdefault(term, []).append(number)
         asked = {*self.by_strong, *self.by_anchor, *self.thanks}
         for clause in clauses:
-            asked.update(clause.bound, clause.unless_near)
+            asked.update(*clause.bound, clause.unless_near)
         self.leading = frozenset(
             number for number, terms in enumerate(self.terms_of) if not asked.isdisjoint(terms)
         )
@@ -229,7 +229,7 @@ class Page:
         place = clause.find(sentence.places)
         if place is None:
             return
-        if clause.bound and not self._near(clause.bound, at, clause.near):
+        if clause.bound and not all(self._near(terms, at, clause.near) for terms in clause.bound):
             return
         if clause.unless_near and self._near(clause.unless_near, at, clause.near):
             return

@@ -1,7 +1,8 @@
 """A set of rules, and its verdict on one mail.
 
-The score of a rule: its strongest strong signal, plus its weak ones up to `weak_cap`, less what speaks
-against and less the objections, each statement counted once however often it is made. Without a strong
+The score of a rule: its strongest strong signal, plus its weak ones up to `weak_cap` (among them, with a
+small weight each, other strong ones at other places), less what speaks against and less the objections, each
+statement counted once however often it is made. Without a strong
 signal there is no score. A veto ends it. The plain and the HTML text are judged each for itself and the
 higher score stands, but a veto, an objection or a reason to leave the mail alone counts from either.
 """
@@ -19,6 +20,9 @@ from gateway.ruleset.scope import AddressPattern, Scope, any_matches, language_o
 from gateway.ruleset.sentences import LONGEST_TEXT
 
 Action = Literal["inject", "observe", "none"]
+
+OTHER_STRONG = 0.2
+"""What a second strong signal adds: a refusal said twice in two ways is surer than one."""
 
 
 class ProseLike(Protocol):
@@ -203,7 +207,8 @@ class Ruleset:
         shown: list[Hit] = []
         clauses = self.book.clauses
         for page in pages:
-            strong, weak = 0.0, 0.0
+            strong: list[Hit] = []
+            weak = 0.0
             hits: list[Hit] = []
             for number, made in page.items():
                 if number not in rule.clauses:
@@ -212,7 +217,7 @@ class Ruleset:
                 if clause.kind is Kind.SIGNAL and clause.weight > 0:
                     hits += made
                     if clause.unlocks:
-                        strong = max(strong, clause.weight)
+                        strong += made
                     else:
                         weak += clause.weight
                     continue
@@ -223,8 +228,9 @@ class Ruleset:
                     leave = leave or Reason(clause.reason)
                 else:
                     against[made[0].id] = clause.weight
-            if strong and strong + min(weak, rule.weak_cap) > best:
-                best, chosen = strong + min(weak, rule.weak_cap), tuple(hits)
+            score = _strong(strong, weak, rule.weak_cap)
+            if score > best:
+                best, chosen = score, tuple(hits)
         score = best + sum(against.values()) if best else 0.0
         refused = ""
         if best:
@@ -283,6 +289,19 @@ class Ruleset:
         reason = Reason.INJECTED if action == "inject" else Reason.OBSERVE
         share = rule.share if rule.action == "partial" else 1.0
         return _verdict(common, matched=True, action=action, reason=reason, share=share)
+
+
+def _strong(hits: Sequence[Hit], weak: float, cap: float) -> float:
+    """The strongest hit, and what supports it: weak ones, and other strong ones at another place."""
+    if not hits:
+        return 0.0
+    best = max(hits, key=lambda hit: hit.weight)
+    others = {
+        hit.id
+        for hit in hits
+        if hit.sentence != best.sentence or hit.end <= best.start or best.end <= hit.start
+    }
+    return best.weight + min(weak + OTHER_STRONG * len(others - {best.id}), cap)
 
 
 def _verdict(common: Mapping[str, object], **values: object) -> Verdict:

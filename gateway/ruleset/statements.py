@@ -80,9 +80,11 @@ class Statements:
         if not all(slots):
             return
         weight, unlocks, reason = _weight(row)
-        bound = terms("bound", row.bound)
-        needed = [*slots, bound] if bound else slots
-        if unlocks and not any(all(self._vocabulary.is_core(term) for term in slot) for slot in needed):
+        bound = tuple(terms("bound", [reference]) for reference in row.bound)
+        needed = [*slots, *bound]
+        if unlocks and not any(
+            slot and all(self._vocabulary.is_core(term) for term in slot) for slot in needed
+        ):
             names = ", ".join(row.terms)
             self._say(
                 file,
