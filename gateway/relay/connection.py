@@ -185,10 +185,13 @@ class Connection(asyncio.Protocol):
     def quit(self) -> None:
         """End it with QUIT (RFC 5321 §4.1.1.10), without anybody waiting for that.
 
-        Not while content flows.
+        While content flows QUIT would be part of it, so then the connection is cut instead.
         """
         transport = self._transport
         if self.fault or transport is None:
+            return
+        if self._streaming or self._waiter is not None:
+            self.fail("left while something was under way")
             return
         self.fault = "closed by us"
         self._quitting = True

@@ -371,7 +371,6 @@ class OutboundTransaction:
         self._clean = False
         if self._streaming:
             # A command would be content here, and complete it.
-            self._streaming = False
             self._drop("command while content was flowing")
 
     def _forget(self) -> None:

@@ -50,7 +50,9 @@ class Pool:
         self._held: dict[OutboundTransaction, float] = {}  # in the order in which they fell silent
         self._relief: asyncio.TimerHandle | None = None
         self._idle: list[Connection] = []  # the one used last is at the end
-        self._open: set[Connection] = set()
+        self._live: set[Connection] = set()  # that can be used: idle, or with a transaction
+        self._open: set[Connection] = set()  # those, and those that are about to close
+        self._connecting = 0
         self._generation = 0
         self._retired = False
         self._closed = False  # nobody gets a place
@@ -106,8 +108,7 @@ class Pool:
     def resize(self, connections: int) -> None:
         """Another share of the connections; what is above it ends with the mails that are on their way."""
         self._places = connections
-        while self._idle and self._taken + len(self._idle) > connections:
-            self._idle[0].quit()
+        self._make_room(0)
         while self._waiters and self._taken < self._places:
             self._taken += 1
             self.release()
@@ -260,10 +261,13 @@ class Pool:
             NextHopFault: there is none to be had.
         """
         hosts, generation = self._hosts, self._generation
-        while self._idle and self._taken + len(self._idle) > self._places:
-            self._idle[0].quit()
+        self._make_room(1)
         until = min(deadline, self._loop.time() + self.settings.timeouts.connect)
-        connection, faults = await hosts.open(self, needs, until, failed)
+        self._connecting += 1
+        try:
+            connection, faults = await hosts.open(self, needs, until, failed)
+        finally:
+            self._connecting -= 1
         for host, _, reply in faults or ():
             if reply is not None and self._alarm is not None:
                 self._alarm(self.name, host.label, reply)
@@ -274,11 +278,18 @@ class Pool:
             connection.fail("pool is closed")
             raise NextHopFault("pool is closed", busy=True)
         self._open.add(connection)
+        if not connection.fault:
+            self._live.add(connection)
         return connection
 
+    def _make_room(self, wanted: int) -> None:
+        """Close idle connections until `wanted` more may be opened. Who holds a place and has none counts when it opens one."""
+        while self._idle and len(self._live) + self._connecting + wanted > self._places:
+            self._idle[0].quit()
+
     def give_back(self, connection: Connection) -> None:
-        """A connection whose last answer was a 250 to a final dot."""
-        if self._retired or not self.fit(connection) or self._taken + len(self._idle) > self._places:
+        """A connection with a clean record: its last answer was a 250 to a final dot, or its greeting."""
+        if self._retired or not self.fit(connection) or len(self._live) + self._connecting > self._places:
             connection.quit()
             return
         self._idle.append(connection)
@@ -299,6 +310,7 @@ class Pool:
 
     def lost(self, connection: Connection) -> None:
         """It is void: nobody gets it any more."""
+        self._live.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
 
@@ -316,11 +328,7 @@ class Pool:
     async def _ask_hosts(self) -> None:
         connection = await self.open(frozenset(), self._loop.time() + self.settings.timeouts.connect, ())
         # Fresh, and a mail is about to follow: not worth a second greeting.
-        if self._retired or self._taken + len(self._idle) >= self._places:
-            connection.quit()
-        else:
-            self._idle.append(connection)
-            connection.rest(self._loop.time() + self.settings.idle)
+        self.give_back(connection)
 
     def _probed(self, probe: asyncio.Task[None]) -> None:
         self._probe = None

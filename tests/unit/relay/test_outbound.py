@@ -83,7 +83,9 @@ async def test_dot_replies_are_passed_on(said: Action) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [said for said in REPLIES.values() if said.code >= 400], ids=[name for name in REPLIES if "25" not in name]
+    "said",
+    [said for said in REPLIES.values() if said.code >= 400],
+    ids=[name for name in REPLIES if "25" not in name],
 )
 async def test_data_refusals_are_passed_on(said: Action) -> None:
     """Rule 4: a refused DATA is an answer; another mail may follow after RSET."""
@@ -236,7 +238,9 @@ async def test_pooled_connection_is_replaced_once() -> None:
         assert len(hop.sessions) == 2
 
 
-@pytest.mark.parametrize("ending", [Action(end="close"), Action(end="reset"), raw(b"421 4.4.2 idle too long\r\n").then("close")])
+@pytest.mark.parametrize(
+    "ending", [Action(end="close"), Action(end="reset"), raw(b"421 4.4.2 idle too long\r\n").then("close")]
+)
 async def test_open_transaction_that_dies_in_silence_is_opened_again(ending: Action) -> None:
     """Rule 1: the next hop ends the connection while a mail is held: DATA opens it again with MAIL and the accepted RCPTs.
 
@@ -261,7 +265,10 @@ async def test_open_transaction_that_dies_in_silence_is_opened_again(ending: Act
         assert (await outbound.finish()).code == 250
         await outbound.end()
         (taken,) = hop.taken
-        assert (taken.connection, taken.mail) == (1, b"MAIL FROM:<saiyo@example.co.jp> SIZE=2058 BODY=8BITMIME")
+        assert (taken.connection, taken.mail) == (
+            1,
+            b"MAIL FROM:<saiyo@example.co.jp> SIZE=2058 BODY=8BITMIME",
+        )
         assert taken.rcpts == [b"RCPT TO:<a@example.com>", b"RCPT TO:<b@example.com>"]
 
 
@@ -299,7 +306,11 @@ async def test_all_refused_when_said_again(keywords: tuple[str, ...] | None) -> 
         "data": reply(354, "go"),
     }
     connections = [{"data": lost()}, again]
-    hop = ScriptedHop(connections=connections) if keywords is None else ScriptedHop(connections=connections, keywords=keywords)
+    hop = (
+        ScriptedHop(connections=connections)
+        if keywords is None
+        else ScriptedHop(connections=connections, keywords=keywords)
+    )
     async with hop, pooled(hop) as pool:
         outbound = await accepted(pool, b"a@example.com", b"b@example.com")
         start = await outbound.data()
@@ -314,7 +325,11 @@ async def test_mail_refused_when_said_again(keywords: tuple[str, ...] | None) ->
     """Rule 1: MAIL's refusal, said again, is the answer to what was asked: to a later RCPT, and to DATA for all."""
     refusal = reply(550, "5.7.1 not you")
     connections = [{("rcpt", 2): lost()}, {"mail": refusal}, {"mail": refusal}]
-    hop = ScriptedHop(connections=connections) if keywords is None else ScriptedHop(connections=connections, keywords=keywords)
+    hop = (
+        ScriptedHop(connections=connections)
+        if keywords is None
+        else ScriptedHop(connections=connections, keywords=keywords)
+    )
     async with hop, pooled(hop) as pool:
         outbound = await accepted(pool)
         assert await outbound.envelope([rcpt(b"b@example.com")]) == [spoken(refusal)]
@@ -388,13 +403,17 @@ async def test_hints_are_left_out_where_unknown(keywords: list[str], line: bytes
     """Rule 11: parameters keep their octets; AUTH=, SIZE= and BODY=7BIT are left out where the host doesn't know them."""
     async with ScriptedHop(keywords=keywords) as hop, pooled(hop) as pool:
         outbound = await pool.begin(NOTHING)
-        await outbound.envelope([mail(parameters=b"SIZE=10 AUTH=<> BODY=7bit RET=HDRS"), rcpt(parameters=b"NOTIFY=nEVER")])
+        await outbound.envelope(
+            [mail(parameters=b"SIZE=10 AUTH=<> BODY=7bit RET=HDRS"), rcpt(parameters=b"NOTIFY=nEVER")]
+        )
         assert hop.transactions[0].mail == b"MAIL FROM:<saiyo@example.co.jp>" + line
         assert hop.transactions[0].rcpts == [b"RCPT TO:<a@example.com> NOTIFY=nEVER"]
         outbound.abort()
 
 
-@pytest.mark.parametrize("path", [b'"a,b"@example.com', b'"x:y\\" z"@example.com', b"a..b.@docomo.example", b"", b"A@EXAMPLE.Com."])
+@pytest.mark.parametrize(
+    "path", [b'"a,b"@example.com', b'"x:y\\" z"@example.com', b"a..b.@docomo.example", b"", b"A@EXAMPLE.Com."]
+)
 async def test_paths_keep_their_octets(path: bytes) -> None:
     """PITFALLS: aiosmtplib makes ``a`` of ``a,b@c``, refuses ``<>``; here every path leaves as it came."""
     async with ScriptedHop() as hop, pooled(hop) as pool:
@@ -406,7 +425,11 @@ async def test_paths_keep_their_octets(path: bytes) -> None:
 
 async def test_mail_goes_to_a_host_that_can_carry_it() -> None:
     """Rule 10: a host that lacks what a mail uses is skipped, also when an RCPT is the first to use it."""
-    async with ScriptedHop(keywords=["PIPELINING"]) as plain, ScriptedHop() as able, pooled(plain, able) as pool:
+    async with (
+        ScriptedHop(keywords=["PIPELINING"]) as plain,
+        ScriptedHop() as able,
+        pooled(plain, able) as pool,
+    ):
         outbound = await pool.begin(NOTHING)
         await outbound.envelope([mail()])
         assert outbound.host == plain.address
@@ -436,7 +459,14 @@ async def test_no_host_can_carry_it() -> None:
 
 async def test_content_keeps_its_octets() -> None:
     """Promise 3: what is written is what arrives, in whatever pieces, dots, long lines and 8-bit included."""
-    content = b"a: b\r\n\r\n..\r\n...x\r\n" + "日本語".encode() + b"\r\n" + b"y" * 300_000 + b"\r\n" + b"z\r\n" * 50_000
+    content = (
+        b"a: b\r\n\r\n..\r\n...x\r\n"
+        + "日本語".encode()
+        + b"\r\n"
+        + b"y" * 300_000
+        + b"\r\n"
+        + b"z\r\n" * 50_000
+    )
     async with ScriptedHop() as hop, pooled(hop) as pool:
         for size in (1 << 20, 65_536, 999, 100_000):
             outbound = await accepted(pool)
@@ -485,7 +515,9 @@ async def test_line_end_torn_between_pieces() -> None:
         assert hop.taken[0].content == b"a\r\n"
 
 
-@pytest.mark.parametrize("said", [reply(452, "4.3.1 full"), reply(552, "5.3.4 too big"), reply(552, "5.3.4 too big").then("close")])
+@pytest.mark.parametrize(
+    "said", [reply(452, "4.3.1 full"), reply(552, "5.3.4 too big"), reply(552, "5.3.4 too big").then("close")]
+)
 async def test_early_refusal_is_the_answer(said: Action) -> None:
     """A 4xx or 5xx while content still flows is the answer to the content; no dot is sent, and no octet more is needed."""
     async with ScriptedHop({"content": said.at(10)}) as hop, pooled(hop) as pool:
@@ -503,7 +535,9 @@ async def test_early_refusal_is_the_answer(said: Action) -> None:
         assert (hop.complete, pool.places) == ([], (20, 0, 0, 0))
 
 
-@pytest.mark.parametrize("said", [reply(250, "2.0.0 taken"), nonsense(), lost(), broken(), raw(b"25")], ids=str)
+@pytest.mark.parametrize(
+    "said", [reply(250, "2.0.0 taken"), nonsense(), lost(), broken(), raw(b"25")], ids=str
+)
 async def test_early_acceptance_never_counts(said: Action) -> None:
     """Rule 1: a 2xx before the dot, or nonsense, or the end, is a fault; nothing was completed."""
     async with ScriptedHop({"content": said.at(10)}) as hop, pooled(hop) as pool:
@@ -610,15 +644,28 @@ async def test_late_answer_never_answers_the_next_command(stage: str) -> None:
     """PITFALLS: a cancelled command's late 250 must not accept the next recipient; the connection is never used again."""
     hold = asyncio.Event()
     script = {stage: reply(354 if stage == "data" else 250, "late").when(hold)}
-    async with ScriptedHop(connections=[script, {("rcpt", b"b@example.com"): reply(550, "5.1.1 no")}]) as hop, pooled(hop) as pool:
+    async with (
+        ScriptedHop(connections=[script, {("rcpt", b"b@example.com"): reply(550, "5.1.1 no")}]) as hop,
+        pooled(hop) as pool,
+    ):
         outbound = await pool.begin(NOTHING)
         if stage != "mail":
             await outbound.envelope([mail()])
         if stage == "data":
             await outbound.envelope([rcpt()])
-        call = {"mail": lambda: outbound.envelope([mail()]), "rcpt": lambda: outbound.envelope([rcpt()]), "data": outbound.data}
+        call = {
+            "mail": lambda: outbound.envelope([mail()]),
+            "rcpt": lambda: outbound.envelope([rcpt()]),
+            "data": outbound.data,
+        }
         task = asyncio.ensure_future(call[stage]())
-        await hop.wait(lambda: stage in {line[:4].lower().decode() for line in hop.sessions[0].commands} if hop.sessions else False)
+        await hop.wait(
+            lambda: (
+                stage in {line[:4].lower().decode() for line in hop.sessions[0].commands}
+                if hop.sessions
+                else False
+            )
+        )
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -631,7 +678,10 @@ async def test_late_answer_never_answers_the_next_command(stage: str) -> None:
 
 async def test_surplus_reply_voids_the_connection() -> None:
     """Rule 8: a reply too many behind a good one: the good one counts, and the connection isn't used again."""
-    async with ScriptedHop({"dot": raw(b"250 2.0.0 taken\r\n250 2.0.0 again\r\n")}) as hop, pooled(hop) as pool:
+    async with (
+        ScriptedHop({"dot": raw(b"250 2.0.0 taken\r\n250 2.0.0 again\r\n")}) as hop,
+        pooled(hop) as pool,
+    ):
         assert (await sent(pool)).text == "2.0.0 taken"
         assert pool.places == (20, 0, 0, 0)
         assert (await sent(pool)).code == 250
@@ -659,7 +709,9 @@ async def test_copies_in_turn() -> None:
         assert pool.places == (20, 0, 1, 0)
 
 
-@pytest.mark.parametrize("said", [reply(421, "4.3.2 no").then("close"), reply(500, "what"), lost(), nonsense()], ids=str)
+@pytest.mark.parametrize(
+    "said", [reply(421, "4.3.2 no").then("close"), reply(500, "what"), lost(), nonsense()], ids=str
+)
 async def test_reset_that_fails_costs_a_connection(said: Action) -> None:
     """`reset` never fails: the next MAIL goes out on a fresh connection."""
     async with ScriptedHop(connections=[{"rset": said}, {}]) as hop, pooled(hop) as pool:
@@ -699,7 +751,9 @@ async def test_ended_transaction_asks_nothing() -> None:
 
 
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data", "dot"])
-@pytest.mark.parametrize("said", [reply(530, "5.7.0 log in"), reply(550, "5.7.64 TenantAttribution")], ids=str)
+@pytest.mark.parametrize(
+    "said", [reply(530, "5.7.0 log in"), reply(550, "5.7.64 TenantAttribution")], ids=str
+)
 async def test_refusal_of_the_gateway_raises_the_alarm(stage: str, said: Action) -> None:
     """Rule 4: 530, 535, 538, 5.7.54 and 5.7.64 refuse the gateway, not the mail: somebody is told, at every stage."""
     heard: list[tuple[str, str, Reply]] = []
