@@ -1,8 +1,8 @@
 """Cost of a footer on one core. Run: python bench/micro_footer.py [--json].
 
 The steps are place, encoding of a copy, splice and check, for mails of 4 KB. Beside them, in the same run,
-Python's `email` parsing and writing the same mail, and for HTML BeautifulSoup reading it. Each figure is the best
-of several rounds, in microseconds. Nothing here is a test.
+Python's `email` parsing and writing the same mail, and for HTML BeautifulSoup reading it. Each figure is the
+best of several rounds, in microseconds. Nothing here is a test.
 """
 
 import argparse

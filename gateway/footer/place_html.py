@@ -155,7 +155,7 @@ def _offset(decoded: str, tag: Tag) -> int:
 def _quote_element(soup: BeautifulSoup) -> Tag | None:
     """The element before which newly written text ends for good."""
     quote: Tag | None = None
-    node: PageElement | None = soup.next_element
+    node: PageElement | None = soup.contents[0] if soup.contents else None
     while node is not None:
         if isinstance(node, Tag):
             if _opens_quote(node):

@@ -88,6 +88,13 @@ def test_before_a_quoted_original(source: str) -> None:
     assert marked(source.replace("█", "")) == source
 
 
+@pytest.mark.parametrize("name", sorted(set(QUOTES) - {"words without markup", "gmail of old"}))
+def test_the_tree_alone_finds_a_marked_quote(name: str) -> None:
+    """Without what the reader of the text knows: both have to find it for the earlier one to count."""
+    source = QUOTES[name].replace("█", "")
+    assert quote_start(source, source.lower(), None) == QUOTES[name].index("█")
+
+
 @pytest.mark.parametrize(
     "source",
     [
