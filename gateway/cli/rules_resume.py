@@ -16,8 +16,8 @@ def resume(*, config_path: Path) -> None:
     """End the brake, so that rejection mails get their links again.
 
     The gateway falls to `observe` by itself when the next hop takes several mails only without their link.
-    Find out first why it refused them (`careerrelay sends list --state unlinked` shows its replies), or it will
-    happen again. Your name is recorded. All workers and nodes follow within seconds.
+    Find out first why it refused them (`careerrelay sends list --state unlinked` shows its replies), or it
+    will happen again. Your name is recorded. All workers and nodes follow within seconds.
     """
     from gateway.config import load_config
     from gateway.store import LedgerStore
