@@ -7,6 +7,7 @@ What cannot decide on structure is left out of what the other parser gets: of a 
 that could be a boundary. So its cost depends on the number of parts, not on the size of attachments.
 """
 
+import itertools
 import re
 from email.errors import MessageError
 from email.feedparser import FeedParser
@@ -20,18 +21,21 @@ from gateway.message.scan import Message, Part
 _SHORT = 4096
 # More than this is a puzzle; the mail is left alone.
 _MAX_SKELETON = 1 << 20
+_MAX_DASHES = 200_000
 
 _DASHES = re.compile(rb"(?:\A|(?<=\r\n))--[^\r\n]*+")
 
 
 def agrees_with_standard_library(message: Message) -> bool:
     """Whether Python's `email` sees the same fields and parts with the same bodies. Never raises."""
+    if message.defects:
+        return False
     try:
         if len(message.parts) == 1 and message.parts[0].leaf is not None:
             start, end = message.parts[0].header
             return _same_header(message, message.parts[0], _parse_header(message.data[start:end]))
         skeleton, bodies = _skeleton(message)
-        if len(skeleton) > _MAX_SKELETON:
+        if skeleton is None:
             return False
         parser: FeedParser[StandardMessage[str, str]] = FeedParser(policy=compat32)
         parser.feed(skeleton.decode("latin-1"))
@@ -45,9 +49,10 @@ def _parse_header(header: bytes) -> "StandardMessage[str, str]":
     return HeaderParser(policy=compat32).parsestr(header.decode("latin-1"))
 
 
-def _skeleton(message: Message) -> tuple[bytes, dict[int, bytes]]:
-    """The mail with its long leaves cut down, and what each leaf's body became."""
+def _skeleton(message: Message) -> tuple[bytes | None, dict[int, bytes]]:
+    """The mail with its long leaves cut down, and what each leaf's body became; None where it stays too long."""
     out: list[bytes] = []
+    length = 0
     bodies: dict[int, bytes] = {}
     position = 0
     for part in message.parts:
@@ -55,12 +60,23 @@ def _skeleton(message: Message) -> tuple[bytes, dict[int, bytes]]:
             continue
         start, end = part.body
         if end - start > _SHORT:
-            body = b"\r\n".join(_DASHES.findall(message.data, start, end))
+            found = itertools.islice(_DASHES.finditer(message.data, start, end), _MAX_DASHES)
+            dashes = [each[0] for each in found]
+            if len(dashes) == _MAX_DASHES:
+                return None, bodies
+            body = b"\r\n".join(dashes)
         else:
             body = message.data[start:end]
         bodies[part.index] = body
+        if start - position > _MAX_SKELETON:
+            return None, bodies
         out += (message.data[position:start], body)
+        length += start - position + len(body)
         position = end
+        if length > _MAX_SKELETON:
+            return None, bodies
+    if length + len(message.data) - position > _MAX_SKELETON:
+        return None, bodies
     out.append(message.data[position:])
     return b"".join(out), bodies
 

@@ -22,6 +22,8 @@ Buffer = bytes | mmap.mmap
 MAX_HEADER = 1 << 20
 # Content-Type values up to this length are remembered.
 _REMEMBERED = 300
+# No program writes more into one of these fields.
+_MAX_VALUE = 16 * 1024
 # Longer than any delimiter line that is understood.
 _LONGEST = 300
 
@@ -154,7 +156,7 @@ def _parse_content_type(value: bytes) -> ContentType:
         value = _COMMENT.sub(lambda found: b"" if found[1] else found[0], value)
     clear = True
     found = _TYPE.match(value)
-    if found is None:
+    if found is None or len(value) > _MAX_VALUE:
         return ContentType(
             value.split(b";", 1)[0].strip().decode("ascii", "replace").lower(),
             MappingProxyType({}),

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 # Larger HTML is not edited (DESIGN.md): BeautifulSoup would have to read it.
 MAX_HTML = 512 * 1024
+# Tags and character references together. A letter has hundreds.
+MAX_TOKENS = 30_000
 
 
 class Run(NamedTuple):
@@ -224,6 +226,8 @@ def read_html(source: str) -> HtmlText:
     reader = _Reader(source)
     if len(source) > MAX_HTML:
         return reader.finish("too-large")
+    if source.count("<") + source.count("&") > MAX_TOKENS:
+        return reader.finish("too-many-tags")
     size = len(source)
     position = 0
     while position < size:

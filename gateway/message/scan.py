@@ -11,7 +11,7 @@ RFC 5322 §2.2, RFC 2045, RFC 2046 §5.1.
 """
 
 import mmap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -76,7 +76,7 @@ class Message:
     parts: tuple[Part, ...]
     defects: tuple[Defect, ...]
     complete: bool
-    by_name: Mapping[bytes, tuple[Field, ...]]
+    by_name: Mapping[bytes, Sequence[Field]]
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -93,7 +93,7 @@ class Message:
         found = self.by_name.get(name)
         return found[0] if found else None
 
-    def all(self, name: bytes) -> tuple[Field, ...]:
+    def all(self, name: bytes) -> Sequence[Field]:
         """All fields of the mail's header called `name` (lower case), from the top down."""
         return self.by_name.get(name, ())
 
@@ -159,9 +159,9 @@ class _Scan:
         for draft in self.drafts:
             if draft.end is None and self.complete:
                 draft.end = len(self.data)
-        by_name: dict[bytes, tuple[Field, ...]] = {}
+        by_name: dict[bytes, list[Field]] = {}
         for each in root.fields:
-            by_name[each.name] = (*by_name.get(each.name, ()), each)
+            by_name.setdefault(each.name, []).append(each)
         return Message(
             data=self.data,
             parts=self._parts(),

@@ -44,6 +44,7 @@ def test_long_leaves_are_cut_but_not_their_boundaries() -> None:
     message = scan(head + body * 20_000 + b"--b--\r\n")
     assert agrees_with_standard_library(message)
     skeleton, _ = agree._skeleton(message)
+    assert skeleton is not None
     assert len(skeleton) < len(message.data) / 3
     assert skeleton.count(b"--not a boundary") == 20_000
 
