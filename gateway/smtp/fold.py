@@ -75,7 +75,8 @@ def fold(
     if taken == len(fates):
         return outcomes[-1].reply
     if any(fate in (Fate.PUT_OFF, Fate.UNKNOWN, Fate.ELSEWHERE) for fate in fates):
-        if len(fates) == 1:
+        if all(outcome == outcomes[0] for outcome in outcomes):
+            # One answer for all: the next hop's own words say more than ours (rule 4).
             return outcomes[0].reply
         return Reply.of(451, "4.3.0", f"{taken} of {len(fates)} taken, try again for the rest")
     if not taken:
