@@ -58,6 +58,20 @@ ORDINARY = (
     b"..and one with two\r\n"
 )
 
+#: For `changes`: budgets that a test can wait for (SMTP.md rule 7), far below what the peers of a test wait.
+SHORT: Mapping[str, Any] = {
+    "timeouts": {
+        "connect_seconds": 0.5,
+        "pool_wait_seconds": 0.5,
+        "envelope_seconds": 0.5,
+        "data_seconds": 0.5,
+        "block_seconds": 0.5,
+        "dot_seconds": 0.5,
+        "copies_seconds": 0.5,
+    },
+    "ledger": {"wait_seconds": 0.5},
+}
+
 
 def rejection(number: int = 1, *, body: str = "") -> bytes:
     """A rejection mail that gets a link for each candidate; `number` makes it a mail of its own."""
