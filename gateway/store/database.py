@@ -27,8 +27,8 @@ _CACHED_STATEMENTS = 64
 _CACHE_KIB = 16_384
 #: A WAL that a long reader made large is cut back to this.
 _JOURNAL_LIMIT = 64 * 1024 * 1024
-#: libpq knows nothing below two seconds.
-_CONNECT_SECONDS = 2
+#: How long to wait for a server; libpq knows nothing below two seconds.
+_CONNECT_SECONDS, _LONGEST_CONNECT = 2, 5
 
 # SQLite's primary result codes (sqlite.org/rescode.html): SQLITE_BUSY, SQLITE_LOCKED.
 _SQLITE_TRANSIENT = frozenset({5, 6})
@@ -151,7 +151,7 @@ class Database:
                 poolclass=NullPool,
                 isolation_level="READ COMMITTED",
                 connect_args={
-                    "connect_timeout": max(_CONNECT_SECONDS, int(wait_seconds)),
+                    "connect_timeout": min(max(_CONNECT_SECONDS, int(wait_seconds)), _LONGEST_CONNECT),
                     "application_name": "careerrelay",
                     # A peer that vanished without a word must not hold the writer for the kernel's two hours.
                     "keepalives_idle": 10,

@@ -74,12 +74,13 @@ def require_current(connection: Connection, name: str) -> None:
     )
 
 
-def prepare(url: str, *, key_id: str | None = None) -> Prepared:
+def prepare(url: str, *, key_id: str | None = None, wait_seconds: float = _LOCK_SECONDS) -> Prepared:
     """Make the ledger ready to be served: file, schema, the id of the key. For the parent process, before it forks.
 
     Args:
         url: as in the config.
         key_id: is written where the ledger has none yet, and compared where it has.
+        wait_seconds: how long to wait for others who write. A ledger that is ready already is only read.
 
     Raises:
         LedgerFault: it can't be opened, locked or upgraded, or its schema is unknown.
@@ -87,17 +88,26 @@ def prepare(url: str, *, key_id: str | None = None) -> Prepared:
     database = Database(url)
     database.create_file()
     with faults_as_ledger_faults(database):
-        return _prepare(database, key_id)
+        return _ready(database, key_id) or _prepare(database, key_id, wait_seconds)
 
 
-def _prepare(database: Database, key_id: str | None) -> Prepared:
-    engine = database.writer(_LOCK_SECONDS)
-    with engine.connect() as connection:
+def _ready(database: Database, key_id: str | None) -> Prepared | None:
+    """What there is to say without waiting for anybody; None where something has to be written."""
+    with database.reader().connect() as connection:
+        if revision_of(connection) != REVISION:
+            return None
+        key = _match_key(connection, key_id, write=False)
+        return None if key is KeyMatch.UNSET else Prepared(before=REVISION, after=REVISION, key=key)
+
+
+def _prepare(database: Database, key_id: str | None, wait_seconds: float) -> Prepared:
+    with database.writer(wait_seconds).connect() as connection:
         if database.sqlite:
             _write_ahead(connection)
         with connection.begin():
             if not database.sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+                # An upgrade of a large ledger may take its time.
                 connection.execute(text("SET LOCAL statement_timeout = 0"))
             before = revision_of(connection)
             if before is not None:

@@ -60,7 +60,7 @@ class Session:
         """
         if self._create:
             # Until it worked once. A ledger that vanishes later is not to be replaced by an empty one unseen.
-            prepare(self._database.url, key_id=self._key_id)
+            prepare(self._database.url, key_id=self._key_id, wait_seconds=self._lock_seconds)
         before = Files.of(self._database.file) if self._database.file else None
         if before is not None and self._files is not None:
             self._files.check_successor(before)

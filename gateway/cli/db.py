@@ -1,0 +1,57 @@
+"""``careerrelay db``: the schema of the ledger's database."""
+
+from pathlib import Path
+
+import click
+
+from gateway.cli.options import config_option
+
+
+@click.group()
+def db() -> None:
+    """Look at the ledger's database, and bring it to the schema of this version."""
+
+
+@db.command()
+@config_option
+def upgrade(*, config_path: Path) -> None:
+    """Make the database if it isn't there, or bring its schema up to date.
+
+    Done in one step under a lock: a failure leaves everything as it was. The gateway does the same when it starts.
+    """
+    from gateway.config import load_config
+    from gateway.store import prepare
+
+    ledger = load_config(config_path).ledger
+    done = prepare(ledger.url)
+    if done.before == done.after:
+        click.echo(f"{ledger.safe_url}: the schema is {done.after} already")
+    else:
+        click.echo(f"{ledger.safe_url}: the schema is {done.after} now (it was {done.before or 'empty'})")
+
+
+@db.command()
+@config_option
+def check(*, config_path: Path) -> None:
+    """Whether the gateway can use the database as it is: its schema, and the key that it was begun with.
+
+    Exit 0 when it can, 1 when it can't or there is none yet.
+    """
+    from gateway.config import load_config, load_keys
+    from gateway.store import KeyMatch, check_key_id, state_of
+
+    config = load_config(config_path)
+    url, name = config.ledger.url, config.ledger.safe_url
+    revision = state_of(url)
+    if revision is None:
+        raise click.ClickException(
+            f"{name}: there is no ledger yet; `careerrelay db upgrade` makes it, or the first start"
+        )
+    path = config.gateway.key_file
+    match = check_key_id(url, load_keys(path, create=False).id if path.exists() else "")
+    if match is KeyMatch.OTHER:
+        raise click.ClickException(f"{name}: the ledger was begun with another key than {path}; put that key back")
+    click.echo(f"{name}: good (schema {revision})")
+
+
+command = db

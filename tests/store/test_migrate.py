@@ -1,0 +1,193 @@
+"""The schema: made, compared, refused, on both databases."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+
+from gateway.errors import LedgerFault
+from gateway.store import Database, KeyMatch, LedgerReader, LedgerStore, check_key_id, prepare, state_of
+from gateway.store import migrate as module
+from gateway.store.schema import REVISION, metadata
+from tests.store.values import intent
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def reading(url: str, look: Callable[[Connection], object]) -> object:
+    with Database(url).reader().connect() as connection:
+        return look(connection)
+
+
+def execute(url: str, statement: str) -> None:
+    with Database(url).writer(5).connect() as connection, connection.begin():
+        connection.execute(text(statement))
+
+
+def test_revision_is_alembics_head() -> None:
+    """What the package calls the newest schema is the end of its migrations, and there is one end only."""
+    assert ScriptDirectory.from_config(module._config()).get_heads() == [REVISION]
+
+
+def test_migrations_make_the_tables_of_the_code(empty_url: str) -> None:
+    """The revisions, written by hand, come to just the tables, columns, indexes and keys that the code uses."""
+    prepare(empty_url)
+    found = reading(
+        empty_url,
+        lambda connection: compare_metadata(
+            MigrationContext.configure(connection, opts={"compare_type": True}), metadata
+        ),
+    )
+    assert found == []
+
+
+def test_prepare_from_nothing_and_again(empty_url: str) -> None:
+    """The first time everything is made, the second nothing is done; the key is written once and then compared."""
+    assert state_of(empty_url) is None
+    assert check_key_id(empty_url, "k1") is KeyMatch.UNSET
+    first = prepare(empty_url, key_id="k1")
+    assert (first.before, first.after, first.key) == (None, REVISION, KeyMatch.SAME)
+    second = prepare(empty_url, key_id="k2")
+    assert (second.before, second.after, second.key) == (REVISION, REVISION, KeyMatch.OTHER)
+    assert state_of(empty_url) == REVISION
+    assert check_key_id(empty_url, "k1") is KeyMatch.SAME
+    assert check_key_id(empty_url, "k2") is KeyMatch.OTHER
+
+
+def test_key_is_written_when_it_is_known(url: str) -> None:
+    """A ledger made by `db upgrade`, without a key, takes that of the first serve."""
+    assert check_key_id(url, "k1") is KeyMatch.UNSET
+    assert prepare(url).key is KeyMatch.UNSET
+    assert prepare(url, key_id="k1").key is KeyMatch.SAME
+    assert check_key_id(url, "k2") is KeyMatch.OTHER
+
+
+def test_ready_ledger_waits_for_nobody(url: str) -> None:
+    """A start doesn't hang behind somebody who writes, when there is nothing to write."""
+    prepare(url, key_id="k1")
+    with Database(url).writer(1).connect() as connection, connection.begin():
+        connection.execute(text("INSERT INTO meta (name, value) VALUES ('busy', '')"))
+        assert prepare(url, key_id="k1", wait_seconds=0.1).key is KeyMatch.SAME
+
+
+async def test_newer_schema_is_a_fault(url: str) -> None:
+    """A schema from the future: every way in refuses, says what to do, and changes nothing."""
+    execute(url, "UPDATE alembic_version SET version_num = '0099'")
+    for call in (lambda: prepare(url), lambda: LedgerReader(url), lambda: check_key_id(url, "k1")):
+        with pytest.raises(LedgerFault, match="0099.*upgrade the package"):
+            call()
+    async with LedgerStore(url, node="node1", wait_seconds=0.3) as ledger:
+        with pytest.raises(LedgerFault, match="0099.*upgrade the package"):
+            await ledger.intend([intent()])
+    assert reading(url, lambda one: one.execute(text("SELECT count(*) FROM sends")).scalar_one()) == 0
+    assert state_of(url) == "0099"
+
+
+async def test_older_schema_is_upgraded_only_where_asked(empty_url: str) -> None:
+    """An empty database is older than any: a plain store says what to run, one that may create it does."""
+    Database(empty_url).create_file()
+    async with LedgerStore(empty_url, node="node1", wait_seconds=0.5) as ledger:
+        with pytest.raises(LedgerFault, match="db upgrade"):
+            await ledger.intend([intent()])
+    async with LedgerStore(empty_url, node="node1", create=True, key_id="k1") as ledger:
+        await ledger.intend([intent()])
+    assert check_key_id(empty_url, "k1") is KeyMatch.SAME
+
+
+def test_failed_upgrade_leaves_the_old_state(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault half way through leaves not one table; the next attempt is a first one."""
+
+    def fail(*_arguments: object, **_keywords: object) -> None:
+        raise OSError("the power went")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_match_key", fail)
+        with pytest.raises(LedgerFault, match="the power went"):
+            prepare(empty_url)
+    assert reading(empty_url, lambda connection: inspect(connection).get_table_names()) == []
+    assert prepare(empty_url).before is None
+
+
+def test_many_processes_prepare_at_once(empty_url: str) -> None:
+    """Several nodes start for the first time at the same moment: one makes the schema, all find it."""
+    program = f"from gateway.store import prepare; print(prepare({empty_url!r}, key_id='k1').key.value)"
+    processes = [
+        subprocess.Popen([sys.executable, "-W", "error", "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for _ in range(4)
+    ]
+    assert [process.communicate(timeout=60)[0] for process in processes] == [b"same\n"] * 4
+
+
+def test_several_revisions_at_once(url: str) -> None:
+    """Somebody merged two ledgers by hand: refused."""
+    execute(url, "INSERT INTO alembic_version (version_num) VALUES ('0002')")
+    with pytest.raises(LedgerFault, match="several revisions"):
+        prepare(url)
+
+
+@pytest.mark.parametrize("bad", ["mysql://host/name", "sqlite:///", "postgresql://host:port/name", "", "sqlite://x"])
+def test_urls_that_are_no_ledger(bad: str) -> None:
+    """Refused as a fault of the ledger, without a traceback of a library."""
+    with pytest.raises(LedgerFault):
+        prepare(bad)
+
+
+def test_file_that_is_no_ledger(tmp_path: Path) -> None:
+    """Somebody else's SQLite file with a table of ours in it is not upgraded over; a file that is none is refused."""
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE sends (x)")
+    connection.close()
+    with pytest.raises(LedgerFault, match="already exists"):
+        prepare(f"sqlite:///{other}")
+    text_file = tmp_path / "text"
+    text_file.write_text("no database " * 500)
+    with pytest.raises(LedgerFault, match="not a database"):
+        prepare(f"sqlite:///{text_file}")
+    with pytest.raises(LedgerFault):
+        prepare(f"sqlite:///{tmp_path}")
+
+
+def test_file_is_wal_and_private(tmp_path: Path) -> None:
+    """Made with its folders, readable by its owner alone, with a write-ahead log; odd names are names."""
+    for name in ("plain.db", "with space.db", "a%20b.db", "雪.db"):
+        path = tmp_path / "made" / name
+        prepare(f"sqlite:///{path}")
+        assert path.stat().st_mode & 0o777 == 0o600
+        with sqlite3.connect(path) as connection:
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        connection.close()
+
+
+async def test_every_commit_is_on_the_disk(tmp_path: Path) -> None:
+    """Promise 5: the writer's own connection has synchronous=FULL, and its transactions take the lock at their begin."""
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    prepare(url)
+    async with LedgerStore(url, node="node1") as ledger:
+        await ledger.intend([intent()])
+        connection = ledger._writer._session._connection
+        assert connection is not None
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        assert raw.execute("PRAGMA synchronous").fetchone() == (2,)
+        seen: list[str] = []
+        raw.set_trace_callback(seen.append)
+        await ledger.intend([intent(mail="other")])
+        await asyncio.sleep(0)
+        raw.set_trace_callback(None)
+    assert "BEGIN IMMEDIATE" in seen
+    assert "BEGIN" not in seen
+
+
+def test_reader_cannot_write(url: str) -> None:
+    """A command can't harm the ledger, whatever it does."""
+    with Database(url).reader().connect() as connection, pytest.raises(Exception, match="(?i)read-?only"):
+        connection.execute(text("DELETE FROM sends"))

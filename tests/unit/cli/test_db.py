@@ -1,0 +1,58 @@
+"""``careerrelay db`` on a real ledger."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli.db import command
+from gateway.cli.lazy import Entry, LazyGroup
+from gateway.config import load_config, load_keys
+from gateway.store import prepare
+from tests.unit.cli.test_sends import CONFIG
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def run(*arguments: str | Path) -> Result:
+    group = LazyGroup("main", entries={"db": Entry("gateway.cli.db", "db", "")})
+    return CliRunner().invoke(group, ["db", *(str(one) for one in arguments)])
+
+
+def test_upgrade_makes_and_then_finds_it_made(config: Path, tmp_path: Path) -> None:
+    """The first call makes the ledger, the second has nothing to do."""
+    assert command.name == "db"
+    first, second = run("upgrade", "-c", config), run("upgrade", "-c", config)
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert "is 0001 now (it was empty)" in first.output
+    assert "is 0001 already" in second.output
+    assert (tmp_path / "ledger.db").exists()
+
+
+def test_check(config: Path, tmp_path: Path) -> None:
+    """Exit 1 without a ledger (and none is made), with another key, with a schema from the future; else 0."""
+    absent = run("check", "-c", config)
+    assert (absent.exit_code, "no ledger yet" in absent.stderr) == (1, True)
+    assert not (tmp_path / "ledger.db").exists()
+    loaded = load_config(config)
+    keys = load_keys(loaded.gateway.key_file, create=True)
+    prepare(loaded.ledger.url, key_id=keys.id)
+    good = run("check", "-c", config)
+    assert (good.exit_code, "good (schema 0001)" in good.output) == (0, True)
+    loaded.gateway.key_file.unlink()
+    load_keys(loaded.gateway.key_file, create=True)
+    other = run("check", "-c", config)
+    assert (other.exit_code, "begun with another key" in other.stderr) == (1, True)
+    with sqlite3.connect(tmp_path / "ledger.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0099'")
+    connection.close()
+    newer = run("check", "-c", config)
+    assert (newer.exit_code, "upgrade the package" in newer.stderr) == (1, True)
+    upgrade = run("upgrade", "-c", config)
+    assert (upgrade.exit_code, "upgrade the package" in upgrade.stderr) == (1, True)
