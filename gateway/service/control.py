@@ -14,6 +14,9 @@ from gateway.service.bundle import Bundle
 _LENGTH = struct.Struct("!I")
 #: A bundle is rule files and a config; one of this size is not ours.
 MAX_MESSAGE = 64 * 1024 * 1024
+#: A process that reads nothing for so long hangs. One that waited for it without end would hang with it: the
+#: parent could then not even be told to go.
+SEND_SECONDS = 10.0
 
 
 class Word(Enum):
@@ -50,13 +53,14 @@ class Channel:
         return self.end.fileno()
 
     def send(self, message: object) -> None:
-        """Send one value; waits until it is away.
+        """Send one value; waits until it is away, for `SEND_SECONDS` at most.
 
         Raises:
+            TimeoutError: the other end doesn't read; with half a value on it the channel is of no use now.
             OSError: the other end is gone.
         """
         content = pickle.dumps(message)
-        self.end.settimeout(None)
+        self.end.settimeout(SEND_SECONDS)
         try:
             self.end.sendall(_LENGTH.pack(len(content)) + content)
         finally:

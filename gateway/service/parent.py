@@ -176,22 +176,27 @@ class Parent:
 
     def _step(self) -> None:
         timeout = min((due - time.monotonic() for due in self._due.values()), default=None)
-        for key, _ in self._selector.select(max(0.0, timeout) if timeout is not None else None):
+        self._listen(max(0.0, timeout) if timeout is not None else None)
+        # Taken all at once: ten SIGHUPs that came during one reload ask for one more, and whoever wants us to
+        # go needn't wait for any of them.
+        signals, self._signals = self._signals, []
+        if signal.SIGTERM in signals or signal.SIGINT in signals:
+            self._drain()
+        elif signal.SIGHUP in signals:
+            self._reload()
+        self._reap()
+        for index in [index for index, due in self._due.items() if due <= time.monotonic()]:
+            del self._due[index]
+            self._start(index)
+
+    def _listen(self, timeout: float | None) -> None:
+        """Wait for a signal or a word from a worker, for at most so long."""
+        for key, _ in self._selector.select(timeout):
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
                     self._wakeup[0].recv(4_096)
             else:
                 self._hear(key.data)
-        while self._signals:
-            number = self._signals.pop(0)
-            if number in (signal.SIGTERM, signal.SIGINT):
-                self._drain()
-            elif number == signal.SIGHUP:
-                self._reload()
-        self._reap()
-        for index in [index for index, due in self._due.items() if due <= time.monotonic()]:
-            del self._due[index]
-            self._start(index)
 
     def _hear(self, child: _Child) -> None:
         for word in child.channel.receive():
@@ -241,8 +246,13 @@ class Parent:
         self._bundle = bundle
         start_logging(form=bundle.config.log.format, level=bundle.config.log.level)
         for child in list(self._children.values()):
-            with contextlib.suppress(OSError):
+            try:
                 child.channel.send(Reload(bundle))
+            except TimeoutError:
+                log.error("worker hangs, killed", extra={"fields": {"worker": child.pid}})  # noqa: TRY400 - it says all
+                os.kill(child.pid, signal.SIGKILL)
+            except OSError:
+                pass  # it died: the one that takes its place begins with the new bundle
 
     def _drain(self) -> None:
         """Let the workers finish; once none accepts, answer 421 to those in the queue; then go."""
@@ -255,15 +265,13 @@ class Parent:
                 child.channel.send(Drain())
         deadline = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline and not all(child.stopped for child in self._children.values()):
-            for key, _ in self._selector.select(0.1):
-                if key.data is not None:
-                    self._hear(key.data)
+            self._listen(0.1)
             self._reap()
         turned = turn_away(self._listeners)
         log.info("draining", extra={"fields": {"turned_away": turned}})
         deadline = time.monotonic() + self._bundle.config.gateway.drain_seconds + KILL_GRACE
         while self._children and time.monotonic() < deadline:
-            self._selector.select(0.2)
+            self._listen(0.2)
             self._reap()
         for pid in list(self._children):
             log.error("worker hangs, killed", extra={"fields": {"worker": pid}})

@@ -22,7 +22,7 @@ from gateway.edge.session import Session
 from gateway.edge.spool import Spool
 from gateway.service.bundle import Bundle, build_policy, observing, shown_address
 from gateway.service.control import Channel, Drain, Reload, Word
-from gateway.service.journal import LogJournal
+from gateway.service.journal import LogJournal, start_logging
 from gateway.service.ledger import open_ledger
 from gateway.service.wiring import RouteTable, listener_test, share
 from gateway.store import LedgerStore
@@ -54,8 +54,8 @@ class Worker:
         self._dates = ("", 0)
         self._going = asyncio.Event()
         self._servers: list[asyncio.Server] = []
-        limits = bundle.config.limits
-        self._registry = Registry(share(limits.connections, of=self._workers, index=index))
+        self._doors: dict[str, Door] = {}
+        self._registry = Registry(share(bundle.config.limits.connections, of=self._workers, index=index))
         self.journal = LogJournal(shown=self._shown)
         self._ledger: LedgerStore = open_ledger(bundle)
         self._routes = RouteTable(bundle, workers=self._workers, index=index, alarm=self.journal.alarm)
@@ -104,12 +104,25 @@ class Worker:
         await self._drain()
 
     async def _open(self) -> None:
+        self._open_doors()
         for listen, listener in zip(self._bundle.config.listen, self._listeners, strict=True):
-            door = self._door(listen.label, lmtp=listen.protocol == "lmtp")
             server = await self._loop.create_server(
-                partial(Session, door, self._loop), sock=listener, backlog=1_024
+                partial(self._session, listen.label), sock=listener, backlog=1_024
             )
             self._servers.append(server)
+
+    def _open_doors(self) -> None:
+        """What sessions that begin from now on go by; those that are open keep their bounds."""
+        self._doors = {
+            listen.label: self._door(listen.label, lmtp=listen.protocol == "lmtp")
+            for listen in self._bundle.config.listen
+        }
+        self._registry.limit = share(
+            self._bundle.config.limits.connections, of=self._workers, index=self._index
+        )
+
+    def _session(self, label: str) -> Session:
+        return Session(self._doors[label], self._loop)
 
     def _door(self, label: str, *, lmtp: bool) -> Door:
         config = self._bundle.config
@@ -181,6 +194,8 @@ class Worker:
             return
         self._bundle = bundle
         self._policy = observing(policy) if self._braked else policy
+        self._open_doors()
+        start_logging(form=bundle.config.log.format, level=bundle.config.log.level)
         for pool in unused:
             task = asyncio.create_task(pool.close(bundle.config.gateway.drain_seconds))
             self._services.background.add(task)
