@@ -54,6 +54,7 @@ class Job:
         counts_as_put_off: put off after the dot in a way that may be the link's doing (rule 15).
         under_way: on the wire at this moment; whoever records outcomes leaves it to be recorded when it is
             done.
+        recorded: the ledger has been told.
     """
 
     recipients: tuple[int, ...]
@@ -65,6 +66,7 @@ class Job:
     unlinked: bool = False
     counts_as_put_off: bool = False
     under_way: bool = False
+    recorded: bool = False
 
     def send_outcome(self) -> SendOutcome | None:
         """The ledger's row for this copy's link; None where it has none or nothing is known."""
@@ -108,29 +110,38 @@ class Courier:
         await self._note(outbound, job, job.recipients, delivery)
 
     async def send_all(
-        self, outbound: Outbound, jobs: Sequence[Job], *, finished_late: Callable[[Job], Awaitable[None]]
+        self,
+        outbound: Outbound,
+        jobs: Sequence[Job],
+        *,
+        finished: Callable[[Job], None],
+        finished_late: Callable[[Job], Awaitable[None]],
     ) -> None:
         """Send each job in a transaction of its own, for at most `copies_seconds`. Gives every outbound back.
 
-        A job that hasn't begun by then is put off. One that is under way is awaited in the background, and
-        `finished_late` then writes it to the ledger.
+        `finished` is told of each job as soon as its outcome is known. A job that hasn't begun in time is put
+        off. One that is under way then, or when another one's fault ends the mail, is awaited in the
+        background: its dot may have left. `finished_late` writes it to the ledger.
         """
         waiting = deque(jobs)
         deadline = self.services.monotonic() + self.policy.copies_seconds
-        lines = [asyncio.create_task(self._line(outbound, waiting, deadline, reset=True))]
+        lines = [asyncio.create_task(self._line(outbound, waiting, deadline, finished, reset=True))]
         needs = needs_of(self.envelope.mail, self.envelope.recipients)
         while len(lines) < min(self.policy.parallel_copies, len(jobs)):
             another = self.hop.try_begin(needs)
             if another is None:
                 break
-            lines.append(asyncio.create_task(self._line(another, waiting, deadline, reset=False)))
-        _, pending = await asyncio.wait(lines, timeout=self.policy.copies_seconds)
-        for line in lines:
-            if line.done() and (error := line.exception()) is not None:
-                _cancel(pending)
-                raise error
+            lines.append(asyncio.create_task(self._line(another, waiting, deadline, finished, reset=False)))
+        done, pending = await asyncio.wait(
+            lines, timeout=self.policy.copies_seconds, return_when=asyncio.FIRST_EXCEPTION
+        )
+        errors = [error for line in done if (error := line.exception()) is not None]
+        if errors:
+            waiting.clear()
         if pending:
             self._leave_behind(pending, [job for job in jobs if job.under_way], finished_late)
+        if errors:
+            raise errors[0]
 
     def _leave_behind(
         self,
@@ -139,7 +150,7 @@ class Courier:
         finished_late: Callable[[Job], Awaitable[None]],
     ) -> None:
         async def rest() -> None:
-            await asyncio.wait(pending)
+            await asyncio.gather(*pending, return_exceptions=True)
             for job in unfinished:
                 job.under_way = False
                 await finished_late(job)
@@ -148,7 +159,15 @@ class Courier:
         self.services.background.add(task)
         task.add_done_callback(self.services.background.discard)
 
-    async def _line(self, outbound: Outbound, waiting: deque[Job], deadline: float, *, reset: bool) -> None:
+    async def _line(
+        self,
+        outbound: Outbound,
+        waiting: deque[Job],
+        deadline: float,
+        finished: Callable[[Job], None],
+        *,
+        reset: bool,
+    ) -> None:
         """One connection, working off what waits."""
         try:
             while waiting and self.services.monotonic() < deadline:
@@ -157,8 +176,11 @@ class Courier:
                     await outbound.reset()
                 reset = True
                 job.under_way = True
-                await self._send(outbound, job)
-                job.under_way = False
+                try:
+                    await self._send(outbound, job)
+                finally:
+                    job.under_way = False
+                finished(job)
         except BaseException:
             outbound.abort()
             raise
@@ -247,8 +269,3 @@ class Courier:
 def out_of_time() -> Outcome:
     """The outcome of a copy that could not be sent within the budget."""
     return Outcome(Fate.PUT_OFF, failure.OUT_OF_TIME)
-
-
-def _cancel(tasks: set[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()

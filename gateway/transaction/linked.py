@@ -10,6 +10,7 @@ is *claimed* recipient by recipient, so that a retry sends only what is owed. LM
 and needs neither.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ from gateway.reason import Reason
 from gateway.ruleset.ruleset import Verdict
 from gateway.smtp import failure
 from gateway.smtp.envelope import Envelope
-from gateway.smtp.fold import Fate, Notice, Outcome, fold
+from gateway.smtp.fold import Fate, Notice, Outcome, fold, is_mixed
 from gateway.smtp.reply import Reply
 from gateway.token import encode_token
 from gateway.transaction.compose import Composer, Content
@@ -83,6 +84,7 @@ class LinkedMail:
     _opened: OpenMail | None = None
     _jobs: list[Job] = field(default_factory=list)
     _settled: dict[bytes, Outcome] = field(default_factory=dict)
+    _telling: set[asyncio.Task[None]] = field(default_factory=set)
 
     @staticmethod
     def key_of(policy: Policy, reading: Reading, envelope: Envelope) -> bytes:
@@ -251,7 +253,7 @@ class LinkedMail:
         )
         try:
             await self._send_jobs(courier, outbound)
-        except SenderGone:
+        except Exception:  # the sender is gone, or a fault of ours
             await self._record([])
             raise
         outcomes = self._outcomes()
@@ -262,6 +264,9 @@ class LinkedMail:
             return [outcome.reply for outcome in outcomes] if self.lmtp else [fold(outcomes)]
         settlement = Settlement(self.services, self.policy, self.hop, self.envelope, host)
         data = self.reading.message.data
+        if is_mixed(outcomes):
+            # a notice may take long; a crash meanwhile must not cost anybody a second copy
+            await self._settle(self._unrecorded(), None, close=False)
         reply, notice = await settlement.reply(
             outcomes,
             original=data[:MAX_QUOTED],
@@ -283,7 +288,9 @@ class LinkedMail:
                 raise
             await outbound.end()
         else:
-            await courier.send_all(outbound, self._jobs, finished_late=self._finished_late)
+            await courier.send_all(
+                outbound, self._jobs, finished=self._finished, finished_late=self._finished_late
+            )
 
     def _check_sender(self) -> None:
         if self.source.gone:
@@ -306,8 +313,15 @@ class LinkedMail:
                     self.services.ledger.note(outcome)
             return
         final = bool(replies) and (replies[0].positive or replies[0].permanent) and not self.source.gone
-        outcomes = [one for job in self._jobs if not job.under_way for one in self._copy_outcomes(job)]
-        await self._settle(outcomes, notice, close=final)
+        await asyncio.gather(*self._telling)
+        await self._settle(self._unrecorded(), notice, close=final)
+
+    def _unrecorded(self) -> list[CopyOutcome]:
+        """Outcomes of all copies that aren't on the wire now, as far as the ledger hasn't been told."""
+        jobs = [job for job in self._jobs if not (job.under_way or job.recorded)]
+        for job in jobs:
+            job.recorded = True
+        return [one for job in jobs for one in self._copy_outcomes(job)]
 
     async def _settle(self, outcomes: list[CopyOutcome], notice: Notice | None, *, close: bool) -> None:
         try:
@@ -329,9 +343,24 @@ class LinkedMail:
             for person, outcome in by_person.items()
         ]
 
+    def _finished(self, job: Job) -> None:
+        """A copy is answered while others are still to come: the ledger is told now, and nobody waits for it.
+
+        A crash then costs a second copy only to those whose answer was not there yet (promise 2).
+        """
+        if not self._recorded or all(other.outcomes for other in self._jobs):
+            return
+        job.recorded = True
+        task = asyncio.create_task(self._settle(self._copy_outcomes(job), None, close=False))
+        self._telling.add(task)
+        self.services.background.add(task)
+        task.add_done_callback(self.services.background.discard)
+
     async def _finished_late(self, job: Job) -> None:
         """A copy still under way when the reply was due: recorded, so that no retry sends it again."""
-        await self._settle(self._copy_outcomes(job), None, close=False)
+        if not job.recorded:
+            job.recorded = True
+            await self._settle(self._copy_outcomes(job), None, close=False)
 
     def _report_copies(self, outcomes: Sequence[Outcome]) -> None:
         tokens = {index: job.token for job in self._jobs if not job.unlinked for index in job.recipients}
