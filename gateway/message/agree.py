@@ -7,23 +7,19 @@ What cannot decide on structure is left out of what the other parser gets: of a 
 that could be a boundary. So its cost depends on the number of parts, not on the size of attachments.
 """
 
-import itertools
-import re
+from collections.abc import Iterator
 from email.errors import MessageError
 from email.feedparser import FeedParser
 from email.message import Message as StandardMessage
 from email.parser import HeaderParser
 from email.policy import compat32
 
-from gateway.message.scan import Message, Part
+from gateway.message.scan import Buffer, Message, Part
 
 # A leaf shorter than this is handed over as it is.
 _SHORT = 4096
 # More than this is a puzzle; the mail is left alone.
 _MAX_SKELETON = 1 << 20
-_MAX_DASHES = 200_000
-
-_DASHES = re.compile(rb"(?:\A|(?<=\r\n))--[^\r\n]*+")
 
 
 def agrees_with_standard_library(message: Message) -> bool:
@@ -60,11 +56,7 @@ def _skeleton(message: Message) -> tuple[bytes | None, dict[int, bytes]]:
             continue
         start, end = part.body
         if end - start > _SHORT:
-            found = itertools.islice(_DASHES.finditer(message.data, start, end), _MAX_DASHES)
-            dashes = [each[0] for each in found]
-            if len(dashes) == _MAX_DASHES:
-                return None, bodies
-            body = b"\r\n".join(dashes)
+            body = b"\r\n".join(_dashes(message.data, start, end))
         else:
             body = message.data[start:end]
         bodies[part.index] = body
@@ -79,6 +71,18 @@ def _skeleton(message: Message) -> tuple[bytes | None, dict[int, bytes]]:
         return None, bodies
     out.append(message.data[position:])
     return b"".join(out), bodies
+
+
+def _dashes(data: Buffer, start: int, end: int) -> Iterator[bytes]:
+    """The lines of a body that begin with two dashes, until they are too many bytes."""
+    at = start if data[start : start + 2] == b"--" else data.find(b"\r\n--", start, end) + 2
+    length = 0
+    while at >= start and length <= _MAX_SKELETON:
+        line_end = data.find(b"\r\n", at, end)
+        line_end = end if line_end < 0 else line_end
+        length += line_end - at + 2
+        yield data[at:line_end]
+        at = data.find(b"\r\n--", line_end, end) + 2
 
 
 def _same_part(

@@ -151,7 +151,6 @@ class _Scan:
         self.prefix = b""  # what a line must begin with to be worth a look
 
     def run(self) -> Message:
-        self._check_stream()
         position = self._open_part(0, None, _PLAIN)
         root = self.drafts[0]
         if self.levels:
@@ -159,6 +158,7 @@ class _Scan:
         for draft in self.drafts:
             if draft.end is None and self.complete:
                 draft.end = len(self.data)
+        self._check_stream()
         by_name: dict[bytes, list[Field]] = {}
         for each in root.fields:
             by_name.setdefault(each.name, []).append(each)
@@ -174,12 +174,31 @@ class _Scan:
         self.defects.append(Defect(kind=kind, at=at))
 
     def _check_stream(self) -> None:
-        """NUL, and CR or LF that stand alone: other readers would see other lines than we do."""
-        at = self.data.find(b"\0")
+        """NUL, and CR or LF that stand alone: other readers would see other lines than we do.
+
+        In a file that hangs on the mail they hide nothing but a boundary; there only those are looked for.
+        """
+        data = self.data
+        at = data.find(b"\0")
         if at >= 0:
             self._defect(DefectKind.NUL, at)
-        if has_bare_line_end(self.data, complete=self.complete):
-            self._defect(DefectKind.BARE_LINE_END, 0)
+        if len(self.drafts) == 1:
+            spans = [(0, len(data))]
+        else:
+            spans = [self.drafts[0].header]
+            spans += [
+                (draft.header[0], len(data) if draft.end is None else draft.end)
+                for draft in self.drafts
+                if draft.kind.value.startswith("text/")
+            ]
+        for start, end in spans:
+            if has_bare_line_end(data, start, end, complete=self.complete or end < len(data)):
+                self._defect(DefectKind.BARE_LINE_END, start)
+                return
+        if len(self.drafts) > 1:
+            at = _bare_before_dashes(data)
+            if at >= 0:
+                self._defect(DefectKind.BARE_LINE_END, at)
 
     def _open_part(self, start: int, parent: _Draft | None, default: ContentType) -> int:
         """Read the header at `start`, add the part, and give back where to look for the next boundary."""
@@ -395,20 +414,33 @@ _MIME_FIELDS = frozenset(
 )
 
 
-def has_bare_line_end(data: Buffer, *, complete: bool = True) -> bool:
-    """Whether a CR or LF stands alone. The last byte of a held head may be the CR of a CRLF."""
-    size = len(data)
+def has_bare_line_end(data: Buffer, start: int, end: int, *, complete: bool = True) -> bool:
+    """Whether a CR or LF stands alone in a span. The last byte of a held head may be the CR of a CRLF."""
     if isinstance(data, mmap.mmap):
         carry = b""
         pairs = returns = feeds = 0
-        for start in range(0, size, _COUNT_CHUNK):
-            chunk = data[start : start + _COUNT_CHUNK]
+        for position in range(start, end, _COUNT_CHUNK):
+            chunk = data[position : min(position + _COUNT_CHUNK, end)]
             pairs += chunk.count(b"\r\n") + (carry == b"\r" and chunk[:1] == b"\n")
             returns += chunk.count(b"\r")
             feeds += chunk.count(b"\n")
             carry = chunk[-1:]
     else:
-        pairs, returns, feeds = data.count(b"\r\n"), data.count(b"\r"), data.count(b"\n")
-    if not complete and data[size - 1 : size] == b"\r":
+        pairs = data.count(b"\r\n", start, end)
+        returns = data.count(b"\r", start, end)
+        feeds = data.count(b"\n", start, end)
+    if not complete and data[end - 1 : end] == b"\r":
         returns -= 1
     return not pairs == returns == feeds
+
+
+def _bare_before_dashes(data: Buffer) -> int:
+    """Where a CR or LF stands alone before two dashes, as a boundary has them; -1 if nowhere."""
+    at = data.find(b"\r--")
+    if at >= 0:
+        return at
+    for _ in range(MAX_CANDIDATES):
+        at = data.find(b"\n--", at + 1)
+        if at < 0 or data[at - 1 : at] != b"\r":
+            return at
+    return at  # too many to tell
