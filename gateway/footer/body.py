@@ -49,11 +49,9 @@ class Target:
 
     def run(self, footer: str) -> str:
         """What goes in for `footer`, whose line ends are LF."""
-        if not footer:
-            return ""
         if self.flowed:
             footer = stuffed(footer)
-        if self.html and footer and not footer.isascii() and not self._holds(footer):
+        if self.html and not footer.isascii() and not self._holds(footer):
             footer = _NOT_ASCII.sub(lambda found: f"&#{ord(found[0])};", footer)
         if self.newline != "\n":
             footer = footer.replace("\n", self.newline)
@@ -93,17 +91,14 @@ class Target:
 
         Raises `MailUnreadable` where a field cannot be edited.
         """
-        if self.offsets and (found := self._in_place(run)) is not None:
+        if self.script is not None and (found := self._in_place(self.script, run)) is not None:
             return found
         return self._moved(message, run)
 
     # --- in place ----------------------------------------------------------------------------------------
 
-    def _in_place(self, run: str) -> list[Edit] | None:
+    def _in_place(self, script: Script, run: str) -> list[Edit] | None:
         """The edits that keep charset and transfer encoding; None where they cannot hold the run."""
-        script = self.script
-        if script is None:
-            return None
         base = self.part.body[0]
         changes = list(zip(self.offsets, self.changes(run), strict=True))
         if self.part.encoding == "quoted-printable":
@@ -171,7 +166,7 @@ class Target:
 
     def _spliced(self, run: str) -> bytes | None:
         """The payload with the run in it, in the part's own charset."""
-        if self.script is None or not self.offsets:
+        if self.script is None:
             return None
         pieces: list[bytes] = []
         reached = 0
@@ -199,10 +194,9 @@ class Target:
             first = self.raw.find(b"\r\n")
             width = first if 0 < first <= carry.MAX_LINE else width
         quotable = script.label in _SAFE_LABELS and came != "base64"
-        if quotable and (came == "quoted-printable" or _mostly_ascii(payload)):
-            body = carry.quoted(text, script, newline=self.newline)
-            if body is not None:
-                return "quoted-printable", body
+        quotable = quotable and (came == "quoted-printable" or _mostly_ascii(payload))
+        if quotable and (body := carry.quoted(text, script, newline=self.newline)) is not None:
+            return "quoted-printable", body
         body = carry.wrap_base64(payload, width)
         return "base64", body + b"\r\n" if self.raw.endswith(b"\r\n") else body
 

@@ -212,13 +212,13 @@ def _base64_offset(raw: bytes, count: int, width: int, stop: int) -> tuple[int, 
         return line * (width + 2) + column, column
     at = 0
     left = count
-    for line_bytes in raw[:stop].split(b"\r\n"):
-        octets = len(line_bytes)
+    for line_before_last in raw[:stop].split(b"\r\n")[:-1]:
+        octets = len(line_before_last)
         if left <= octets:
-            return at + left, left
+            break
         left -= octets
         at += octets + 2
-    return stop, width
+    return at + left, left
 
 
 # --- whole bodies ----------------------------------------------------------------------------------------

@@ -94,9 +94,7 @@ class Script:
             return line
         if self.label == "iso-2022-jp":
             return _escaped_column(payload, line, column)
-        character = _CHARACTER.get(self.label)
-        if character is None:
-            return line + column
+        character = _CHARACTER.get(self.label, b"[^\n]")
         found = re.compile(b"(?:%b){%d}" % (character, column), re.DOTALL).match(payload, line)
         return len(payload) if found is None else found.end()
 

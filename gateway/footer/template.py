@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, nodes
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from gateway.errors import ConfigError, MailUnreadable, Problem
@@ -160,8 +160,10 @@ def _compile(
         template.name = file
         judge = html_problems if environment is _HTML else plain_problems
         found = judge(file, lambda values: template.render(_context(values)))
-    except TemplateError as error:
-        found = [problem(file, str(error.message), _VARIABLES_REMEDY)]
+    except Exception as error:  # noqa: BLE001 - a filter with wrong arguments raises anything
+        found = [
+            problem(file, f"it cannot be rendered: {error}", "take out what is not plain {{ variable }}")
+        ]
     problems += found
     return None if found else template
 

@@ -58,6 +58,7 @@ def test_a_charset_that_cannot_hold_the_text_says_so() -> None:
     """Then the part moves."""
     assert quoted("案", LATIN) is None
     assert quoted("a①", JIS) is None
+    assert quoted("é ", LATIN) == b"=E9=20"
     assert place_quoted(b"abc", (1, 1), "案", LATIN, "\r\n") is None
 
 
@@ -94,6 +95,7 @@ def test_quoted_offset_is_where_the_octet_begins(raw: bytes) -> None:
 def test_the_end_of_a_body_is_before_a_last_soft_break() -> None:
     """It would swallow the line end that the footer begins with."""
     assert quoted_end(b"abc=") == 3
+    assert quoted_offset(b"abc=", 9) == 3
     assert quoted_end(b"abc= ") == 3
     assert quoted_end(b"abc") == 3
     assert quoted_end(b"abc  ") == 3
@@ -168,6 +170,8 @@ def test_base64_with_lines_of_many_lengths_is_read_by_counting() -> None:
     start, end, replacement = place_base64(raw, b"abcdefghijkl", [(10, 10, b"XX")])
     assert base64.b64decode(raw[:start] + replacement + raw[end:]) == b"abcdefghijXXkl"
     assert raw[:start] == b"YWJj\r\nZGVmZ2hp"
+    start, end, replacement = place_base64(raw, b"abcdefghijkl", [(12, 12, b"XX")])
+    assert base64.b64decode(raw[:start] + replacement + raw[end:]) == b"abcdefghijklXX"
 
 
 def test_wrap_base64_goes_on_in_a_line() -> None:

@@ -106,6 +106,14 @@ def test_a_header_that_says_something_else_is_found(old: bytes, new: bytes) -> N
     assert "part 1" in failed(edited, edits, applied(edits))
 
 
+def test_a_header_that_ends_earlier_is_found() -> None:
+    """What a reader takes for the body begins where it did."""
+    edited = add_footer(DATA)
+    at = DATA.index(b"\r\n\r\n") + 2
+    edits = [*edited.edits, Edit(start=at, end=at, replacement=b"\r\n")]
+    assert failed(edited, edits, applied(edits)) == "part 0 does not lie where it should"
+
+
 def test_our_own_header_field_is_allowed() -> None:
     """The transaction adds fields of its own to the mail's header in the same splice."""
     edited = add_footer(DATA)

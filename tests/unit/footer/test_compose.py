@@ -95,6 +95,15 @@ def test_a_part_that_cannot_hold_the_footer_moves(
         assert part[name] == read(data)[name]
 
 
+def test_a_charset_that_is_never_written_moves_though_the_text_is_ascii() -> None:
+    """A plus sign means something else in UTF-7."""
+    part = read(
+        add_footer(mail(LETTER_EN.replace("=", "-"), charset="utf-7", encoding="7bit"), EN, ENGLISH).data
+    )
+    assert part.get_content_charset() == "utf-8"
+    assert part["Content-Transfer-Encoding"] == "7bit"
+
+
 def test_what_came_as_8bit_stays_8bit() -> None:
     """The next hop takes 8bit then, and the part stays readable in the raw."""
     text = LETTER_EN.replace("Taro", "José")
@@ -143,6 +152,16 @@ def test_iso_2022_jp_that_never_returns_to_ascii_is_left_as_it_is() -> None:
     edited = add_footer(data, JA)
     assert raw_body(edited.data).startswith(content + b"\x1b(B\r\n\r\n---")
     assert text_of(read(edited.data)).startswith("選考の結果\r\n\r\n---")
+
+
+def test_iso_2022_jp_in_quoted_printable_that_never_returns_to_ascii_moves_to_base64() -> None:
+    """There the state cannot be seen line by line; the charset stays."""
+    content = b"=1B$BA*9M"
+    data = mail("", charset="iso-2022-jp", encoding="quoted-printable") + content
+    part = read(add_footer(data, JA).data)
+    assert part["Content-Transfer-Encoding"] == "base64"
+    assert part.get_content_charset() == "iso-2022-jp"
+    assert text_of(part).startswith("選考\r\n\r\n---")
 
 
 def test_iso_2022_jp_in_roman_state_goes_back_to_it() -> None:
@@ -226,6 +245,14 @@ def test_base64_keeps_its_line_length(line: int) -> None:
     assert {len(row) for row in new[:-2]} == {line}
     kept = len((LETTER_JA).encode()) // 3 * 4 // line
     assert new[:kept] == old[:kept]
+
+
+def test_base64_on_one_line_moves_into_lines_of_76() -> None:
+    """There is no line length to keep."""
+    data = mail("Hello", charset="us-ascii", encoding="base64").rstrip()
+    edited = add_footer(data, JA)
+    assert {len(row) for row in raw_body(edited.data).split(b"\r\n")[:-1]} == {76}
+    assert text_of(read(edited.data)).startswith("Hello\r\n\r\n---")
 
 
 def test_a_byte_order_mark_stays_first() -> None:
@@ -340,6 +367,14 @@ def test_what_cannot_be_edited_says_why(data: bytes, reason: Reason) -> None:
     with pytest.raises(MailUnreadable) as caught:
         prepare(message, read_text(message), JA)
     assert caught.value.reason is reason
+
+
+def test_a_body_that_cannot_be_decoded_is_left_alone_whatever_was_said_before() -> None:
+    """The text may have been read with doubts that somebody overlooked."""
+    message = scan(mail("", charset="iso-2022-jp", encoding="base64") + b"!!!\r\n")
+    with pytest.raises(MailUnreadable) as caught:
+        prepare(message, replace(read_text(message), reason=None), JA)
+    assert caught.value.reason is Reason.UNDECODABLE
 
 
 def test_a_held_head_is_not_edited() -> None:

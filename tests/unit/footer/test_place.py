@@ -27,6 +27,7 @@ def placed(
         ("a\r\n\r\n", "a\r\n\r\nFOOT\r\n"),
         ("a\r\n \u3000\r\n", "a\r\n \u3000\r\nFOOT\r\n"),
         ("a\n", "a\n\nFOOT\n"),
+        ("{{x}}\n", "{{x}}\n\nFOOT\n"),
     ],
 )
 def test_at_the_end_one_blank_line_stands_before_the_footer(decoded: str, expected: str) -> None:

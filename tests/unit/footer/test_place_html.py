@@ -1,8 +1,9 @@
 import pytest
+from bs4.element import Tag
 
 from gateway.errors import MailUnreadable
 from gateway.footer.place import Placement, Where
-from gateway.footer.place_html import html_placeholders, html_spot, quote_start
+from gateway.footer.place_html import _offset, html_placeholders, html_spot, quote_start
 from gateway.message.html import read_html
 from tests.unit.footer.mails import add_footer, html, mail, read, text_of
 
@@ -31,6 +32,7 @@ def marked(source: str, where: Where = Where.AUTO) -> str:
         "<p>a</p>█",
         "a█",
         "<html><p>a</p>█</html>",
+        "<body>İ█</BODY>",
         "<body><table><tr><td>a</td></tr></table>█</body>",
         '<html dir="rtl"><body><p>ا</p>█</body></html>',
     ],
@@ -74,6 +76,7 @@ QUOTES = {
     "outlook for mobile": (
         '<body>a█<div id="mail-editor-reference-message-container"><div>q</div></div></body>'
     ),
+    "outlook express": '<body>a█<div class="OutlookMessageHeader">From: x</div>q</body>',
     "yahoo": '<body>a█<div class="yahoo_quoted">q</div></body>',
     "proton": (
         '<body>a<div class="protonmail_signature_block">s</div>█<div class="protonmail_quote">q</div></body>'
@@ -122,6 +125,7 @@ def test_a_rule_can_ask_for_end_or_top() -> None:
     [
         ("<p>{{careerrelay}}</p>", [["{{careerrelay}}"]]),
         ("<p>{{<b>career</b>relay}}</p>", [["{{", "career", "relay}}"]]),
+        ("<p>{{<b></b>careerrelay}}</p>", [["{{", "careerrelay}}"]]),
         ("<p>{{&nbsp;careerrelay&#125;}</p>", [["{{&nbsp;careerrelay&#125;}"]]),
         ('<p title="{{careerrelay}}">x</p>', []),
         ("<!-- {{careerrelay}} -->", []),
@@ -149,6 +153,8 @@ def test_a_parser_that_gives_up_leaves_the_mail_alone() -> None:
     source = "<![foo bar<p class='gmail_quote'>"
     with pytest.raises(MailUnreadable, match="html-defect"):
         quote_start(source, source, None)
+    with pytest.raises(MailUnreadable, match="<p> has no place"):
+        _offset("", Tag(name="p"))
 
 
 def test_places_are_found_in_linear_time() -> None:

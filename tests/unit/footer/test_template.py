@@ -2,11 +2,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+from jinja2 import Template
 
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, MailUnreadable
 from gateway.footer.preview import preview_page, preview_plain
 from gateway.footer.template import MAX_FILE, load_footers
 from gateway.footer.values import MAX_NAME, MAX_URL, SAMPLE
+from gateway.reason import Reason
 from tests.unit.footer.mails import EN, ENGLISH, FOOTERS, JA
 
 GOOD = {"a.txt": b"{{ link }}\n", "a.html": b'<p><a href="{{ link }}">{{ link }}</a></p>\n'}
@@ -116,6 +118,7 @@ def test_all_problems_come_at_once_with_file_line_and_remedy() -> None:
         (b"{% if company %}{{ secret }}{% endif %}{{ link }}", "unknown variable secret"),
         (b"{{ link }}\x07", "control character in line 1"),
         (b"{{ link }}" + b"x" * (999 - MAX_URL), "can be longer than 998 octets"),
+        (b"{{ link }}{{ company | title(1) }}", "it cannot be rendered"),
         (b"{{ link }} \x81", "not UTF-8 (octet 12)"),
         (b"{{ link }}" + b"\n" * MAX_FILE, f"longer than {MAX_FILE} octets"),
     ],
@@ -131,7 +134,7 @@ def test_a_text_template_that_could_do_harm_is_refused(source: bytes, message: s
     [
         ("<div>{link}", "<div> is not closed"),
         ("<p>{link}</div></p>", "</div> closes nothing"),
-        ("{link}<script>x</script>", "<script> has no place"),
+        ("{link}<script>x</script><script>y</script>", "<script> has no place"),
         ("{link}<style>p {{}}</style>", "<style> has no place"),
         ("{link}<img src='cid:x'>", "is no whole http"),
         ("{link}<!-- x -->", "a comment, declaration"),
@@ -154,7 +157,7 @@ def test_an_html_template_that_could_do_harm_is_refused(source: str, message: st
 
 def test_plain_words_and_void_elements_are_fine() -> None:
     """Links may have words for text, and a footer may have line breaks and rules."""
-    source = b'<hr><p>Mr. X<br/><a href="{{ link }}">A career service. Please look</a></p>'
+    source = b'<hr><p><a name="x">Mr. X</a><br/><a href="{{ link }}">A career service. Please look</a></p>'
     assert load_footers(GOOD | {"a.html": source})["a"].language == ""
 
 
@@ -177,6 +180,14 @@ def test_longest_values_keep_lines_within_998_octets() -> None:
     for footer in FOOTERS.values():
         text = f"{footer.render_plain(values)}\n{footer.render_html(values)}"
         assert max(len(line.encode()) for line in text.split("\n")) <= 998
+
+
+def test_a_template_that_fails_leaves_the_mail_alone() -> None:
+    """Promise 1: whatever a template does, the mail gets through."""
+    broken = replace(JA, plain=Template("{{ 1 / 0 }}"))
+    with pytest.raises(MailUnreadable) as caught:
+        broken.render_plain(SAMPLE)
+    assert caught.value.reason is Reason.INTERNAL_FAULT
 
 
 def test_previews_show_the_sample() -> None:
