@@ -75,10 +75,12 @@ def _tables() -> tuple[str, str]:
 
 _CHANGED_SET, _JOINING_SET = _tables()
 # Astral characters are all looked at (emoji stay, mathematical letters do not); they are rare.
-_STOP = re.compile(f"[{_CHANGED_SET}\U00010000-\U0010ffff]+")
+_STOP_SET = f"[{_CHANGED_SET}\U00010000-\U0010ffff]"
+# Written twice, since `re` searches fast for a pattern that begins with a set, and not for a repeated one.
+_STOP = re.compile(f"{_STOP_SET}{_STOP_SET}*+")
 _JOINING = re.compile(f"[{_JOINING_SET}]")
-_SEGMENT = re.compile(f"[^{_JOINING_SET}]?[{_JOINING_SET}]+|[{_CHANGED_SET}\U00010000-\U0010ffff]")
-_INVISIBLE = re.compile(f"[{_INVISIBLE_SET}]+")
+_SEGMENT = re.compile(f"[^{_JOINING_SET}]?[{_JOINING_SET}]+|{_STOP_SET}")
+_INVISIBLE = re.compile(f"[{_INVISIBLE_SET}]")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*+\n")
 _NEEDLESS = re.compile(f" (?<=[{_JAPANESE_SET}] )(?=[{_JAPANESE_SET}])")
 _JAPANESE = re.compile(f"[{_JAPANESE_SET}]")
