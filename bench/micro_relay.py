@@ -2,8 +2,8 @@
 
     python bench/micro_relay.py [--mails N] [--loop asyncio|uvloop]
 
-A sink that reads and answers, and does nothing else, runs in a process of its own, so that `process_time` counts
-the client alone (the kernel's part of it included). Ends by itself, uses loopback only.
+A sink that reads and answers, and does nothing else, runs in a process of its own, so that `process_time`
+counts the client alone (the kernel's part of it included). Ends by itself, uses loopback only.
 """
 
 import argparse

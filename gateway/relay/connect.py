@@ -121,7 +121,7 @@ class Connector:
         except aiosmtplib.SMTPResponseException as error:
             if required:
                 raise ConnectFault(f"STARTTLS refused: {error.code} {error.message}") from error
-            if not client.is_connected:
+            if error.code == 421 or not client.is_connected:
                 raise _TlsFault(_worded(error)) from error
             return capabilities
         except (aiosmtplib.SMTPException, OSError) as error:

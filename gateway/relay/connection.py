@@ -223,9 +223,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Replies, or what pretends to be some."""
         if self.fault:
-            if self._quitting and self._transport is not None:
-                self._transport.close()
-            return
+            return  # the 221, or too late; the peer closes after it (RFC 5321 §4.1.1.10), or the timer does
         if self._waiter is None and not self._streaming:
             self.fail(f"unasked: {data[:80]!r}")
             return
@@ -258,7 +256,8 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The peer sends no more. Nothing can be asked of it then; False has the transport close."""
-        self.fail("closed by the next hop")
+        if not self._quitting:
+            self.fail("closed by the next hop")
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -283,7 +283,10 @@ class Pool:
         return connection
 
     def _make_room(self, wanted: int) -> None:
-        """Close idle connections until `wanted` more may be opened. Who holds a place and has none counts when it opens one."""
+        """Close idle connections until `wanted` more may be opened.
+
+        Who holds a place and has none counts when it opens one.
+        """
         while self._idle and len(self._live) + self._connecting + wanted > self._places:
             self._idle[0].quit()
 

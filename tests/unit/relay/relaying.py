@@ -1,4 +1,7 @@
-"""What the relay's tests have in common: commands, settings, a pool that is closed, a mail sent the usual way."""
+"""What the relay's tests have in common.
+
+Commands, settings, a pool that is closed, a mail sent the usual way.
+"""
 
 import asyncio
 import contextlib
@@ -37,18 +40,25 @@ def host(hop: ScriptedHop) -> Host:
     return Host(name=hop.host, port=hop.port)
 
 
-def settings(*hops: ScriptedHop, **changes: Any) -> NextHopSettings:
+def settings(*hops: ScriptedHop, **changes: Any) -> NextHopSettings:  # noqa: ANN401 - whatever the settings take
     """Clear text to these hops, in order; `timeouts` may be given as a dict."""
     if isinstance(changes.get("timeouts"), dict):
         changes["timeouts"] = Timeouts(**changes["timeouts"])
     values: dict[str, Any] = {
-        "name": "next-hop", "hosts": tuple(host(hop) for hop in hops), "helo": "gw.example.co.jp", "tls": "none",
-    }  # fmt: skip
+        "name": "next-hop",
+        "hosts": tuple(host(hop) for hop in hops),
+        "helo": "gw.example.co.jp",
+        "tls": "none",
+    }
     return NextHopSettings(**(values | changes))
 
 
 @contextlib.asynccontextmanager
-async def pooled(*hops: ScriptedHop, alarm: Alarm | None = None, **changes: Any) -> AsyncIterator[Pool]:
+async def pooled(
+    *hops: ScriptedHop,
+    alarm: Alarm | None = None,
+    **changes: Any,  # noqa: ANN401 - whatever the settings take
+) -> AsyncIterator[Pool]:
     """A pool to these hops, closed in the end; nothing of it may be left open then."""
     pool = Pool(settings(*hops, **changes), alarm=alarm)
     try:
@@ -91,5 +101,5 @@ def codes(replies: Sequence[Reply]) -> list[int]:
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop turn until `condition` holds; fails after five seconds."""
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
             await asyncio.sleep(0)

@@ -1,4 +1,7 @@
-"""The pool: who gets a place and when, which connections are used again, and how it ends (SMTP.md rules 2, 8, 9, 10)."""
+"""The pool: who gets a place and when, which connections are used again.
+
+And how it ends (SMTP.md rules 2, 8, 9, 10).
+"""
 
 import asyncio
 
@@ -10,7 +13,19 @@ from gateway.relay.pool import Pool
 from tests.peers.action import Action, broken, lost, reply, silent
 from tests.peers.scripted import ScriptedHop
 from tests.unit.relay.relaying import (
-    CONTENT, NOTHING, SOON, accepted, codes, finished, host, mail, pooled, rcpt, sent, settings, until,
+    CONTENT,
+    NOTHING,
+    SOON,
+    accepted,
+    codes,
+    finished,
+    host,
+    mail,
+    pooled,
+    rcpt,
+    sent,
+    settings,
+    until,
 )  # fmt: skip
 
 
@@ -25,7 +40,10 @@ async def test_connection_is_used_again() -> None:
 
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data", "dot"])
 async def test_nothing_but_a_250_comes_back(stage: str) -> None:
-    """Rule 8: a connection with a refused mail on it is left with QUIT: one bad sender would slow down strangers."""
+    """Rule 8: a connection with a refused mail on it is left with QUIT.
+
+    One bad sender would slow down strangers.
+    """
     async with ScriptedHop({stage: reply(550, "5.7.1 no")}) as hop, pooled(hop) as pool:
         for _ in range(2):
             outbound = await pool.begin(NOTHING)
@@ -70,7 +88,9 @@ async def test_idle_connection_is_closed() -> None:
         assert hop.sessions[0].commands[-2:] == [b"DATA", b"QUIT"]
 
 
-@pytest.mark.parametrize("ending", [Action(end="close"), broken(), reply(421, "4.4.2 idle"), reply(250, "hello?")], ids=str)
+@pytest.mark.parametrize(
+    "ending", [Action(end="close"), broken(), reply(421, "4.4.2 idle"), reply(250, "hello?")], ids=str
+)
 async def test_idle_connection_that_moves_is_dead(ending: Action) -> None:
     """Rule 8: bytes or EOF while idle: the connection is dead at once, not at the next mail."""
     # The dot's answer and what comes right behind it, in segments of their own.
@@ -121,7 +141,7 @@ async def test_places_are_bounded() -> None:
 
 
 async def test_idle_connections_make_room() -> None:
-    """Rule 9: an idle connection that can't carry the mail is closed before another is opened above the bound."""
+    """Rule 9: an idle connection that can't carry the mail makes room for one that can."""
     plain = ScriptedHop(keywords=["PIPELINING"])
     async with plain, ScriptedHop() as able, pooled(plain, able, connections=1) as pool:
         await sent(pool)
@@ -205,13 +225,19 @@ async def started(outbound: OutboundTransaction) -> OutboundTransaction:
 
 
 async def test_silent_transaction_gives_its_place_up() -> None:
-    """Rule 2: with the pool short, a held mail's place goes to who waits; DATA gets one again and the mail goes through."""
+    """Rule 2: with the pool short, a held mail's place goes to who waits.
+
+    DATA gets one again and the mail goes through.
+    """
     async with ScriptedHop() as hop, pooled(hop, connections=1, pin=0.05) as pool:
         held = await accepted(pool, b"a@example.com", b"b@example.com")
         assert (await sent(pool, b"c@example.com")).code == 250
         await hop.wait(lambda: hop.sessions[0].ended == "quit")
         assert (await finished(held)).code == 250
-        assert [done.recipients for done in hop.taken] == [[b"c@example.com"], [b"a@example.com", b"b@example.com"]]
+        assert [done.recipients for done in hop.taken] == [
+            [b"c@example.com"],
+            [b"a@example.com", b"b@example.com"],
+        ]
 
 
 async def test_the_longest_silent_goes_first() -> None:
@@ -268,7 +294,10 @@ async def test_transaction_under_way_keeps_its_place() -> None:
 
 
 async def test_capabilities_are_asked_once() -> None:
-    """Rule 10: the first EHLO asks the next hop, once for all who wait; the connection serves the first mail."""
+    """Rule 10: the first EHLO asks the next hop, once for all who wait.
+
+    The connection serves the first mail.
+    """
     async with ScriptedHop(keywords=["PIPELINING", "SIZE 1000", "DSN"]) as hop, pooled(hop) as pool:
         answers = await asyncio.gather(*(pool.capabilities() for _ in range(10)))
         assert len({id(answer) for answer in answers}) == 1
@@ -278,7 +307,10 @@ async def test_capabilities_are_asked_once() -> None:
 
 
 async def test_capabilities_while_nobody_answers() -> None:
-    """Rule 10: nothing is known and no host answers: a fault for each who asked (421 4.3.2), and another try next time."""
+    """Rule 10: nothing is known and no host answers.
+
+    A fault for each who asked (421 4.3.2), and another try next time.
+    """
     async with ScriptedHop() as hop, pooled(hop) as pool:
         await hop.stop()
         answers = await asyncio.gather(*(pool.capabilities() for _ in range(3)), return_exceptions=True)
@@ -288,7 +320,10 @@ async def test_capabilities_while_nobody_answers() -> None:
 
 
 async def test_capabilities_are_remembered() -> None:
-    """Rule 10: never a shorter list because a host is down; what a new connection says replaces what was known."""
+    """Rule 10: never a shorter list because a host is down.
+
+    What a new connection says replaces what was known.
+    """
     async with ScriptedHop() as hop, pooled(hop) as pool:
         before = await pool.capabilities()
         await hop.stop()
@@ -316,7 +351,10 @@ async def test_probe_outlives_who_asked() -> None:
 
 
 async def test_resize() -> None:
-    """Rule 9: a larger share serves those who wait, a smaller one closes what is idle and holds from then on."""
+    """Rule 9: a larger share serves those who wait.
+
+    A smaller one closes what is idle and holds from then on.
+    """
     async with ScriptedHop() as hop, pooled(hop, connections=1, pin=60) as pool:
         first = await accepted(pool)
         waiting = asyncio.ensure_future(accepted(pool))
@@ -347,7 +385,10 @@ async def test_shrunk_pool_lets_nobody_in_until_it_fits() -> None:
 
 
 async def test_reconfigure() -> None:
-    """Reload: mails on their way finish where they are; no old connection is used again; what is known stays."""
+    """Reload: mails on their way finish where they are; no old connection is used again.
+
+    What is known stays.
+    """
     async with ScriptedHop() as old, ScriptedHop() as new, pooled(old) as pool:
         await sent(pool)
         under_way = await accepted(pool)
@@ -370,7 +411,10 @@ async def test_reconfigure_with_an_error_changes_nothing(tmp_path_factory: pytes
 
 
 async def test_retired_pool_serves_and_keeps_nothing() -> None:
-    """Reload: a pool that another replaces finishes its leases, serves who still comes, and keeps no connection."""
+    """Reload: a pool that another replaces finishes its leases, serves who still comes.
+
+    And keeps no connection.
+    """
     async with ScriptedHop() as hop, pooled(hop) as pool:
         await sent(pool)
         under_way = await accepted(pool)
@@ -381,7 +425,10 @@ async def test_retired_pool_serves_and_keeps_nothing() -> None:
 
 
 async def test_close_waits_for_mails_on_their_way() -> None:
-    """Drain: nobody gets in, what is under way is finished (also where it has to be opened again), then it is over."""
+    """Drain: nobody gets in, what is under way is finished (also where it has to be opened again).
+
+    Then it is over.
+    """
     async with ScriptedHop(connections=[None, {"data": lost()}, None]) as hop:
         pool = Pool(settings(hop, connections=2, pin=60))
         await (await accepted(pool)).end()
