@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from bench.measure import Numbers, Sink, latency, memory, source, throughput
+from bench.measure import Load, Numbers, Sink, latency, memory, source, throughput
 from bench.systems import System
 
 Measurement = Callable[[System, Sink, Numbers, float], dict[str, float]]
@@ -29,13 +29,14 @@ class Case:
     sink: str = "own"
 
 
-def _rate(kind: str, octets: int, sessions: int, *, single: bool = False) -> Measurement:
+def _rate(kind: str, octets: int, sessions: int, *, single: bool = False, recipients: int = 1) -> Measurement:
     def run(system: System, sink: Sink, numbers: Numbers, effort: float) -> dict[str, float]:
         # A filter that takes mail much faster than it hands it on would leave minutes of queue behind.
         seconds = effort / 4 if system.name == "altermime" else effort
-        return throughput(
-            system, sink, numbers, kind=kind, octets=octets, sessions=sessions, seconds=seconds, single=single
+        load = Load(
+            kind=kind, octets=octets, sessions=sessions, seconds=seconds, single=single, recipients=recipients
         )
+        return throughput(system, sink, numbers, load)
 
     return run
 
@@ -71,6 +72,13 @@ CASES: Mapping[str, Case] = {
     "rejection-20": _throughput("4 KB rejections, 20 sessions", _rate("rejection", 4096, 20)),
     "rejection-single": _throughput(
         "4 KB rejections, one mail a session", _rate("rejection", 4096, 100, single=True)
+    ),
+    "recipients-10": _throughput(
+        "4 KB rejections to 10 candidates at once, 20 sessions", _rate("rejection", 4096, 20, recipients=10)
+    ),
+    "recipients-100": _throughput(
+        "4 KB rejections to 100 candidates at once, 5 sessions", _rate("rejection", 4096, 5, recipients=100),
+        without=_NO_FILTER,
     ),
     "ordinary-100": _throughput("4 KB ordinary mail, 100 sessions", _rate("ordinary", 4096, 100)),
     "ordinary-100k": _throughput("100 KB ordinary mail, 20 sessions", _rate("ordinary", 100_000, 20)),

@@ -21,11 +21,14 @@ _GREETED, _HELLO, _MAIL, _RCPT, _DATA, _DOT, _BYE = range(7)
 class Run:
     """What all sessions share: what to send, when to stop, what came of it."""
 
-    def __init__(self, port: int, mail: Template, *, first: int, seconds: float, reuse: bool) -> None:
+    def __init__(
+        self, port: int, mail: Template, *, first: int, seconds: float, reuse: bool, recipients: int
+    ) -> None:
         self.port = port
         self.mail = mail
         self.number = first
         self.reuse = reuse
+        self.recipients = recipients
         self.begin = time.monotonic()
         self.deadline = self.begin + seconds
         self.sent = 0
@@ -98,9 +101,15 @@ class Session(asyncio.Protocol):
         if state in (_HELLO, _DOT):
             self.next_mail(first=state == _HELLO)
             return
+        if state == _MAIL or (state == _RCPT and self.left):
+            self.left -= 1
+            self.state = _RCPT
+            more = b"-%d" % self.left if self.left else b""
+            self.transport.write(b"RCPT TO:<candidate-%020d%s@example.com>\r\n" % (self.number, more))
+            return
         self.state = state + 1
-        if state == _MAIL:
-            self.transport.write(b"RCPT TO:<candidate-%020d@example.com>\r\n" % self.number)
+        if state == _GREETED:
+            self.transport.write(b"EHLO mail.example.co.jp\r\n")
         elif state == _RCPT:
             self.transport.write(b"DATA\r\n")
         elif state == _DATA:
@@ -108,14 +117,13 @@ class Session(asyncio.Protocol):
             self.transport.write(head)
             if tail:
                 self.transport.write(tail)
-        elif state == _GREETED:
-            self.transport.write(b"EHLO mail.example.co.jp\r\n")
 
     def next_mail(self, *, first: bool) -> None:
         """Begin another mail, or say good-bye."""
         run = self.run
         if (run.reuse or first) and time.monotonic() < run.deadline:
             self.number = run.number
+            self.left = run.recipients
             run.number += 1
             self.pieces = run.mail.pieces(self.number)
             self.state = _MAIL
@@ -129,7 +137,12 @@ async def main(arguments: argparse.Namespace) -> None:
     """Run all sessions until the time is over and the last has ended."""
     mail = template(arguments.kind, arguments.octets)
     run = Run(
-        arguments.port, mail, first=arguments.first, seconds=arguments.seconds, reuse=not arguments.single
+        arguments.port,
+        mail,
+        first=arguments.first,
+        seconds=arguments.seconds,
+        reuse=not arguments.single,
+        recipients=arguments.recipients,
     )
     await asyncio.gather(*(run.session() for _ in range(arguments.sessions)))
     try:
@@ -148,5 +161,6 @@ if __name__ == "__main__":
     parser.add_argument("--sessions", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--recipients", type=int, default=1)
     parser.add_argument("--single", action="store_true", help="one mail a session")
     uvloop.run(main(parser.parse_args()))

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, Self, cast
 
@@ -30,6 +30,7 @@ class Count:
     """What the sink has seen (see `bench.sink`)."""
 
     mails: int
+    recipients: int
     marked: int
     octets: int
     last: float
@@ -51,8 +52,14 @@ class Sink:
     def count(self) -> Count:
         """Ask it."""
         with Talk(self.port) as talk:
-            _, mails, marked, octets, last = talk.ask(b"XSTAT\r\n").split()
-        return Count(mails=int(mails), marked=int(marked), octets=int(octets), last=float(last))
+            _, mails, recipients, marked, octets, last = talk.ask(b"XSTAT\r\n").split()
+        return Count(
+            mails=int(mails),
+            recipients=int(recipients),
+            marked=int(marked),
+            octets=int(octets),
+            last=float(last),
+        )
 
     def stop(self) -> None:
         """End it."""
@@ -134,27 +141,34 @@ class Numbers:
         return first
 
 
-def throughput(
-    system: System,
-    sink: Sink,
-    numbers: Numbers,
-    *,
-    kind: str,
-    octets: int,
-    sessions: int,
-    seconds: float,
-    single: bool,
-) -> dict[str, float]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What the generator is asked to do. `single`: one mail a session."""
+
+    kind: str
+    octets: int
+    sessions: int
+    seconds: float
+    single: bool = False
+    recipients: int = 1
+
+    def words(self) -> list[str]:
+        """The generator's options."""
+        names = ("kind", "octets", "sessions", "seconds", "recipients")
+        words = [f"--{name}={getattr(self, name)}" for name in names]
+        return [*words, "--single"] if self.single else words
+
+
+def throughput(system: System, sink: Sink, numbers: Numbers, load: Load) -> dict[str, float]:
     """Mails a second until the sink has the last one, and the CPU that they cost. Raises FailedError."""
-    load = partial(_load, system, sink, numbers, kind=kind, octets=octets, sessions=sessions, single=single)
-    load(seconds=min(seconds, 1.0))
+    _load(system, sink, numbers, replace(load, seconds=min(load.seconds, 1.0)))  # not measured: it warms up
     before = sink.count()
     cpu = system.cpu_seconds()
-    begin, sent = load(seconds=seconds)
+    begin, sent = _load(system, sink, numbers, load)
     after = sink.count()
-    marked = after.marked - before.marked
-    if system.adds_footer and kind == "rejection" and marked != sent:
-        raise FailedError(f"{marked} of {sent} rejections came out with a link")
+    marked, mails = after.marked - before.marked, after.mails - before.mails
+    if system.adds_footer and load.kind == "rejection" and marked != mails:
+        raise FailedError(f"{marked} of {mails} rejections came out with a link")
     took = after.last - begin
     return {
         "per_second": sent / took,
@@ -165,27 +179,16 @@ def throughput(
     }
 
 
-def _load(
-    system: System,
-    sink: Sink,
-    numbers: Numbers,
-    *,
-    kind: str,
-    octets: int,
-    sessions: int,
-    seconds: float,
-    single: bool,
-) -> tuple[float, int]:
-    """Run the generator; when it began, and how many mails arrived, which must be as many as were taken."""
-    before = sink.count().mails
-    words = [f"--kind={kind}", f"--octets={octets}", f"--sessions={sessions}", f"--seconds={seconds}"]
-    words += ["--single"] if single else []
+def _load(system: System, sink: Sink, numbers: Numbers, load: Load) -> tuple[float, int]:
+    """Run the generator; when it began, and how many mails it sent. Every recipient's must arrive, once."""
+    before = sink.count().recipients
+    first = f"--first={numbers.take(10**6)}"
     done = subprocess.run(
-        [sys.executable, "-m", "bench.load", str(system.port), f"--first={numbers.take(10**6)}", *words],
+        [sys.executable, "-m", "bench.load", str(system.port), first, *load.words()],
         check=False,
         capture_output=True,
         text=True,
-        timeout=seconds * 4 + 120,
+        timeout=load.seconds * 4 + 120,
     )
     if done.returncode:
         raise FailedError(f"generator: {done.stderr[-300:]}")
@@ -193,14 +196,16 @@ def _load(
     if result["refused"]:
         raise FailedError(f"not all went well: {result['refused']}")
     sent = int(result["sent"])
-    try:
+    wanted = sent * load.recipients
+    with contextlib.suppress(TimeoutError):
         wait_until(
-            lambda: sink.count().mails - before >= sent, "all mails at the sink", patience=_DRAIN_SECONDS
+            lambda: sink.count().recipients - before >= wanted,
+            "all mails at the sink",
+            patience=_DRAIN_SECONDS,
         )
-    except TimeoutError:
-        raise FailedError(f"{sent} mails taken, {sink.count().mails - before} arrived") from None
-    if sink.count().mails - before != sent or not sent:
-        raise FailedError(f"{sent} mails taken, {sink.count().mails - before} arrived")
+    arrived = sink.count().recipients - before
+    if arrived != wanted or not sent:
+        raise FailedError(f"taken for {wanted} recipients, arrived for {arrived}")
     return float(result["begin"]), sent
 
 

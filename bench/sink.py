@@ -1,8 +1,8 @@
 """The next hop of every measurement: takes mail as fast as Python can, and counts.
 
 Run as ``python -m bench.sink --mark TEXT``; prints its port. The verb XSTAT answers
-``250 mails marked octets time-of-last``: how many mails came, how many held TEXT in their last 8 KB, and
-the monotonic time of the last one. It keeps nothing.
+``250 mails recipients marked octets time-of-last``: how many mails came, for how many recipients, how many
+held TEXT in their last 8 KB, and the monotonic time of the last one. It keeps nothing.
 """
 
 import argparse
@@ -21,7 +21,6 @@ _EHLO = (
 )
 _ANSWERS = {
     b"MAIL": b"250 2.1.0 Ok\r\n",
-    b"RCPT": b"250 2.1.5 Ok\r\n",
     b"EHLO": _EHLO,
     b"HELO": b"250 sink.example\r\n",
     b"RSET": b"250 2.0.0 Ok\r\n",
@@ -34,7 +33,7 @@ class Counts:
 
     def __init__(self, mark: bytes) -> None:
         self.mark = mark
-        self.mails = self.marked = self.octets = 0
+        self.mails = self.recipients = self.marked = self.octets = 0
         self.last = 0.0
 
 
@@ -46,6 +45,7 @@ class Session(asyncio.Protocol):
         self.buffer = b""
         self.tail = b""  # the last octets of content, while there is content
         self.content = False
+        self.recipients = 0
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -70,6 +70,8 @@ class Session(asyncio.Protocol):
             self.tail = joined[-_LOOK:]
             return b""
         counts.mails += 1
+        counts.recipients += self.recipients
+        self.recipients = 0
         counts.marked += joined.find(counts.mark, max(end - _LOOK, 0), end) >= 0
         counts.octets += end + 2 - len(self.tail)
         counts.last = time.monotonic()
@@ -85,8 +87,13 @@ class Session(asyncio.Protocol):
             line, data = data[:end], data[end + 1 :]
             verb = line[:4].upper()
             answer = _ANSWERS.get(verb)
-            if answer is not None:
+            if verb == b"RCPT":
+                self.recipients += 1
+                answers.append(b"250 2.1.5 Ok\r\n")
+            elif answer is not None:
                 answers.append(answer)
+                if verb != b"NOOP":
+                    self.recipients = 0
             elif verb == b"DATA":
                 answers.append(b"354 End data with <CR><LF>.<CR><LF>\r\n")
                 self.content, self.tail, self.buffer = True, b"\r\n", b""
@@ -94,9 +101,8 @@ class Session(asyncio.Protocol):
                 return data
             elif verb == b"XSTA":
                 counts = self.counts
-                answers.append(
-                    b"250 %d %d %d %.6f\r\n" % (counts.mails, counts.marked, counts.octets, counts.last)
-                )
+                numbers = (counts.mails, counts.recipients, counts.marked, counts.octets, counts.last)
+                answers.append(b"250 %d %d %d %d %.6f\r\n" % numbers)
             elif verb == b"QUIT":
                 self.transport.write(b"".join([*answers, b"221 2.0.0 Bye\r\n"]))
                 self.transport.close()

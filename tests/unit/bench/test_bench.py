@@ -54,7 +54,13 @@ async def generate(port: int, *words: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    "words", [("--sessions=3",), ("--sessions=3", "--single"), ("--octets=200000", "--sessions=2")]
+    "words",
+    [
+        ("--sessions=3",),
+        ("--sessions=3", "--single"),
+        ("--recipients=3",),
+        ("--octets=200000", "--sessions=2"),
+    ],
 )
 async def test_generator_and_sink_agree(sink: Sink, words: tuple[str, ...]) -> None:
     """What the one has sent, the other has counted."""
@@ -62,6 +68,7 @@ async def test_generator_and_sink_agree(sink: Sink, words: tuple[str, ...]) -> N
     count = sink.count()
     assert (result["refused"], count.mails, count.marked) == ({}, result["sent"], 0)
     assert count.mails > 3
+    assert count.recipients == count.mails * (3 if words == ("--recipients=3",) else 1)
 
 
 async def test_generator_sends_what_it_should() -> None:
