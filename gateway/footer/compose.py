@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 
 from gateway.errors import MailUnreadable
 from gateway.footer.body import IDENTITY, Target
-from gateway.footer.place import Placement, Spot, Where, newline_of, plain_placeholders, plain_spot
+from gateway.footer.place import (
+    MAX_PLACEHOLDERS,
+    Placement,
+    Spot,
+    Where,
+    newline_of,
+    plain_placeholders,
+    plain_spot,
+)
 from gateway.footer.place_html import html_placeholders, html_spot
 from gateway.footer.scripts import same_charset, script_of
 from gateway.footer.template import FooterText
@@ -139,6 +147,8 @@ def _target(message: Message, body: Body, spot: Spot, newline: str) -> Target:
     start, end = part.body
     raw = bytes(message.data[start:end])
     payload = _payload(raw, part.encoding, body)
+    if len(spot.removed) > MAX_PLACEHOLDERS:
+        raise MailUnreadable(Reason.DEFECT, f"more than {MAX_PLACEHOLDERS} placeholders")
     script = script_of(body.charset, payload)
     offsets: tuple[tuple[int, int], ...] = ()
     if script is not None:

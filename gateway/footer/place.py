@@ -12,6 +12,8 @@ from typing import Final
 
 _PLACEHOLDER: Final = re.compile(r"\{\{[ \t]{0,3}careerrelay[ \t]{0,3}\}\}", re.IGNORECASE)
 PLACEHOLDER_WORD: Final = "careerrelay"
+MAX_PLACEHOLDERS: Final = 50
+"""More than anybody writes; each is looked up in the encoded body by itself."""
 _BLANK_END: Final = re.compile(r"(?:\A|\n)[ \t\u3000]*\r?\n\Z")
 _BLANK_START: Final = re.compile(r"[ \t\u3000]*(?:\r?\n|\Z)")
 _LINE_END: Final = re.compile(r"[ \t\u3000]*\r?\n")

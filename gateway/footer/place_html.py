@@ -59,6 +59,7 @@ _OPENING_TAGS: Final = re.compile(
     re.IGNORECASE,
 )
 _WINDOW: Final = 2000
+_NEAR: Final = 40
 
 
 def html_spot(decoded: str, new_end: int, where: Where, *, quoted: bool, newline: str) -> Spot:
@@ -203,7 +204,10 @@ def _opens_quote(tag: Tag) -> bool:
     if tag.name != "div" or not _OUTLOOK_RULE.search(str(tag.get("style", ""))):
         return False
     # Outlook's block above the original: a rule on top, and the first thing in it is "From:".
-    text = "".join(islice(tag.strings, 12))
+    text = ""
+    for node in islice(tag.next_elements, _NEAR):
+        if type(node) is NavigableString:
+            text += node[:_NEAR]
     return _OUTLOOK_FROM.match(text) is not None
 
 

@@ -359,6 +359,7 @@ def test_placeholders_can_be_taken_out_alone() -> None:
         (mail("", encoding="base64") + b"!!!\r\n", Reason.UNDECODABLE),
         (mail("<p", kind="html"), Reason.HTML_DEFECT),
         (mail("x\r\n", kind="calendar"), Reason.NO_TEXT),
+        (mail("{{careerrelay}} " * 100 + "\r\n"), Reason.DEFECT),
     ],
 )  # fmt: skip
 def test_what_cannot_be_edited_says_why(data: bytes, reason: Reason) -> None:
