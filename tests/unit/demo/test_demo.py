@@ -1,5 +1,6 @@
 """The demo shows what happened, ends by itself, and says so where something did not become what it should."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -114,3 +115,15 @@ def test_samples_are_mails_with_crlf() -> None:
         content = sample.content()
         assert content.endswith(b"\r\n")
         assert content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r")
+
+
+def test_the_real_gateway() -> None:
+    """The demo as its users run it: every mail becomes what it should, every link stands in the ledger."""
+    result = CliRunner().invoke(demo, ())
+    assert (result.exit_code, result.stderr) == (0, "")
+    links = set(
+        re.findall(r"\+ https://careerrelay\.example/r/([0-9a-z]{26})|/r/([0-9a-z]{26})$", result.stdout)
+    )
+    rows = result.stdout.rpartition("careerrelay sends list")[2]
+    assert all(token in rows for pair in links for token in pair if token)
+    assert "6 with links (8 in all, one a candidate), 5 left as they came" in rows
