@@ -1,8 +1,8 @@
 """Tokens: 128 random bits as 26 characters that survive line wraps, case changes and dictation.
 
-Crockford's base32 in lower case: digits and letters without i, l, o and u. What people make of it on the phone or on
-paper is read back: any case, i and l for 1, o for 0, blanks and hyphens anywhere, full-width characters.
-The first character stands for three bits only (26 × 5 = 130), so it is one of 0 to 7.
+Crockford's base32 in lower case: digits and letters without i, l, o and u. What people make of it on the
+phone or on paper is read back: any case, i and l for 1, o for 0, blanks and hyphens anywhere, full-width
+characters. The first character stands for three bits only (26 × 5 = 130), so it is one of 0 to 7.
 """
 
 import unicodedata

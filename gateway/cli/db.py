@@ -17,7 +17,8 @@ def db() -> None:
 def upgrade(*, config_path: Path) -> None:
     """Make the database if it isn't there, or bring its schema up to date.
 
-    Done in one step under a lock: a failure leaves everything as it was. The gateway does the same when it starts.
+    Done in one step under a lock: a failure leaves everything as it was. The gateway does the same when
+    it starts.
     """
     from gateway.config import load_config
     from gateway.store import prepare
@@ -50,7 +51,9 @@ def check(*, config_path: Path) -> None:
     path = config.gateway.key_file
     match = check_key_id(url, load_keys(path, create=False).id if path.exists() else "")
     if match is KeyMatch.OTHER:
-        raise click.ClickException(f"{name}: the ledger was begun with another key than {path}; put that key back")
+        raise click.ClickException(
+            f"{name}: the ledger was begun with another key than {path}; put that key back"
+        )
     click.echo(f"{name}: good (schema {revision})")
 
 

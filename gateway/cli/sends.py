@@ -44,7 +44,9 @@ def sends() -> None:
 
 @sends.command("list")
 @config_option
-@click.option("--last", type=click.IntRange(1, 100_000), default=20, show_default=True, metavar="N", help="How many.")
+@click.option(
+    "--last", type=click.IntRange(1, 100_000), default=20, show_default=True, metavar="N", help="How many."
+)
 @_state_option
 @json_option
 def show(*, config_path: Path, last: int, states: tuple[str, ...], as_json: bool) -> None:
@@ -66,7 +68,9 @@ def show(*, config_path: Path, last: int, states: tuple[str, ...], as_json: bool
 
 @sends.command("export")
 @config_option
-@click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), required=True, help="CSV, or JSON Lines.")
+@click.option(
+    "--format", "kind", type=click.Choice(["csv", "jsonl"]), required=True, help="CSV, or JSON Lines."
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -100,7 +104,8 @@ def _filter(states: Sequence[str]):  # type: ignore[no-untyped-def]  # noqa: ANN
 
 def _write(lines: Iterator[str], out: Path | None) -> None:
     if out is None:
-        # CSV has CRLF of its own, and the mark of Excel is UTF-8's: the terminal's settings have no say in it.
+        # CSV has CRLF of its own, and the mark of Excel is UTF-8's: the terminal's settings have no say
+        # in it.
         stream = sys.stdout.buffer
         for line in lines:
             stream.write(line.encode("utf-8"))
@@ -127,7 +132,9 @@ def _table(found: "Sequence[Send]") -> Iterator[str]:
 
     addresses = any(send.address is not None for send in found)
     zone = moment(found[0].intended_at).astimezone().strftime("%Z")
-    rows = [[f"TIME ({zone})", "TOKEN", "STATE", "RULE", "CAMPAIGN", *(["ADDRESS"] if addresses else []), "REPLY"]]
+    rows = [
+        [f"TIME ({zone})", "TOKEN", "STATE", "RULE", "CAMPAIGN", *(["ADDRESS"] if addresses else []), "REPLY"]
+    ]
     for send in found:
         when = moment(send.settled_at or send.attempted_at).astimezone()
         rows.append(

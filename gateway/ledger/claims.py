@@ -1,7 +1,7 @@
 """Who may send a copy that is owed: rule 20 of SMTP.md as a function.
 
-A row is claimed by a process. The claim holds while that process can still be sending: until its lease is over, or until it
-is known to be dead. In doubt a duplicate, never a loss.
+A row is claimed by a process. The claim holds while that process can still be sending: until its lease is
+over, or until it is known to be dead. In doubt a duplicate, never a loss.
 """
 
 from dataclasses import dataclass

@@ -2,18 +2,18 @@
 
 The form, step by step, so that a partner can compute the same (CREDIT.md, "Registrations"):
 
-1. Characters that can't be seen (general category Cf) are dropped. Unicode NFKC (full-width letters and signs become plain
-   ones), then lower case, then NFKC again. White space around the address and around its ``@`` is dropped.
+1. Characters that can't be seen (general category Cf) are dropped. Unicode NFKC (full-width letters and
+   signs become plain ones), then lower case, then NFKC again. White space around the address and around
+   its ``@`` is dropped.
 2. What stands behind the last ``@`` is the domain: ``。`` counts as a dot, a final dot goes, each label with
    letters outside ASCII becomes its A-label (IDNA 2003; RFC 3490 §4.1). A label that has none stays as it is.
 3. A quoted local part loses its quotes and backslashes where it says the same without (RFC 5321 §4.1.2).
-4. Where the provider says that spellings are one mailbox (`gateway.ledger.providers`), its rules apply to local parts without
-   blanks and quotes: characters that
-   it ignores go, what follows its tag character goes with it, its domains become one. Nothing is taken off where
-   nothing would be left.
+4. Where the provider says that spellings are one mailbox (`gateway.ledger.providers`), its rules apply to
+   local parts without blanks and quotes: characters that it ignores go, what follows its tag character
+   goes with it, its domains become one. Nothing is taken off where nothing would be left.
 
-Anything is accepted: what is no address keeps its text, folded. The time is linear in the length, and what is longer than
-any path of SMTP is cut off.
+Anything is accepted: what is no address keeps its text, folded. The time is linear in the length, and
+what is longer than any path of SMTP is cut off.
 """
 
 import hmac
@@ -34,7 +34,11 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 def normalise_address(address: str) -> str:
     """The form of `address` (local@domain, no angle brackets) in which it is compared. Never raises."""
-    folded = address if _PLAIN.fullmatch(address) and len(address) <= _MAX_ADDRESS else _fold(address[:_MAX_ADDRESS])
+    folded = (
+        address
+        if _PLAIN.fullmatch(address) and len(address) <= _MAX_ADDRESS
+        else _fold(address[:_MAX_ADDRESS])
+    )
     local, at, domain = folded.rpartition("@")
     if not at:
         return folded
@@ -49,7 +53,10 @@ def normalise_address(address: str) -> str:
 
 
 def person_hash(key: bytes, address: str) -> bytes:
-    """HMAC-SHA256 (32 octets) of the normalised address in UTF-8: what the ledger knows a person by (promise 8)."""
+    """HMAC-SHA256 (32 octets) of the normalised address in UTF-8.
+
+    What the ledger knows a person by (promise 8).
+    """
     return hmac.digest(key, normalise_address(address).encode("utf-8", "backslashreplace"), "sha256")
 
 

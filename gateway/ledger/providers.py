@@ -1,8 +1,8 @@
 """Mail providers where two spellings of an address are one mailbox. Data, with the source of each line.
 
-Only what the provider itself says is here. Where it says nothing (any company's own domain, even when it is hosted by
-one of these), spellings stay apart: to take two people for one would cost a referral, and is worse than a look-up by
-address that finds nothing, since the token finds it anyway.
+Only what the provider itself says is here. Where it says nothing (any company's own domain, even when it
+is hosted by one of these), spellings stay apart: to take two people for one would cost a referral, and is
+worse than a look-up by address that finds nothing, since the token finds it anyway.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
 """One batch of work in one transaction: the order in which things are done, and what each piece of work gets.
 
-Kind by kind, always in the same order: look-ups, records (in the order of their keys), intents, outcomes, the rest. Rows
-of several pieces of work go into common statements, and two writers who need the same rows ask for them in the same order.
+Kind by kind, always in the same order: look-ups, records (in the order of their keys), intents, outcomes,
+the rest. Rows of several pieces of work go into common statements, and two writers who need the same rows
+ask for them in the same order.
 """
 
 import logging
@@ -70,7 +71,10 @@ class Desk:
 
 
 def perform(connection: Connection, works: Sequence[Work], desk: Desk, now: int) -> list[object]:
-    """Do all of `works` in the caller's transaction; one result for each (`gateway.store.work` says which)."""
+    """Do all of `works` in the caller's transaction.
+
+    One result for each (`gateway.store.work` says which).
+    """
     if len(works) == 1 and isinstance(works[0], Note):  # by far the commonest batch of a quiet hour
         _write_outcomes(connection, [works[0].outcome], now)
         return [None]
@@ -78,7 +82,10 @@ def perform(connection: Connection, works: Sequence[Work], desk: Desk, now: int)
 
 
 class _Batch:
-    """The state of one `perform`: what records ask to be written to `sends` is collected and written at once."""
+    """The state of one `perform`.
+
+    What records ask to be written to `sends` is collected and written at once.
+    """
 
     def __init__(self, connection: Connection, desk: Desk, now: int) -> None:
         self.connection = connection
@@ -224,13 +231,13 @@ def _claims(
     answers: dict[bytes, Claim] = {}
     for copy in _distinct(work):
         found = standings[copy.person]
-        settled = isinstance(found, Outcome)
-        answers[copy.person] = Claim(
-            person=copy.person,
-            standing=Standing.SETTLED if settled else found,
-            issued=next(fresh) if found is Standing.OURS and copy.send is not None else None,
-            outcome=found if settled else None,
-        )
+        if isinstance(found, Outcome):
+            answers[copy.person] = Claim(
+                person=copy.person, standing=Standing.SETTLED, issued=None, outcome=found
+            )
+        else:
+            given = next(fresh) if found is Standing.OURS and copy.send is not None else None
+            answers[copy.person] = Claim(person=copy.person, standing=found, issued=given, outcome=None)
     return [answers[copy.person] for copy in work.copies]
 
 
@@ -286,7 +293,10 @@ def probe(connection: Connection, desk: Desk) -> None:
 
 
 def keep_house(connection: Connection, desk: Desk, now: int) -> None:
-    """Forget what is over: records past their life, old refusals, processes that ended; note that this one lives."""
+    """Forget what is over: records past their life, old refusals, processes that ended.
+
+    Note that this one lives.
+    """
     since = now - desk.memory
     expire_records(connection, since)
     connection.execute(delete(refusals).where(refusals.c.at <= now - 2 * REFUSAL_MICROSECONDS))

@@ -1,7 +1,7 @@
 """Text from outside, made fit for a column: bounded, and without what a database refuses.
 
-PostgreSQL takes no NUL, neither database takes lone surrogates, and a hostile Message-ID may have a megabyte. What is
-changed here is for people to read; nothing is matched by it.
+PostgreSQL takes no NUL, neither database takes lone surrogates, and a hostile Message-ID may have a
+megabyte. What is changed here is for people to read; nothing is matched by it.
 """
 
 #: Enough for any honest path, Message-ID or reply; RFC 5322 §2.1.1 has 998 for a whole line.

@@ -1,8 +1,8 @@
 """Opening the ledger's database: one place that knows SQLite from PostgreSQL.
 
-A `Database` is made from the URL of the config and opens connections of three kinds: for the writer, for readers that
-never disturb it, and for changes of the schema. Nothing is shared between them, and nothing is open before it is asked for,
-so that a process may fork in between (SMTP.md rule 23).
+A `Database` is made from the URL of the config and opens connections of three kinds: for the writer, for
+readers that never disturb it, and for changes of the schema. Nothing is shared between them, and nothing
+is open before it is asked for, so that a process may fork in between (SMTP.md rule 23).
 """
 
 import os
@@ -89,7 +89,9 @@ class Database:
             raise LedgerFault(f"the ledger {self.name} can't be made: {error}") from error
 
     def writer(self, wait_seconds: float) -> Engine:
-        """Connections that write: each transaction takes the lock at its begin, each commit is on the disk when it returns.
+        """Connections that write.
+
+        Each transaction takes the lock at its begin, each commit is on the disk when it returns.
 
         Args:
             wait_seconds: how long a statement may wait for a lock.
@@ -118,7 +120,8 @@ class Database:
                 cached_statements=_CACHED_STATEMENTS,
             )
             try:
-                # query_only rather than mode=ro: a read-only connection can't open a WAL that nobody else has open.
+                # query_only rather than mode=ro: a read-only connection can't open a WAL that nobody else
+                # has open.
                 for pragma in (
                     "synchronous=FULL",
                     f"cache_size=-{_CACHE_KIB}",
@@ -177,7 +180,8 @@ class Database:
                 settings.append("SET default_transaction_read_only = on")
             with connection.cursor() as cursor:  # type: ignore[attr-defined]  # a psycopg connection
                 cursor.execute("; ".join(settings))
-                # What the server asks for beyond `on` (remote_apply) stays; less would lose commits (promise 5).
+                # What the server asks for beyond `on` (remote_apply) stays; less would lose commits
+                # (promise 5).
                 cursor.execute(
                     "SELECT set_config('synchronous_commit', 'on', false) "
                     "WHERE current_setting('synchronous_commit') = 'off'"

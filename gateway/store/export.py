@@ -1,7 +1,8 @@
 """Sends as rows for other programs: one flat record each, as CSV or JSON Lines.
 
-Times are ISO 8601 in UTC. Octets are hexadecimal, tokens in their text form. CSV is RFC 4180; fields that a spreadsheet would take
-for a formula are defused by an apostrophe in front, as spreadsheets do it themselves.
+Times are ISO 8601 in UTC. Octets are hexadecimal, tokens in their text form. CSV is RFC 4180; fields that
+a spreadsheet would take for a formula are defused by an apostrophe in front, as spreadsheets do it
+themselves.
 """
 
 import csv
@@ -112,4 +113,8 @@ def _cell(value: object) -> object:
 
 
 def _iso(microseconds: int | None) -> str | None:
-    return None if microseconds is None else moment(microseconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        None
+        if microseconds is None
+        else moment(microseconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )

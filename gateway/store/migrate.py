@@ -1,18 +1,23 @@
 """The schema's revision: which one a database has, and the way to the newest.
 
-An upgrade is one transaction under a lock: a failure, or a kill -9, leaves the old state. A revision that this version of the
-package doesn't know was made by a newer one; then the ledger counts as faulty, and nothing is written to it.
+An upgrade is one transaction under a lock: a failure, or a kill -9, leaves the old state. A revision that
+this version of the package doesn't know was made by a newer one; then the ledger counts as faulty, and
+nothing is written to it.
 """
 
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select, text
 
 from gateway.errors import LedgerFault
 from gateway.store.database import Database, faults_as_ledger_faults
 from gateway.store.schema import REVISION, meta
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 # Any number, the same in all versions: whoever changes the schema on PostgreSQL holds this advisory lock.
 _UPGRADE_LOCK = 0x43415245
@@ -75,7 +80,9 @@ def require_current(connection: Connection, name: str) -> None:
 
 
 def prepare(url: str, *, key_id: str | None = None, wait_seconds: float = _LOCK_SECONDS) -> Prepared:
-    """Make the ledger ready to be served: file, schema, the id of the key. For the parent process, before it forks.
+    """Make the ledger ready to be served: file, schema, the id of the key.
+
+    For the parent process, before it forks.
 
     Args:
         url: as in the config.
@@ -118,18 +125,16 @@ def _prepare(database: Database, key_id: str | None, wait_seconds: float) -> Pre
 
 
 def _write_ahead(connection: Connection) -> None:
-    """WAL is kept in the file. The switch needs the file for itself, so it is asked for only where it is missing."""
-    raw = connection.connection
-    cursor = raw.cursor()
-    try:
-        cursor.execute("PRAGMA journal_mode")
-        if cursor.fetchone()[0] != "wal":
-            cursor.execute("PRAGMA journal_mode=WAL")
-            mode = cursor.fetchone()[0]
-            if mode != "wal":
-                raise LedgerFault(f"SQLite can't use its write-ahead log on this file system (mode {mode})")
-    finally:
-        cursor.close()
+    """WAL is kept in the file.
+
+    The switch needs the file for itself, so it is asked for only where it is missing.
+    """
+    raw = connection.connection.driver_connection
+    if raw is None or raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        return
+    mode = raw.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    if mode != "wal":
+        raise LedgerFault(f"SQLite can't use its write-ahead log on this file system (mode {mode})")
 
 
 def _upgrade(connection: Connection) -> None:
@@ -153,7 +158,7 @@ def _refuse_unknown(found: str, name: str) -> None:
         )
 
 
-def _config():  # type: ignore[no-untyped-def]  # noqa: ANN202 - alembic is loaded in here only
+def _config() -> "Config":
     from alembic.config import Config  # noqa: PLC0415 - as above
 
     config = Config()
@@ -200,5 +205,3 @@ def state_of(url: str) -> str | None:
         return None
     with faults_as_ledger_faults(database), database.reader().connect() as connection:
         return revision_of(connection)
-
-

@@ -9,7 +9,9 @@ _PROC = Path("/proc")
 
 
 def started_at(pid: int) -> int | None:
-    """The start of the process that has this id, in clock ticks since boot (proc(5), stat field 22); None without one.
+    """The start of the process that has this id, in clock ticks since boot (proc(5), stat field 22).
+
+    None without one.
 
     A zombie has ended: it sends nothing any more.
     """

@@ -1,7 +1,8 @@
 """Reading the ledger from beside the gateway: for commands, on connections that can't write.
 
-Rows come in pages, each a short transaction of its own: a reader that held one for the length of an export would keep SQLite from
-reusing its write-ahead log. What is written meanwhile may appear in a later page, never twice.
+Rows come in pages, each a short transaction of its own: a reader that held one for the length of an
+export would keep SQLite from reusing its write-ahead log. What is written meanwhile may appear in a later
+page, never twice.
 """
 
 from collections.abc import Collection, Iterator
@@ -26,8 +27,8 @@ _PAGE = 1_000
 class Send:
     """A copy with a link, as the ledger has it.
 
-    Times are microseconds since 1970 UTC on the database's clock. `person` means nothing outside this ledger; `address` is None
-    unless the admin chose to keep addresses, and for people who were erased.
+    Times are microseconds since 1970 UTC on the database's clock. `person` means nothing outside this
+    ledger; `address` is None unless the admin chose to keep addresses, and for people who were erased.
     """
 
     token: bytes

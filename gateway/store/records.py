@@ -1,7 +1,7 @@
 """Records of open mails: their copies, who has claimed them, and their end (SMTP.md rules 19 to 21).
 
-Every function works inside the transaction of its caller. The row in `mails` is locked first, so that on PostgreSQL two nodes
-with the same mail follow each other; SQLite has one writer at a time anyway.
+Every function works inside the transaction of its caller. The row in `mails` is locked first, so that on
+PostgreSQL two nodes with the same mail follow each other; SQLite has one writer at a time anyway.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -35,10 +35,15 @@ def find_records(connection: Connection, mail_keys: Iterable[bytes], since: int)
     for start in range(0, len(wanted), _ROWS):
         part = wanted[start : start + _ROWS]
         rows = connection.execute(
-            select(mails.c.mail_key, mails.c.notice).where(mails.c.mail_key.in_(part), mails.c.opened_at > since)
+            select(mails.c.mail_key, mails.c.notice).where(
+                mails.c.mail_key.in_(part), mails.c.opened_at > since
+            )
         )
         notices |= {row.mail_key: Notice(row.notice) if row.notice else None for row in rows}
-    return {key: OpenMail(mail_key=key, copies=_plan(connection, key), notice=notice) for key, notice in notices.items()}
+    return {
+        key: OpenMail(mail_key=key, copies=_plan(connection, key), notice=notice)
+        for key, notice in notices.items()
+    }
 
 
 def _plan(connection: Connection, mail_key: bytes) -> dict[bytes, PlannedCopy]:
@@ -112,7 +117,9 @@ def _open(connection: Connection, mail_key: bytes, now: int, since: int) -> None
     ).scalar_one()
     if opened <= since:
         connection.execute(delete(copies).where(copies.c.mail_key == mail_key))
-        connection.execute(update(mails).where(mails.c.mail_key == mail_key).values(opened_at=now, notice=None))
+        connection.execute(
+            update(mails).where(mails.c.mail_key == mail_key).values(opened_at=now, notice=None)
+        )
 
 
 def _known(

@@ -25,7 +25,10 @@ def repair_line(outcome: SendOutcome) -> str:
 
 
 def repair_lines(work: Work) -> list[str]:
-    """All that is lost when `work` is never done, apart from what an intent without an outcome says by itself."""
+    """All that is lost when `work` is never done.
+
+    Apart from what an intent without an outcome says by itself.
+    """
     match work:
         case Note(outcome):
             return [repair_line(outcome)]
@@ -39,7 +42,10 @@ def repair_lines(work: Work) -> list[str]:
             }
             return [*lines, json.dumps(record)]
         case TakeBackIntents(intents):
-            return [json.dumps({"mail_key": one.mail_key.hex(), "person": one.person.hex(), "sent": False}) for one in intents]
+            return [
+                json.dumps({"mail_key": one.mail_key.hex(), "person": one.person.hex(), "sent": False})
+                for one in intents
+            ]
         case TakeBackClaims(claims):
             return [json.dumps({"mail_key": claims.mail_key.hex(), "claims": "given up"})]
         case _:

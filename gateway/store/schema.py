@@ -1,18 +1,22 @@
 """The tables of the ledger, on SQLite and PostgreSQL alike.
 
-* Times are whole microseconds since 1970 UTC, taken from the database's clock (`gateway.store.batch`), so that
-  several nodes with clocks of their own write comparable ones. Columns with a time end in ``_at`` or ``_until``.
+* Times are whole microseconds since 1970 UTC, taken from the database's clock (`gateway.store.batch`), so
+  that several nodes with clocks of their own write comparable ones. Columns with a time end in ``_at`` or
+  ``_until``.
 * Tokens, mail keys and hashes are octets.
-* `people` is the one place with anything about a person that could lead back to them: the keyed hash of the address, and
-  the address where the admin chose to keep it. Everything that lasts names a person by ``person_ref``, 16 octets that mean nothing
-  once the row in `people` is gone (CREDIT.md, "People's data"). There is no foreign key, so that it can go.
-  The first six octets of a ref are the milliseconds of its making: rows of one moment lie together in the index, which makes the
-  ledger's most frequent write a third cheaper.
-* `mails` and `copies` hold the memory of mails whose reply is still owed (SMTP.md rules 18 to 21). They are short-lived: closed
-  records are deleted, forgotten ones expire. Copies name the recipient by hash, for as long as that.
+* `people` is the one place with anything about a person that could lead back to them: the keyed hash of
+  the address, and the address where the admin chose to keep it. Everything that lasts names a person by
+  ``person_ref``, 16 octets that mean nothing once the row in `people` is gone (CREDIT.md, "People's
+  data"). There is no foreign key, so that it can go. The first six octets of a ref are the milliseconds
+  of its making: rows of one moment lie together in the index, which makes the ledger's most frequent
+  write a third cheaper.
+* `mails` and `copies` hold the memory of mails whose reply is still owed (SMTP.md rules 18 to 21). They
+  are short-lived: closed records are deleted, forgotten ones expire. Copies name the recipient by hash,
+  for as long as that.
 * `events` is only appended to; triggers refuse everything else.
 
-The migration that makes these tables is written by hand (`gateway.store.migrations`); a test compares the two.
+The migration that makes these tables is written by hand (`gateway.store.migrations`); a test compares the
+two.
 """
 
 from sqlalchemy import (

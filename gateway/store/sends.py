@@ -1,7 +1,7 @@
 """Writing sends: intents and their outcomes, many in one statement.
 
-These are the statements of every rejection mail, so they are prepared text, not compiled expressions. The text is the
-same for SQLite and PostgreSQL but for the mark of a parameter.
+These are the statements of every rejection mail, so they are prepared text, not compiled expressions. The
+text is the same for SQLite and PostgreSQL but for the mark of a parameter.
 """
 
 import secrets
@@ -40,7 +40,8 @@ _SENDS = (
 
 # Both branches of the person's row give it back, and hold it until the commit: it can't be erased in between.
 _PEOPLE_TAIL = (
-    "ON CONFLICT (hash) DO UPDATE SET address = COALESCE(excluded.address, people.address) RETURNING hash, ref"
+    "ON CONFLICT (hash) DO UPDATE SET address = COALESCE(excluded.address, people.address)"
+    " RETURNING hash, ref"
 )
 # Once a copy with the link was taken, the row keeps what that copy carried.
 _KEPT = ("campaign", "rule", "footer", "ruleset", "route", "forced")
@@ -50,7 +51,8 @@ _SENDS_TAIL = (
         f"{name} = CASE WHEN sends.accepted_at IS NULL THEN excluded.{name} ELSE sends.{name} END"
         for name in _KEPT
     )
-    + ", attempts = sends.attempts + excluded.attempts, state = excluded.state, attempted_at = excluded.attempted_at"
+    + ", attempts = sends.attempts + excluded.attempts, state = excluded.state"
+    + ", attempted_at = excluded.attempted_at"
     + ", reply = excluded.reply, host = excluded.host, settled_at = NULL"
     + " RETURNING mail_key, person_ref, token, attempts, put_off"
 )
@@ -60,9 +62,7 @@ _OUTCOME = (
     " accepted_at = COALESCE(accepted_at, ?)"
     " WHERE mail_key = ? AND person_ref = (SELECT ref FROM people WHERE hash = ?)"
 )
-_HAS_SEND = (
-    "SELECT 1 FROM sends WHERE mail_key = ? AND person_ref = (SELECT ref FROM people WHERE hash = ?)"
-)
+_HAS_SEND = "SELECT 1 FROM sends WHERE mail_key = ? AND person_ref = (SELECT ref FROM people WHERE hash = ?)"
 # Only where nobody has intended it again since.
 _TAKE_BACK = (
     "UPDATE sends SET state = ?, reply = ?, settled_at = ? WHERE state = ? AND attempts = ?"
@@ -88,7 +88,8 @@ def write_intents(connection: Connection, intents: Sequence[SendIntent], now: in
 
     The same send twice is one row, and the second one's answer counts the first as an attempt before it.
     """
-    # In the order of the keys, so that two writers who meet on PostgreSQL wait for each other in one direction only.
+    # In the order of the keys, so that two writers who meet on PostgreSQL wait for each other in one
+    # direction only.
     counts: dict[tuple[bytes, bytes], int] = {}
     chosen: dict[tuple[bytes, bytes], SendIntent] = {}
     for intent in intents:
@@ -206,7 +207,15 @@ def _has_send(connection: Connection, outcome: SendOutcome) -> bool:
 def take_back(connection: Connection, sends: Iterable[tuple[SendIntent, Issued]], now: int) -> None:
     """Say of intents that nobody waited for any more that nothing was sent with their links."""
     rows = [
-        (SendState.UNLINKED.value, _TOO_LATE, now, "intended", issued.attempts + 1, intent.mail_key, intent.person)
+        (
+            SendState.UNLINKED.value,
+            _TOO_LATE,
+            now,
+            "intended",
+            issued.attempts + 1,
+            intent.mail_key,
+            intent.person,
+        )
         for intent, issued in sorted(sends, key=lambda pair: (pair[0].person, pair[0].mail_key))
     ]
     if rows:

@@ -1,8 +1,11 @@
-"""The writer's connection to the ledger: opened, checked, used for one batch after another, thrown away after a fault.
+"""The writer's connection to the ledger.
+
+Opened, checked, used for one batch after another, thrown away after a fault.
 
 Used by one thread. What it reports as done is on the disk of the file that has the ledger's name now.
 """
 
+import logging
 import secrets
 from collections.abc import Sequence
 
@@ -14,6 +17,8 @@ from gateway.store.database import Database, now_at
 from gateway.store.migrate import prepare, require_current
 from gateway.store.watch import Files
 from gateway.store.work import READING, Work
+
+_log = logging.getLogger("careerrelay.ledger")
 
 _READ_ONLY = {"careerrelay_begin": "BEGIN"}
 _WRITING = {"careerrelay_begin": "BEGIN IMMEDIATE"}
@@ -85,7 +90,8 @@ class Session:
         """Do `works` in one transaction; when it returns, it is committed and durable.
 
         Raises:
-            LedgerFault, SQLAlchemyError, OSError: it is not known to be. Whether the connection can be used again is the caller's to judge.
+            LedgerFault, SQLAlchemyError, OSError: it is not known to be. Whether the connection can be
+            used again is the caller's to judge.
         """
         connection = self._connection
         if connection is None:
@@ -124,8 +130,8 @@ class Session:
                 connection.execution_options(**_WRITING)
                 with connection.begin():
                     leave(connection, self._desk)
-            except Exception:  # noqa: BLE001 - whatever it is, the process is about to end
-                pass
+            except Exception as error:  # noqa: BLE001 - whatever it is, the process is about to end
+                _log.info("ledger: not left in order: %s", error)
         self.drop()
 
 
@@ -133,5 +139,5 @@ def _discard(connection: Connection) -> None:
     try:
         connection.invalidate()
         connection.close()
-    except Exception:  # noqa: BLE001 - a connection at fault may fail in closing too, and is gone either way
-        pass
+    except Exception as error:  # noqa: BLE001 - a connection at fault may fail in closing, and is gone either way
+        _log.debug("ledger: connection not closed in order: %s", error)

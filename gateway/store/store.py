@@ -21,7 +21,6 @@ from gateway.store.work import (
     Resume,
     Settle,
     TakeClaims,
-    rows_of,
 )
 from gateway.store.writer import Writer
 from gateway.transaction.ports import (
@@ -38,9 +37,9 @@ from gateway.transaction.ports import (
 class LedgerStore:
     """The ledger in SQLite or PostgreSQL, through one writer thread in this process.
 
-    Made and started after the process has forked; neither does any I/O by itself, so a ledger that is gone keeps no gateway from
-    starting. Durable means: committed with ``synchronous=FULL`` on SQLite, and with the server's ``synchronous_commit`` (never
-    off) on PostgreSQL.
+    Made and started after the process has forked; neither does any I/O by itself, so a ledger that is
+    gone keeps no gateway from starting. Durable means: committed with ``synchronous=FULL`` on SQLite, and
+    with the server's ``synchronous_commit`` (never off) on PostgreSQL.
     """
 
     def __init__(
@@ -61,17 +60,20 @@ class LedgerStore:
             url: as the config gives it.
             node: the name of this machine, its own among all that share the ledger.
             wait_seconds: no call takes longer.
-            lease_seconds: how long a claim of another node holds after it was made; longer than any mail may take.
+            lease_seconds: how long a claim of another node holds after it was made; longer than any mail
+                may take.
             record_days: how long an open record is remembered.
             queue_rows: how many rows may wait to be written; past it calls fail at once.
-            create: make or upgrade the ledger at the first connection, for processes without a parent that called `prepare`.
+            create: make or upgrade the ledger at the first connection, for processes without a parent
+                that called `prepare`.
             key_id: written by that, if the ledger has none.
 
         Raises:
             LedgerFault: `url` is neither SQLite nor PostgreSQL.
         """
         database = Database(url)
-        # A statement that waits for a lock is given up while its caller still waits, so that another attempt fits in.
+        # A statement that waits for a lock is given up while its caller still waits, so that another
+        # attempt fits in.
         session = Session(
             database,
             own_mark(node),
@@ -91,7 +93,10 @@ class LedgerStore:
         self._writer.start()
 
     async def close(self, seconds: float = 5.0) -> bool:
-        """Write what waits, at most for `seconds`; what can't be written goes to the log. True if everything was written."""
+        """Write what waits, at most for `seconds`; what can't be written goes to the log.
+
+        True if everything was written.
+        """
         return await self._writer.close(seconds)
 
     async def __aenter__(self) -> Self:
@@ -110,7 +115,10 @@ class LedgerStore:
 
     @property
     def brake(self) -> Brake | None:
-        """The brake as of a second ago at most (as long as the ledger is well); None when it isn't pulled. Costs nothing."""
+        """The brake as of a second ago at most (as long as the ledger is well).
+
+        None when it isn't pulled. Costs nothing.
+        """
         return self._writer.brake
 
     # --- the port -----------------------------------------------------------------------------------------
@@ -142,8 +150,8 @@ class LedgerStore:
         """Write outcomes. See `Ledger.settle`.
 
         Raises:
-            LedgerFault: it isn't durable yet. It is written, as said here, as soon as it can be, like `note`: the caller
-                has nothing to note again.
+            LedgerFault: it isn't durable yet. It is written, as said here, as soon as it can be, like
+                `note`: the caller has nothing to note again.
         """
         await self._writer.ask(Settle(mail_key, tuple(outcomes), notice, close), _nothing)
 

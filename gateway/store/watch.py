@@ -1,8 +1,8 @@
 """Whether the files of an open SQLite ledger are still the ones on disk.
 
 SQLite goes on writing into a file that was deleted or replaced under it, and reports success. So after each
-commit, before anybody is told that it is durable, this looks: the database, its ``-wal`` and its ``-shm`` still have the
-inodes they had when they were opened, and the database still begins as one.
+commit, before anybody is told that it is durable, this looks: the database, its ``-wal`` and its ``-shm``
+still have the inodes they had when they were opened, and the database still begins as one.
 """
 
 import os
@@ -15,15 +15,16 @@ _MAGIC = b"SQLite format 3\0"
 
 Identity = tuple[int, int]
 
-# One descriptor an inode, never closed: POSIX drops all locks of a process on a file when *any* descriptor of it is
-# closed, and SQLite's are among them (sqlite.org/howtocorrupt.html §2.2). There are as many as there were ledgers.
+# One descriptor an inode, never closed: POSIX drops all locks of a process on a file when *any*
+# descriptor of it is closed, and SQLite's are among them (sqlite.org/howtocorrupt.html §2.2). There are
+# as many as there were ledgers.
 _headers: dict[Identity, int] = {}
 
 
 def identity(path: str | Path) -> Identity | None:
     """Device and inode of the file with that name now; None without one."""
     try:
-        state = os.stat(path)
+        state = os.stat(path)  # noqa: PTH116 - after every commit; a Path costs three times as much
     except OSError:
         return None
     return state.st_dev, state.st_ino
@@ -66,7 +67,9 @@ class Files:
             raise LedgerFault(f"the ledger {self.path} was replaced by another file while in use")
         for ending, known in (("-wal", self.wal), ("-shm", self.shm)):
             if known is not None and identity(self.path + ending) != known:
-                raise LedgerFault(f"the ledger's file {self.path}{ending} was deleted or replaced while in use")
+                raise LedgerFault(
+                    f"the ledger's file {self.path}{ending} was deleted or replaced while in use"
+                )
         if os.pread(_headers[self.database], len(_MAGIC), 0) != _MAGIC:
             raise LedgerFault(f"the ledger {self.path} was overwritten: it is no database any more")
 

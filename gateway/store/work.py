@@ -93,7 +93,10 @@ class KeepHouse:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Write something that needs room, and take it out again: what a ledger must be able to do before it counts as well."""
+    """Write something that needs room, and take it out again.
+
+    What a ledger must be able to do before it counts as well.
+    """
 
 
 Work = (
@@ -143,8 +146,8 @@ def rows_of(work: Work) -> int:
 class Mixture:
     """Which work may go into one transaction.
 
-    A batch is done kind by kind, not one after another as it came. So two pieces that touch the same mail go together only
-    where their order doesn't matter; the later one waits for the next batch otherwise.
+    A batch is done kind by kind, not one after another as it came. So two pieces that touch the same mail
+    go together only where their order doesn't matter; the later one waits for the next batch otherwise.
     """
 
     __slots__ = ("_intended", "_noted", "_noted_mails", "_records")
@@ -165,7 +168,11 @@ class Mixture:
                 self._intended |= keys
             case Note(outcome):
                 pair = (outcome.mail_key, outcome.person)
-                if pair in self._noted or outcome.mail_key in self._intended or outcome.mail_key in self._records:
+                if (
+                    pair in self._noted
+                    or outcome.mail_key in self._intended
+                    or outcome.mail_key in self._records
+                ):
                     return False
                 self._noted.add(pair)
                 self._noted_mails.add(outcome.mail_key)

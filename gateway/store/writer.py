@@ -1,16 +1,16 @@
 """The writer: one thread a process through which everything goes into the ledger.
 
-While a commit is under way, work gathers; all of it goes into the next one (group commit). The event loop is woken once
-a batch.
+While a commit is under way, work gathers; all of it goes into the next one (group commit). The event loop
+is woken once a batch.
 
 What it does about faults (SMTP.md rule 22):
 
-* Whoever waits gets an answer in `wait_seconds`: the result, or a `LedgerFault`. Once the ledger has been faulty, or the thread
-  has been held up, for that long, new work is refused at once.
-* The thread survives. It tries again with pauses that double up to a second, on a fresh connection, and goes on as if nothing
-  had been once the fault is gone. Faults and their end are logged once each.
-* What tells of things that have happened (`LASTING`) is kept and written later. Only past the bound of the queue, or when the process
-  ends, it goes to the log as lines to repair from.
+* Whoever waits gets an answer in `wait_seconds`: the result, or a `LedgerFault`. Once the ledger has been
+  faulty, or the thread has been held up, for that long, new work is refused at once.
+* The thread survives. It tries again with pauses that double up to a second, on a fresh connection, and
+  goes on as if nothing had been once the fault is gone. Faults and their end are logged once each.
+* What tells of things that have happened (`LASTING`) is kept and written later. Only past the bound of
+  the queue, or when the process ends, it goes to the log as lines to repair from.
 * Work that was done too late for its caller is taken back: nothing was sent with those links.
 * A piece of work that can't be written by its nature fails alone, not the batch that it was in.
 """
@@ -75,7 +75,10 @@ class _Ticket:
 
 
 class Writer:
-    """The thread, its queue and its bounds. Work is handed in from event loops; `post` also from anywhere else."""
+    """The thread, its queue and its bounds. Work is handed in from event loops.
+
+    `post` also from anywhere else.
+    """
 
     def __init__(self, database: Database, session: Session, *, wait_seconds: float, queue_rows: int) -> None:
         self._database = database
@@ -151,7 +154,9 @@ class Writer:
         if self._closing or not self._thread.is_alive():
             return LedgerFault("the ledger is closed")
         if self._rows + rows > self._limit:
-            return LedgerFault(f"ledger {self._database.name}: more than {self._limit} rows wait to be written")
+            return LedgerFault(
+                f"ledger {self._database.name}: more than {self._limit} rows wait to be written"
+            )
         now = time.monotonic()
         if now - self._faulty_since > self._wait or now - self._busy_since > self._wait:
             return self.fault
@@ -220,7 +225,7 @@ class Writer:
             self._current = tickets
             try:
                 self._attempt(tickets)
-            except Exception as error:  # a fault of ours must not end the thread
+            except Exception as error:  # noqa: BLE001 - a fault of ours must not end the thread
                 _log.exception("ledger: the writer failed")
                 for ticket in tickets:
                     self._give_up(ticket.work, "the writer failed")
@@ -230,7 +235,10 @@ class Writer:
         self._session.leave()
 
     def _take(self) -> list[_Ticket] | None:
-        """The next batch, perhaps an empty one for the tick; None when the store is closing and all is done, or time is up."""
+        """The next batch, perhaps an empty one for the tick.
+
+        None when the store is closing and all is done, or time is up.
+        """
         with self._condition:
             while True:
                 now = time.monotonic()
@@ -352,7 +360,10 @@ class Writer:
 
 
 def _is_of_the_work(error: Exception) -> bool:
-    """Whether the values are at fault, not the ledger. On SQLite a trigger's refusal is an IntegrityError too."""
+    """Whether the values are at fault, not the ledger.
+
+    On SQLite a trigger's refusal is an IntegrityError too.
+    """
     if isinstance(error, DBAPIError):
         return isinstance(error, IntegrityError | DataError) and not error.connection_invalidated
     return not isinstance(error, LedgerFault | OSError)

@@ -1,7 +1,8 @@
 """Real databases for the tests of the ledger: a SQLite file, and a PostgreSQL server of our own.
 
-The server is one for all tests, in a folder of its own, on a free port of loopback and a socket in that folder; each test gets a
-database of its own. It is ended by its process id. fsync is off: what is tested is our side of a commit.
+The server is one for all tests, in a folder of its own, on a free port of loopback and a socket in that
+folder; each test gets a database of its own. It is ended by its process id. fsync is off: what is tested
+is our side of a commit.
 """
 
 import os
@@ -39,9 +40,11 @@ class PostgresServer:
     _process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str) -> str:
+        """Where that database is."""
         return f"postgresql://careerrelay@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
+        """Start it, and wait until it answers."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [

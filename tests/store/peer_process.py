@@ -1,7 +1,8 @@
 """A process of its own that writes into the ledger until it is told to stop, or killed.
 
-Run as ``python -m tests.store.peer_process URL NAME``. It prints a line for each thing that the ledger said is durable: the
-test holds these lines against what the ledger has. Mails named by even numbers are the same in all processes.
+Run as ``python -m tests.store.peer_process URL NAME``. It prints a line for each thing that the ledger
+said is durable: the test holds these lines against what the ledger has. Mails named by even numbers are
+the same in all processes.
 """
 
 import asyncio
@@ -10,6 +11,12 @@ import sys
 from gateway.smtp.fold import Fate
 from gateway.store import LedgerStore
 from tests.store.values import became, copy, intent, key, outcome
+
+
+def tell(*words: str) -> None:
+    """One whole line at once: a killed process leaves at most one that is cut off."""
+    sys.stdout.write(" ".join(words) + "\n")
+    sys.stdout.flush()
 
 
 async def write(url: str, name: str) -> None:
@@ -24,7 +31,7 @@ async def write(url: str, name: str) -> None:
                 number += 1
                 mail = f"shared {number}" if number % 2 == 0 else f"{name} {task} {number}"
                 (issued,) = await ledger.intend([intent(mail, attempt=hash(name) % 1_000)])
-                print("intended", mail.replace(" ", "_"), issued.token.hex(), flush=True)
+                tell("intended", mail.replace(" ", "_"), issued.token.hex())
                 ledger.note(outcome(mail))
 
         async def records() -> None:
@@ -35,7 +42,7 @@ async def write(url: str, name: str) -> None:
                 claims = await ledger.claim(key(mail), [copy(person, mail=mail) for person in "abc"])
                 ours = [person for person, claim in zip("abc", claims, strict=True) if claim.issued]
                 for person in ours:
-                    print("claimed", f"record_{number}", person, flush=True)
+                    tell("claimed", f"record_{number}", person)
                 # the one that opened it leaves one copy owed, and the record open
                 settled = [became(person, Fate.TAKEN, mail=mail) for person in ours if person != "c"]
                 await ledger.settle(key(mail), settled, close=False)
@@ -44,7 +51,7 @@ async def write(url: str, name: str) -> None:
             for task in range(5):
                 group.create_task(sends(task))
             group.create_task(records())
-    print("closed", flush=True)
+    tell("closed")
 
 
 if __name__ == "__main__":

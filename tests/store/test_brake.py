@@ -10,6 +10,7 @@ from gateway.store import Database, LedgerReader, LedgerStore
 
 
 def store(url: str, node: str = "node1") -> LedgerStore:
+    """A store of that node, not started yet."""
     return LedgerStore(url, node=node)
 
 
@@ -30,7 +31,10 @@ async def test_old_refusals_do_not_count(url: str, monkeypatch: pytest.MonkeyPat
 
 
 async def test_brake_holds_everywhere_until_resumed(url: str) -> None:
-    """Pulled by one process, seen by all within about a second and after a restart; over when an operator says so."""
+    """Pulled by one process, seen by all within about a second and after a restart.
+
+    Over when an operator says so.
+    """
     async with store(url, "one") as one, store(url, "two") as two:
         assert await two.read_brake() is None
         await one.pull_brake("five refusals")

@@ -1,4 +1,7 @@
-"""PostgreSQL at fault: stopped, failed over, locked, read-only, sessions killed (SMTP.md rule 22, promise 1)."""
+"""PostgreSQL at fault.
+
+Stopped, failed over, locked, read-only, sessions killed (SMTP.md rule 22, promise 1).
+"""
 
 import asyncio
 import time
@@ -28,6 +31,7 @@ def database(postgres: PostgresServer) -> str:
 
 
 def store(url: str) -> LedgerStore:
+    """A store of that node, not started yet."""
     return LedgerStore(url, node="node1", wait_seconds=WAIT)
 
 
@@ -76,15 +80,21 @@ def newer(server: PostgresServer, database: str) -> Iterator[None]:
 
 def killed(server: PostgresServer, database: str) -> None:
     """End every session of that database."""
-    server.run(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{database}'")
+    of_database = f"pg_stat_activity WHERE datname = '{database}'"
+    server.run(f"SELECT pg_terminate_backend(pid, 5000) FROM {of_database}")  # noqa: S608 - our own name
 
 
 Fault = Callable[[PostgresServer, str], AbstractContextManager[None]]
 
 
-@pytest.mark.parametrize("fault", [stopped, locked, read_only, refused, newer], ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(
+    "fault", [stopped, locked, read_only, refused, newer], ids=lambda fault: fault.__name__
+)
 async def test_fault_shows_in_time_and_passes(postgres: PostgresServer, database: str, fault: Fault) -> None:
-    """Calls fail in their time, later ones at once; afterwards it goes on by itself, and outcomes said meanwhile are written."""
+    """Calls fail in their time, later ones at once.
+
+    Afterwards it goes on by itself, and outcomes said meanwhile are written.
+    """
     url, mail = postgres.url(database), key("several")
     async with store(url) as ledger:
         await ledger.intend([intent()])
@@ -134,8 +144,13 @@ async def test_killed_session_is_not_noticed(postgres: PostgresServer, database:
         assert len(reader.last_sends(9)) == 3
 
 
-async def test_commit_waits_for_the_disk_whatever_the_default(postgres: PostgresServer, database: str) -> None:
-    """Promise 5: a server or user set to asynchronous commit doesn't make our commits so; stricter settings stay."""
+async def test_commit_waits_for_the_disk_whatever_the_default(
+    postgres: PostgresServer, database: str
+) -> None:
+    """Promise 5: a server or user set to asynchronous commit doesn't make our commits so.
+
+    Stricter settings stay.
+    """
     for setting, expected in (("off", "on"), ("remote_apply", "remote_apply"), ("local", "local")):
         postgres.run(f"ALTER DATABASE {database} SET synchronous_commit = {setting}")
         async with store(postgres.url(database)) as ledger:

@@ -1,7 +1,7 @@
 """SQLite at fault: locked, full, read-only, gone, replaced, corrupt (SMTP.md rule 22, promise 1).
 
-Each fault has to show within `wait_seconds`, keep no later mail waiting, leave the thread alive, and be over by itself once its
-cause is.
+Each fault has to show within `wait_seconds`, keep no later mail waiting, leave the thread alive, and be
+over by itself once its cause is.
 """
 
 import asyncio
@@ -36,10 +36,12 @@ def quick_tick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def store(file: Path, **settings: object) -> LedgerStore:
+    """A store of that node, not started yet."""
     return LedgerStore(f"sqlite:///{file}", node="node1", wait_seconds=WAIT, **settings)  # type: ignore[arg-type]
 
 
 def beside(file: Path) -> list[Path]:
+    """The three files of a ledger."""
     return [file, Path(f"{file}-wal"), Path(f"{file}-shm")]
 
 
@@ -69,6 +71,7 @@ def _at_connect(pragma: Callable[[sqlite3.Connection], str], file: Path) -> Iter
 
 @contextmanager
 def gone_for_a_moment(file: Path) -> Iterator[None]:
+    """Long enough for the store to connect anew afterwards."""
     aside = file.with_name("aside")
     file.rename(aside)
     time.sleep(6 * TICK)  # the tick notices it
@@ -186,8 +189,13 @@ async def recovered(ledger: LedgerStore, mail: str) -> None:
 
 
 @pytest.mark.parametrize("fault", KEEPING + LOSING, ids=lambda fault: fault.__name__)
-async def test_fault_shows_in_time_and_passes(file: Path, fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
-    """Every call fails within its time, later ones at once; the log says why, once; then it goes on by itself."""
+async def test_fault_shows_in_time_and_passes(
+    file: Path, fault: Fault, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every call fails within its time, later ones at once; the log says why, once.
+
+    Then it goes on by itself.
+    """
     caplog.set_level(logging.INFO, "careerrelay.ledger")
     async with store(file) as ledger:
         await ledger.intend([intent(mail="before")])
@@ -213,7 +221,7 @@ async def test_fault_shows_in_time_and_passes(file: Path, fault: Fault, caplog: 
         assert ledger.fault is None
     words = [record.getMessage() for record in caplog.records if record.name == "careerrelay.ledger"]
     assert any(word.startswith("ledger fault, mail goes on") for word in words)
-    assert any(WORDS[fault] in word for word in words)  # type: ignore[index]  # the functions above
+    assert any(WORDS[fault] in word for word in words)
     assert any(word.startswith("ledger is well again") for word in words)
     with LedgerReader(f"sqlite:///{file}") as reader:
         tokens = [send.token for send in reader.last_sends(9)]
@@ -224,7 +232,10 @@ async def test_fault_shows_in_time_and_passes(file: Path, fault: Fault, caplog: 
 
 @pytest.mark.parametrize("fault", KEEPING, ids=lambda fault: fault.__name__)
 async def test_outcomes_wait_for_the_end_of_the_fault(file: Path, fault: Fault) -> None:
-    """What the next hop said meanwhile is in the ledger in the end, as is a settlement that could not be waited for."""
+    """What the next hop said meanwhile is in the ledger in the end.
+
+    As is a settlement that could not be waited for.
+    """
     mail = key("several")
     async with store(file) as ledger:
         await ledger.intend([intent()])
@@ -265,7 +276,10 @@ async def test_lost_side_file_is_noticed(file: Path, ending: str) -> None:
 
 
 async def test_old_wal_is_not_played_into_another_ledger(file: Path) -> None:
-    """A backup moved into place beside the WAL of the old ledger would be destroyed by it; the log says what to do."""
+    """A backup moved into place beside the WAL of the old ledger would be destroyed by it.
+
+    The log says what to do.
+    """
     backup = file.with_name("backup")
     prepare(f"sqlite:///{backup}")
     async with store(file) as ledger:
@@ -326,7 +340,7 @@ async def test_what_came_too_late_is_taken_back(file: Path) -> None:
             return results
 
         session.perform = slow  # type: ignore[method-assign]
-        with pytest.raises(LedgerFault, match="no answer for|not written in"):
+        with pytest.raises(LedgerFault, match=r"no answer for|not written in"):
             await ledger.intend([intent(mail="late")])
         with pytest.raises(LedgerFault):
             await ledger.claim(key("open"), [copy("a", mail="open"), copy("b", mail="open", linked=False)])
@@ -359,7 +373,10 @@ async def test_session_that_is_cancelled_leaves_no_claim(file: Path) -> None:
 
 
 async def test_end_with_a_faulty_ledger(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Closing is bounded; what the ledger doesn't have by then is in the log, line by line, ready for repair."""
+    """Closing is bounded.
+
+    What the ledger doesn't have by then is in the log, line by line, ready for repair.
+    """
     ledger = store(file)
     ledger.start()
     await ledger.intend([intent(), intent(person="other")])
@@ -380,7 +397,10 @@ async def test_end_with_a_faulty_ledger(file: Path, caplog: pytest.LogCaptureFix
 
 
 async def test_full_queue(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Past the bound calls fail at once, and outcomes go to the log: memory stays bounded however long a fault lasts."""
+    """Past the bound calls fail at once, and outcomes go to the log.
+
+    Memory stays bounded however long a fault lasts.
+    """
     ledger = store(file, queue_rows=5)
     ledger.start()
     await ledger.intend([intent()])

@@ -23,11 +23,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def reading(url: str, look: Callable[[Connection], object]) -> object:
+    """What `look` sees in the ledger."""
     with Database(url).reader().connect() as connection:
         return look(connection)
 
 
 def execute(url: str, statement: str) -> None:
+    """Run SQL as somebody else would."""
     with Database(url).writer(5).connect() as connection, connection.begin():
         connection.execute(text(statement))
 
@@ -38,7 +40,10 @@ def test_revision_is_alembics_head() -> None:
 
 
 def test_migrations_make_the_tables_of_the_code(empty_url: str) -> None:
-    """The revisions, written by hand, come to just the tables, columns, indexes and keys that the code uses."""
+    """The revisions, written by hand, come to just the tables, columns.
+
+    Indexes and keys that the code uses.
+    """
     prepare(empty_url)
     found = reading(
         empty_url,
@@ -50,7 +55,10 @@ def test_migrations_make_the_tables_of_the_code(empty_url: str) -> None:
 
 
 def test_prepare_from_nothing_and_again(empty_url: str) -> None:
-    """The first time everything is made, the second nothing is done; the key is written once and then compared."""
+    """The first time everything is made, the second nothing is done.
+
+    The key is written once and then compared.
+    """
     assert state_of(empty_url) is None
     assert check_key_id(empty_url, "k1") is KeyMatch.UNSET
     first = prepare(empty_url, key_id="k1")
@@ -82,10 +90,10 @@ async def test_newer_schema_is_a_fault(url: str) -> None:
     """A schema from the future: every way in refuses, says what to do, and changes nothing."""
     execute(url, "UPDATE alembic_version SET version_num = '0099'")
     for call in (lambda: prepare(url), lambda: LedgerReader(url), lambda: check_key_id(url, "k1")):
-        with pytest.raises(LedgerFault, match="0099.*upgrade the package"):
+        with pytest.raises(LedgerFault, match=r"0099.*upgrade the package"):
             call()
     async with LedgerStore(url, node="node1", wait_seconds=0.3) as ledger:
-        with pytest.raises(LedgerFault, match="0099.*upgrade the package"):
+        with pytest.raises(LedgerFault, match=r"0099.*upgrade the package"):
             await ledger.intend([intent()])
     assert reading(url, lambda one: one.execute(text("SELECT count(*) FROM sends")).scalar_one()) == 0
     assert state_of(url) == "0099"
@@ -120,7 +128,12 @@ def test_many_processes_prepare_at_once(empty_url: str) -> None:
     """Several nodes start for the first time at the same moment: one makes the schema, all find it."""
     program = f"from gateway.store import prepare; print(prepare({empty_url!r}, key_id='k1').key.value)"
     processes = [
-        subprocess.Popen([sys.executable, "-W", "error", "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", program],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         for _ in range(4)
     ]
     assert [process.communicate(timeout=60)[0] for process in processes] == [b"same\n"] * 4
@@ -133,7 +146,9 @@ def test_several_revisions_at_once(url: str) -> None:
         prepare(url)
 
 
-@pytest.mark.parametrize("bad", ["mysql://host/name", "sqlite:///", "postgresql://host:port/name", "", "sqlite://x"])
+@pytest.mark.parametrize(
+    "bad", ["mysql://host/name", "sqlite:///", "postgresql://host:port/name", "", "sqlite://x"]
+)
 def test_urls_that_are_no_ledger(bad: str) -> None:
     """Refused as a fault of the ledger, without a traceback of a library."""
     with pytest.raises(LedgerFault):
@@ -141,7 +156,10 @@ def test_urls_that_are_no_ledger(bad: str) -> None:
 
 
 def test_file_that_is_no_ledger(tmp_path: Path) -> None:
-    """Somebody else's SQLite file with a table of ours in it is not upgraded over; a file that is none is refused."""
+    """Somebody else's SQLite file with a table of ours in it is not upgraded over.
+
+    A file that is none is refused.
+    """
     other = tmp_path / "other.db"
     with sqlite3.connect(other) as connection:
         connection.execute("CREATE TABLE sends (x)")
@@ -168,7 +186,10 @@ def test_file_is_wal_and_private(tmp_path: Path) -> None:
 
 
 async def test_every_commit_is_on_the_disk(tmp_path: Path) -> None:
-    """Promise 5: the writer's own connection has synchronous=FULL, and its transactions take the lock at their begin."""
+    """Promise 5.
+
+    The writer's own connection has synchronous=FULL, and its transactions take the lock at their begin.
+    """
     url = f"sqlite:///{tmp_path}/ledger.db"
     prepare(url)
     async with LedgerStore(url, node="node1") as ledger:
@@ -189,5 +210,5 @@ async def test_every_commit_is_on_the_disk(tmp_path: Path) -> None:
 
 def test_reader_cannot_write(url: str) -> None:
     """A command can't harm the ledger, whatever it does."""
-    with Database(url).reader().connect() as connection, pytest.raises(Exception, match="(?i)read-?only"):
+    with Database(url).reader().connect() as connection, pytest.raises(Exception, match=r"(?i)read-?only"):
         connection.execute(text("DELETE FROM sends"))

@@ -19,18 +19,21 @@ OURS, SETTLED, ELSEWHERE = Standing.OURS, Standing.SETTLED, Standing.ELSEWHERE
 
 
 def store(url: str, node: str = "node1", **settings: object) -> LedgerStore:
+    """A store of that node, not started yet."""
     return LedgerStore(url, node=node, **settings)  # type: ignore[arg-type]
 
 
 def count(url: str, table: str) -> int:
+    """How many rows a table has."""
     with Database(url).reader().connect() as connection:
-        return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+        return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())  # noqa: S608 - our own name
 
 
 def pretend(ledger: LedgerStore, **changes: object) -> None:
     """Let the store take itself for another process."""
     session = ledger._writer._session
-    session._desk = dataclasses.replace(session._desk, mark=dataclasses.replace(session._desk.mark, **changes))  # type: ignore[arg-type]
+    mark = dataclasses.replace(session._desk.mark, **changes)  # type: ignore[arg-type]  # any of its fields
+    session._desk = dataclasses.replace(session._desk, mark=mark)
 
 
 async def test_unknown_mail_has_no_record(url: str) -> None:
@@ -70,7 +73,10 @@ async def test_claim_opens_a_record(url: str) -> None:
 
 
 async def test_what_is_under_way_is_elsewhere(url: str) -> None:
-    """Rule 20: claimed by a living process, be it this one or another of the node, means hands off; nothing is intended anew."""
+    """Rule 20: claimed by a living process, be it this one or another of the node, means hands off.
+
+    Nothing is intended anew.
+    """
     async with store(url) as first, store(url) as second:
         await first.claim(MAIL, [copy("a"), copy("b")])
         assert [one.standing for one in await first.claim(MAIL, [copy("a")])] == [ELSEWHERE]
@@ -85,7 +91,10 @@ async def test_what_is_under_way_is_elsewhere(url: str) -> None:
 
 
 async def test_settled_copies_are_skipped_owed_ones_are_not(url: str) -> None:
-    """Rule 19: of five, those with a final outcome are told with their replies; put off and unknown are ours again."""
+    """Rule 19: of five, those with a final outcome are told with their replies.
+
+    Put off and unknown are ours again.
+    """
     fates = [Fate.TAKEN, Fate.REFUSED, Fate.PUT_OFF, Fate.UNKNOWN]
     persons = [fate.value for fate in fates]
     said = Reply(550, (b"5.1.1 line one", b"5.1.1 line \xe3\x81\x82 two"))
@@ -121,7 +130,10 @@ async def test_outcomes_reach_the_sends(url: str) -> None:
 
 
 async def test_closed_mail_is_a_new_mail(url: str) -> None:
-    """Rule 19: after the end of the record the same mail is delivered again, with the same token; no row is left."""
+    """Rule 19: after the end of the record the same mail is delivered again, with the same token.
+
+    No row is left.
+    """
     async with store(url) as ledger:
         await ledger.claim(MAIL, [copy("a"), copy("b")])
         await ledger.settle(MAIL, [became("a", Fate.TAKEN), became("b", Fate.TAKEN)], close=True)
@@ -145,7 +157,10 @@ async def test_notice_is_remembered(url: str) -> None:
 
 
 async def test_taken_stays_taken(url: str) -> None:
-    """Two processes sent the same copy after a lost lease: that it was taken once counts, whoever says so last."""
+    """Two processes sent the same copy after a lost lease.
+
+    That it was taken once counts, whoever says so last.
+    """
     async with store(url) as ledger:
         await ledger.claim(MAIL, [copy("a")])
         await ledger.settle(MAIL, [became("a", Fate.TAKEN)], close=False)
@@ -165,7 +180,10 @@ async def test_late_word_frees_nobody_elses_claim(url: str) -> None:
 
 
 async def test_lease_of_another_node(url: str) -> None:
-    """Rule 20: another node's claim holds until its lease is over, and no longer; its process can't be asked."""
+    """Rule 20: another node's claim holds until its lease is over, and no longer.
+
+    Its process can't be asked.
+    """
     async with store(url, "other", lease_seconds=0.3) as other, store(url) as ours:
         await other.claim(MAIL, [copy("a")])
         assert [one.standing for one in await ours.claim(MAIL, [copy("a")])] == [ELSEWHERE]
@@ -182,7 +200,10 @@ DEAD = [
 
 @pytest.mark.parametrize("changes", DEAD)
 async def test_dead_process_of_this_node(url: str, changes: dict[str, object]) -> None:
-    """Rule 20: a claim of a process of this node that is dead holds nobody up, even with its lease running."""
+    """Rule 20.
+
+    A claim of a process of this node that is dead holds nobody up, even with its lease running.
+    """
     dead = store(url)
     pretend(dead, **changes)
     async with store(url) as ours:
@@ -194,7 +215,10 @@ async def test_dead_process_of_this_node(url: str, changes: dict[str, object]) -
 
 
 async def test_process_of_another_container(url: str) -> None:
-    """The same node name in another process namespace: its numbers mean nothing here, so the lease decides."""
+    """The same node name in another process namespace.
+
+    Its numbers mean nothing here, so the lease decides.
+    """
     other = store(url)
     pretend(other, space="pid:[1]", pid=2**22 + 1)
     async with store(url) as ours:
@@ -206,7 +230,10 @@ async def test_process_of_another_container(url: str) -> None:
 
 
 async def test_claims_of_the_dead_are_freed_at_start(url: str) -> None:
-    """Rule 20: whoever starts on a node takes its dead processes out of the ledger, and leaves other nodes' alone."""
+    """Rule 20.
+
+    Whoever starts on a node takes its dead processes out of the ledger, and leaves other nodes' alone.
+    """
     mark = own_mark("node1")
     dead, far = store(url), store(url, "node2")
     pretend(dead, pid=2**22 + 1)

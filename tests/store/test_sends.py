@@ -10,6 +10,7 @@ from tests.store.values import intent, key, outcome
 
 
 def store(url: str, **settings: object) -> LedgerStore:
+    """A store of that node, not started yet."""
     return LedgerStore(url, node="node1", **settings)  # type: ignore[arg-type]
 
 
@@ -93,7 +94,10 @@ async def test_outcome_is_written(url: str) -> None:
 
 
 async def test_put_offs_are_counted(url: str) -> None:
-    """Rule 15 needs to know how often a copy with a link was put off after the dot; other delays don't count."""
+    """Rule 15 needs to know how often a copy with a link was put off after the dot.
+
+    Other delays don't count.
+    """
     async with store(url) as ledger:
         for put_off in (True, False, True):
             await ledger.intend([intent()])
@@ -125,7 +129,12 @@ async def test_attempt_that_was_not_taken_gives_way(url: str) -> None:
         await ledger.intend([intent(campaign="autumn")])
     with LedgerReader(url) as reader:
         (send,) = reader.last_sends(5)
-    assert (send.campaign, send.state, send.reply, send.settled_at) == ("autumn", SendState.INTENDED, "", None)
+    assert (send.campaign, send.state, send.reply, send.settled_at) == (
+        "autumn",
+        SendState.INTENDED,
+        "",
+        None,
+    )
 
 
 async def test_outcome_without_intent_is_logged(url: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -166,7 +175,10 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:12]))
 async def test_hostile_text(url: str, text: str) -> None:
-    """Whatever a Message-ID, sender or reply holds is written, bounded, and hurts no other row in the batch."""
+    """Whatever a Message-ID, sender or reply holds is written, bounded.
+
+    And hurts no other row in the batch.
+    """
     async with store(url) as ledger:
         answers = await asyncio.gather(
             ledger.intend([intent(mail="bad", sender=text, message_id=text, campaign=text, address=text)]),

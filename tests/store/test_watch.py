@@ -13,6 +13,7 @@ HEADER = b"SQLite format 3\0" + bytes(84)
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
+    """Three files that look like a ledger's."""
     path = tmp_path / "ledger.db"
     path.write_bytes(HEADER)
     for ending in ("-wal", "-shm"):
@@ -55,7 +56,7 @@ def test_replaced_file_is_seen(ledger: Path, tmp_path: Path) -> None:
     os.replace(other, ledger)  # noqa: PTH105 - as an admin's mv does
     with pytest.raises(LedgerFault, match="replaced"):
         files.check()
-    with pytest.raises(LedgerFault, match="remove .*-wal"):
+    with pytest.raises(LedgerFault, match=r"remove .*-wal"):
         files.check_successor(Files.of(ledger))
     Path(f"{ledger}-wal").unlink()
     files.check_successor(Files.of(ledger))

@@ -1,4 +1,7 @@
-"""Values for the tests of the ledger, made from a number or a word: the same word is the same mail or person."""
+"""Values for the tests of the ledger, made from a number or a word.
+
+The same word is the same mail or person.
+"""
 
 import hashlib
 

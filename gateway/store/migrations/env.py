@@ -1,4 +1,7 @@
-"""Alembic's entry: runs the revisions on the connection that `gateway.store.migrate` hands over, in its transaction."""
+"""Alembic's entry.
+
+Runs the revisions on the connection that `gateway.store.migrate` hands over, in its transaction.
+"""
 
 from alembic import context
 

@@ -15,12 +15,14 @@ from tests.unit.cli.test_sends import CONFIG
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
+    """A config without a ledger yet."""
     path = tmp_path / "config.toml"
     path.write_text(CONFIG)
     return path
 
 
 def run(*arguments: str | Path) -> Result:
+    """``careerrelay db`` with these arguments."""
     group = LazyGroup("main", entries={"db": Entry("gateway.cli.db", "db", "")})
     return CliRunner().invoke(group, ["db", *(str(one) for one in arguments)])
 

@@ -4,7 +4,11 @@ import asyncio
 import csv
 import io
 import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -36,6 +40,7 @@ url = "sqlite:///ledger.db"
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
+    """A config, its ledger in the same folder."""
     path = tmp_path / "config.toml"
     path.write_text(CONFIG)
     return path
@@ -43,32 +48,39 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
+    """That ledger, made and empty."""
     found = f"sqlite:///{tmp_path}/ledger.db"
     prepare(found)
     return found
 
 
 @pytest.fixture(autouse=True)
-def japan(monkeypatch: pytest.MonkeyPatch) -> None:
+def japan() -> Iterator[None]:
     """The admin sits in Tokyo."""
-    import time
-
-    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
     time.tzset()
 
 
-def fill(url: str, *, address: str | None = None, **changes: object) -> None:
+def fill(url: str, **changes: Any) -> None:  # noqa: ANN401 - fields of an intent
+    """Two sends: the first accepted, the second refused."""
+
     async def write() -> None:
         async with LedgerStore(url, node="node1") as ledger:
-            await ledger.intend([intent(mail="first", **changes)])
-            await ledger.intend([intent(mail="second", address=address, **changes)])
+            await ledger.intend([intent("first", **changes)])
+            await ledger.intend([intent("second", **changes)])
             ledger.note(outcome(mail="first"))
-            ledger.note(outcome(mail="second", state=SendState.REFUSED, reply="550 5.7.1 だめ\x9b2J " + "x" * 200))
+            ledger.note(
+                outcome(mail="second", state=SendState.REFUSED, reply="550 5.7.1 だめ\x9b2J " + "x" * 200)
+            )
 
     asyncio.run(write())
 
 
 def run(*arguments: str | Path) -> Result:
+    """``careerrelay`` with these arguments."""
     return CliRunner().invoke(main, [str(one) for one in arguments])
 
 
@@ -83,7 +95,10 @@ def test_states_are_those_of_the_ledger() -> None:
 
 
 def test_list(config: Path, url: str) -> None:
-    """Newest first: local time, token, state, rule, campaign, reply; nothing that moves the cursor, no address."""
+    """Newest first: local time, token, state, rule, campaign, reply.
+
+    Nothing that moves the cursor, no address.
+    """
     fill(url, campaign="春の採用")
     result = run("sends", "list", "--config", config)
     assert result.exit_code == 0
@@ -96,8 +111,6 @@ def test_list(config: Path, url: str) -> None:
     assert len(second) < 160
     with LedgerReader(url) as reader:
         (send,) = reader.last_sends(1, SendFilter(states=[SendState.ACCEPTED]))
-    from datetime import UTC, datetime, timedelta
-
     local = datetime.fromtimestamp((send.settled_at or 0) / 1e6, UTC) + timedelta(hours=9)
     assert first.startswith(local.strftime("%Y-%m-%d %H:%M:%S"))
 
@@ -151,7 +164,7 @@ FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝１", " =1", '=cmd|" /C 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_csv_formulas_are_defused(config: Path, url: str, text: str) -> None:
     """What a spreadsheet would run begins with an apostrophe; everything else is as it is in the ledger."""
-    fill(url, campaign=text, message_id="<a,b\"c>")
+    fill(url, campaign=text, message_id='<a,b"c>')
     result = run("sends", "export", "-c", config, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(result.stdout_bytes.decode(), newline="")))
     assert [row["campaign"] for row in rows] == ["'" + text] * 2

@@ -22,7 +22,10 @@ OTHER = replace(OWN, pid=20, started=200)
     ],
 )
 def test_life(other: ProcessMark, started: int | None, life: Life) -> None:
-    """A process is dead only where that is certain: on this node, in this boot or before it, in this process namespace."""
+    """A process is dead only where that is certain.
+
+    On this node, in this boot or before it, in this process namespace.
+    """
     assert life_of(other, OWN, started) is life
 
 

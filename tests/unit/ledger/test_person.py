@@ -49,7 +49,10 @@ PROVIDERS = [
 
 @pytest.mark.parametrize(("written", "form"), SAME + PROVIDERS)
 def test_one_form(written: str, form: str) -> None:
-    """Spellings of one mailbox have one form: case, width, IDN, quotes, what can't be seen, what the provider ignores."""
+    """Spellings of one mailbox have one form.
+
+    Case, width, IDN, quotes, what can't be seen, what the provider ignores.
+    """
     assert normalise_address(written) == normalise_address(form)
     if form.isascii():
         assert normalise_address(written) == form
@@ -63,7 +66,19 @@ def test_kept_apart(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "@", "no address", "a@", "@b", "a@..", "\ud800@example.com", "\0@\0", "a@" + "ü" * 300, '"', '""@example.com'],
+    [
+        "",
+        "@",
+        "no address",
+        "a@",
+        "@b",
+        "a@..",
+        "\ud800@example.com",
+        "\0@\0",
+        "a@" + "ü" * 300,
+        '"',
+        '""@example.com',
+    ],
 )
 def test_anything_is_taken(text: str) -> None:
     """What is no address has a form and a hash too; nothing raises."""
@@ -71,7 +86,10 @@ def test_anything_is_taken(text: str) -> None:
     assert normalise_address(normalise_address(text)) == normalise_address(text)
 
 
-@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=60), st.sampled_from(["gmail.com", "example.com", "pm.me", "例え.jp"]))
+@given(
+    st.text(alphabet=st.characters(codec="utf-8"), max_size=60),
+    st.sampled_from(["gmail.com", "example.com", "pm.me", "例え.jp"]),
+)
 def test_form_of_a_form(local: str, domain: str) -> None:
     """The form of a form is itself: a partner who normalises before us gets the same hash."""
     form = normalise_address(f"{local}@{domain}")
@@ -89,7 +107,10 @@ def test_hostile_length(piece: str) -> None:
 
 
 def test_hash_is_keyed() -> None:
-    """Known answer (HMAC-SHA256 of the form in UTF-8, computed with openssl); another key gives another hash."""
+    """Known answer (HMAC-SHA256 of the form in UTF-8, computed with openssl).
+
+    Another key gives another hash.
+    """
     expected = "04721f57d9b980460ef552d9948f37a488d3ed52ecac058334541d7a31a6efed"
     found = person_hash(b"0123456789abcdef0123456789abcdef", "T.aro+x@googlemail.com")
     assert found.hex() == expected
