@@ -62,7 +62,7 @@ class SignalTable(StatementTable):
 
     strength: Literal["strong", "weak", "against"]
     weight: Annotated[float, Field(gt=0, le=10)] | None = None
-    where: tuple[Where, ...] = ("subject", "body")
+    where: tuple[Where, ...] | None = None
 
 
 class ObjectionTable(StatementTable):

@@ -136,6 +136,9 @@ def _weight(row: StatementTable) -> tuple[float, bool, str]:
 
 
 def _where(row: StatementTable) -> tuple[str, ...]:
+    if isinstance(row, SignalTable) and row.where is None:
+        # A subject is kept by replies: on its own it refuses nobody, unless the file says so.
+        return ("body",) if row.strength == "strong" else ("subject", "body")
     if isinstance(row, SignalTable | ObjectionTable | VetoTable | LeaveTable):
-        return row.where
+        return row.where or ()
     raise TypeError(type(row))  # pragma: no cover - the schema has no other statement
