@@ -46,7 +46,7 @@ def _parse_header(header: bytes) -> "StandardMessage[str, str]":
 
 
 def _skeleton(message: Message) -> tuple[bytes | None, dict[int, bytes]]:
-    """The mail with its long leaves cut down, and what each leaf's body became; None where it stays too long."""
+    """The mail with its long leaves cut down (None: still too long), and what each leaf's body became."""
     out: list[bytes] = []
     length = 0
     bodies: dict[int, bytes] = {}

@@ -160,8 +160,10 @@ _OWN: dict[str, Callable[[bytes], str]] = {
 _ROWS = """
 us-ascii ascii ansi_x3.4-1968 iso-ir-6 iso646-us us 646 cp367 | ascii | ascii
 utf-8 utf8 utf-8-sig unicode-1-1-utf-8 cp65001 | utf-8 | utf-8
-iso-2022-jp csiso2022jp iso2022jp jis iso-2022-jp-ms cp50220 cp50221 cp50222 | iso-2022-jp-strict cp50220 | iso2022_jp
-iso-2022-jp iso-2022-jp-1 iso-2022-jp-2 iso-2022-jp-3 iso-2022-jp-2004 | iso-2022-jp-strict cp50220 | iso2022_jp
+iso-2022-jp csiso2022jp iso2022jp jis iso-2022-jp-ms cp50220 | iso-2022-jp-strict cp50220 | iso2022_jp
+iso-2022-jp cp50221 cp50222 | iso-2022-jp-strict cp50220 | iso2022_jp
+iso-2022-jp iso-2022-jp-1 iso-2022-jp-2 | iso-2022-jp-strict cp50220 | iso2022_jp
+iso-2022-jp iso-2022-jp-3 iso-2022-jp-2004 | iso-2022-jp-strict cp50220 | iso2022_jp
 shift_jis shift-jis sjis x-sjis ms_kanji csshiftjis | shift_jis cp932 | shift_jis
 shift_jis windows-31j cswindows31j cp932 ms932 x-ms-cp932 | cp932 | shift_jis
 euc-jp eucjp x-euc-jp x-euc ujis eucjp-ms cp51932 cseucpkdfmtjapanese | euc_jp euc-jp-ms | euc_jp
@@ -195,7 +197,7 @@ def _read_table() -> dict[str, Charset]:
         for n in (2, 3, 4, 5, 7, 9, 10, 13, 14, 15, 16)
     ]
     rows += [f"windows-{n} cp{n} x-cp{n} | cp{n} | cp{n}" for n in range(1250, 1259)]
-    table = {}
+    table: dict[str, Charset] = {}
     for row in rows:
         names, decoders, encoder = (cell.split() for cell in row.split("|"))
         charset = Charset(

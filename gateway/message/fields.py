@@ -212,10 +212,7 @@ def _join_sections(raw: list[tuple[str, bytes]]) -> tuple[dict[str, str], bool]:
                 label, _, value = value.split(b"'", 2)
                 charset = label.decode("ascii", "replace") or charset
             joined += unquote_to_bytes(value) if encoded else value
-        try:
-            plain[name] = joined.decode(charset if charset.lower() in _NAME_CHARSETS else "utf-8", "replace")
-        except UnicodeError:
-            clear = False
+        plain[name] = joined.decode(charset if charset.lower() in _NAME_CHARSETS else "utf-8", "replace")
     return plain, clear
 
 

@@ -18,7 +18,10 @@ from functools import lru_cache
 # Soft hyphen, zero-width characters, marks of direction, word joiner, BOM.
 _INVISIBLE_SET = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
 # Kana, ideographs, Japanese and full-width punctuation: no space between two of them means anything.
-_JAPANESE_SET = "\u3001-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff9f\U00020000-\U0003ffff"
+_JAPANESE_SET = (
+    "\u3001-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff"
+    "\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff9f\U00020000-\U0003ffff"
+)
 # Pairs that vendors map differently, or that people cannot tell apart.
 _ALIKE = str.maketrans({"\u301c": "~", "\u2212": "-", "\u2010": "-", "\u2011": "-"})
 # Segments up to this length are remembered; longer ones are the sender's puzzle.

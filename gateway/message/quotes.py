@@ -24,8 +24,8 @@ class Division(NamedTuple):
 
 # Without any of these no mark can match. Each begins with a character that is rare in letters.
 _TELL_TALE = re.compile(
-    ">|＞|Original|ORIGINAL|F(?:orwarded|rom|ROM)|Reply |Message from|メッセージ|メール[ \t]*+[:：\\-_=*~─━―‐－ー]"
-    "|転送|差出人|送信[者元]|発信[者元]|wrote|書きました"
+    ">|＞|Original|ORIGINAL|F(?:orwarded|rom|ROM)|Reply |Message from|メッセージ"
+    "|メール[ \t]*+[:：\\-_=*~─━―‐－ー]|転送|差出人|送信[者元]|発信[者元]|wrote|書きました"
 )
 
 _RULE = "-_=*~─━―‐－ー＝＿"

@@ -196,9 +196,23 @@ class _Scan:
                 self._defect(DefectKind.BARE_LINE_END, start)
                 return
         if len(self.drafts) > 1:
-            at = _bare_before_dashes(data)
-            if at >= 0:
+            self._check_dashes()
+
+    def _check_dashes(self) -> None:
+        """Whether a CR or LF stands alone before two dashes, as a boundary has them."""
+        data = self.data
+        at = data.find(b"\r--")
+        if at >= 0:
+            self._defect(DefectKind.BARE_LINE_END, at)
+            return
+        for _ in range(MAX_CANDIDATES):
+            at = data.find(b"\n--", at + 1)
+            if at < 0:
+                return
+            if data[at - 1 : at] != b"\r":
                 self._defect(DefectKind.BARE_LINE_END, at)
+                return
+        self._defect(DefectKind.TOO_MANY, at)
 
     def _open_part(self, start: int, parent: _Draft | None, default: ContentType) -> int:
         """Read the header at `start`, add the part, and give back where to look for the next boundary."""
@@ -432,15 +446,3 @@ def has_bare_line_end(data: Buffer, start: int, end: int, *, complete: bool = Tr
     if not complete and data[end - 1 : end] == b"\r":
         returns -= 1
     return not pairs == returns == feeds
-
-
-def _bare_before_dashes(data: Buffer) -> int:
-    """Where a CR or LF stands alone before two dashes, as a boundary has them; -1 if nowhere."""
-    at = data.find(b"\r--")
-    if at >= 0:
-        return at
-    for _ in range(MAX_CANDIDATES):
-        at = data.find(b"\n--", at + 1)
-        if at < 0 or data[at - 1 : at] != b"\r":
-            return at
-    return at  # too many to tell

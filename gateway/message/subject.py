@@ -13,7 +13,8 @@ from gateway.message.charset import CharsetError, decode, decode_anyway, lookup
 
 _WORD = re.compile(rb"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*+)\?=")
 _BETWEEN = re.compile(rb"[ \t\r\n]*")
-_RAW_GUESSES = ("utf-8", "shift_jis", "euc-jp", "iso-8859-1")
+# EUC-JP before Shift_JIS: Shift_JIS takes nearly all of it for half-width kana, the reverse is rare.
+_RAW_GUESSES = ("utf-8", "euc-jp", "shift_jis")
 
 
 class _Word(NamedTuple):
@@ -89,4 +90,4 @@ def _decode_raw(value: bytes) -> str:
                 return decode(value, charset)
             except CharsetError:
                 continue
-    return value.decode("ascii", "replace")
+    return value.decode("latin-1")

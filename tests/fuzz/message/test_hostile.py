@@ -1,7 +1,9 @@
-"""Hostile mail costs linear time: each input here would take minutes, or all memory, if anything were quadratic.
+"""Hostile mail costs linear time: these inputs take minutes, or all memory, where anything is quadratic.
 
 The suite's timeout is the judge; none of these takes more than a few seconds.
 """
+
+import contextlib
 
 import pytest
 
@@ -84,7 +86,7 @@ SIZE = MAX_TEXT
 
 @pytest.mark.parametrize(
     "unit",
-    [">", "> \n", "On ", "On x\n", "On x wrote", "<a@b> wrote", "<a@", "From: x\n", "差出人：x\n\n", "-----", "----- Original ",
+    [">", "> \n", "On ", "On x\n", "On x wrote", "<a@b> wrote", "<a@", "From: x\n", "差出人：x\n\n", "-----", "----- Original ",  # noqa: E501 - as it is written
      "________\n", "2024年1月5日 <a@b", "  ", "　", "\n\n", "wrote:\n\n"],
 )  # fmt: skip
 def test_quotes(unit: str) -> None:
@@ -95,8 +97,8 @@ def test_quotes(unit: str) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["<", "<a ", "<a href=", '<a "', "<a '", "<!", "<!--", "<!-->", "<!--a-->", "-->", "<script>", "<style><", "</", "<a><b>", "&", "&#",
-     "&amp", "<p>", "<div class=gmail_quote>", "<blockquote type=cite>", "<div style='border:none;border-top:solid ", "<svg>", "</svg>",
+    ["<", "<a ", "<a href=", '<a "', "<a '", "<!", "<!--", "<!-->", "<!--a-->", "-->", "<script>", "<style><", "</", "<a><b>", "&", "&#",  # noqa: E501 - as it is written
+     "&amp", "<p>", "<div class=gmail_quote>", "<blockquote type=cite>", "<div style='border:none;border-top:solid ", "<svg>", "</svg>",  # noqa: E501 - as it is written
      "<p a=b", "<p a = ", "<p =", "<p / ", "<br>", "<table><tr><td>"],
 )  # fmt: skip
 def test_html(unit: str) -> None:
@@ -143,7 +145,5 @@ def test_headers(unit: bytes) -> None:
 @pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
 def test_transfer_encodings(unit: bytes, encoding: str) -> None:
     """Long runs of what the patterns look for."""
-    try:
+    with contextlib.suppress(TransferError):
         decode((unit * (1 << 22))[: 1 << 22], encoding)
-    except TransferError as error:
-        assert str(error)

@@ -10,12 +10,12 @@ LETTER = (
     "-- \r\n株式会社サンプル 人事部\r\nＴＥＬ：０３－１２３４－５６７８\r\n"
 )
 HEAD = (
-    "Received: from ex.example.co.jp ([192.0.2.10]) by mx.example.co.jp\r\n"
-    " with ESMTPS id abc123; Mon, 1 Jan 2024 00:00:00 +0900\r\n"
-    "From: =?ISO-2022-JP?B?GyRCP006dhsoQg==?= <hr@example.co.jp>\r\n"
-    "To: taro@example.jp\r\nSubject: =?UTF-8?B?6YG46ICD57WQ5p6c?=\r\n"
-    "Date: Mon, 1 Jan 2024 00:00:00 +0900\r\nMessage-ID: <1@example.co.jp>\r\nMIME-Version: 1.0\r\n"
-).encode()
+    b"Received: from ex.example.co.jp ([192.0.2.10]) by mx.example.co.jp\r\n"
+    b" with ESMTPS id abc123; Mon, 1 Jan 2024 00:00:00 +0900\r\n"
+    b"From: =?ISO-2022-JP?B?GyRCP006dhsoQg==?= <hr@example.co.jp>\r\n"
+    b"To: taro@example.jp\r\nSubject: =?UTF-8?B?6YG46ICD57WQ5p6c?=\r\n"
+    b"Date: Mon, 1 Jan 2024 00:00:00 +0900\r\nMessage-ID: <1@example.co.jp>\r\nMIME-Version: 1.0\r\n"
+)
 
 
 def _part(kind: str, encoding: str, payload: bytes) -> bytes:
@@ -37,7 +37,7 @@ def _multipart(kind: str, boundary: str, *parts: bytes) -> bytes:
     )
 
 
-_HTML = f"<html><head><style>p {{}}</style></head><body><p>{LETTER.replace(chr(13), '<br>' + chr(13))}</p></body></html>"
+_HTML = f"<html><head><style>p {{}}</style></head><body><p>{LETTER.replace(chr(13), '<br>' + chr(13))}</p></body></html>"  # noqa: E501 - as it is written
 _PLAIN = _part("text/plain; charset=UTF-8", "base64", LETTER.encode())
 _MARKUP = _part("text/html; charset=UTF-8", "quoted-printable", _HTML.encode())
 _PDF = _part('application/pdf; name="a.pdf"', "base64", bytes(range(256)) * 20)

@@ -8,6 +8,7 @@ from gateway.message.charset import CharsetError, decode, is_exact, lookup
 
 
 def read(data: bytes, name: str) -> str:
+    """Decode `data` under the charset's name in mail."""
     charset = lookup(name)
     assert charset is not None
     return decode(data, charset)

@@ -11,6 +11,7 @@ from gateway.reason import Reason
 
 
 def mail(*fields: str, body: str = "text\r\n") -> bytes:
+    """A mail with these fields."""
     return "\r\n".join(("From: a@example.com", *fields, "", body)).encode()
 
 

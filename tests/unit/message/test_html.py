@@ -24,7 +24,7 @@ from gateway.message.normalise import normalise
         ("<div>一行<br></div><div>二行</div>", "一行二行"),
         ("<p>one</p><p>two</p>", "one\ntwo"),
         (
-            '<p class="MsoNormal">一行</p><p class=MsoNormal>二行</p><p class=MsoNormal>&nbsp;</p><p class=MsoNormal>三',
+            '<p class="MsoNormal">一行</p><p class=MsoNormal>二行</p><p class=MsoNormal>&nbsp;</p><p class=MsoNormal>三',  # noqa: E501 - as it is written
             "一行二行\n三",
         ),
         ("<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>d", "a b c\nd"),
@@ -80,7 +80,7 @@ def test_defects(source: str, defect: str) -> None:
 
 
 def test_positions_lead_to_the_source() -> None:
-    """Each character of the text came from its place in the source; a reference came from its first character."""
+    """Each character of the text came from its place in the source; a reference came from its first character."""  # noqa: E501 - as it is written
     source = "<p>a&amp;b <b>採用</b><br>c</p>"
     read = read_html(source)
     for character in "abc採用":
@@ -104,15 +104,15 @@ def test_the_end_of_the_body(source: str, end: str) -> None:
 
 
 QUOTES = {
-    "gmail": '<div class="gmail_quote"><div dir="ltr" class="gmail_attr">2024年:<br></div><blockquote class="gmail_quote">old</blockquote></div>',
+    "gmail": '<div class="gmail_quote"><div dir="ltr" class="gmail_attr">2024年:<br></div><blockquote class="gmail_quote">old</blockquote></div>',  # noqa: E501 - as it is written
     "gmail-new": '<div class="gmail_quote gmail_quote_container"><div>On Monday</div>old</div>',
     "apple": '<blockquote type="cite"><div>old</div></blockquote>',
-    "thunderbird": '<div class="moz-cite-prefix">old wrote:<br></div><blockquote type="cite" cite="mid:x">old</blockquote>',
+    "thunderbird": '<div class="moz-cite-prefix">old wrote:<br></div><blockquote type="cite" cite="mid:x">old</blockquote>',  # noqa: E501 - as it is written
     "thunderbird-forward": '<div class="moz-forward-container">old<div>old</div></div>',
-    "outlook-web": '<hr tabindex="-1" style="width:98%"><div id="divRplyFwdMsg" dir="ltr">old</div><div>old</div>',
+    "outlook-web": '<hr tabindex="-1" style="width:98%"><div id="divRplyFwdMsg" dir="ltr">old</div><div>old</div>',  # noqa: E501 - as it is written
     "outlook-mobile": '<div id="ms-outlook-mobile-reference-message">old</div>',
     "outlook-append": '<div id="appendonsend"></div><div>old</div>',
-    "outlook-desktop": "<div><div style='border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0mm 0mm 0mm'>old</div></div><p>old</p>",
+    "outlook-desktop": "<div><div style='border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0mm 0mm 0mm'>old</div></div><p>old</p>",  # noqa: E501 - as it is written
     "outlook-mac": '<span id="OLK_SRC_BODY_SECTION">old</span>',
     "yahoo": '<div class="yahoo_quoted" id="yahoo_quoted_1"><div>old</div></div>',
 }

@@ -15,6 +15,7 @@ BASE = (
 
 
 def key_of(data: bytes, *, sender: bytes = b"hr@example.com", key: bytes = b"key") -> bytes:
+    """The key of a mail."""
     message = scan(data)
     return mail_key(message, read_text(message), reverse_path=sender, key=key)
 

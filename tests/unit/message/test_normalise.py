@@ -9,9 +9,9 @@ from gateway.message.normalise import normalise, positions
 TEXTS = st.text(
     alphabet=st.one_of(
         st.sampled_from(
-            "採用見送りカナｶﾊﾞﾟがｶ゛　 \t\r\n、。！（）ＡａAa１1〜～−‐\u3099\u200b\u00ad\u00a0ßİﬁ㈱①가\u1112\u1161\u11a8😀"
+            "採用見送りカナｶﾊﾞﾟがｶ゛　 \t\r\n、。！（）ＡａAa１1〜～−‐\u3099\u200b\u00ad\u00a0ßİﬁ㈱①가\u1112\u1161\u11a8😀"  # noqa: E501 - as it is written
         ),
-        st.characters(exclude_categories=("Cs",)),
+        st.characters(exclude_categories=["Cs"]),
     ),
     max_size=40,
 )
@@ -61,7 +61,7 @@ def test_normal_text_stays(source: str) -> None:
 
 @given(TEXTS)
 def test_positions_lead_back(source: str) -> None:
-    """One position for each character and one for the end, never backwards, and each where its character was."""
+    """One position for each character and one for the end, never backwards, and each where its character was."""  # noqa: E501 - as it is written
     text = normalise(source)
     places = positions(source)
     assert len(places) == len(text) + 1

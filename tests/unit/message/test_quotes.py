@@ -10,11 +10,11 @@ ORIGINALS = {
     "outlook-en": "-----Original Message-----\r\nFrom: Taro <t@example.com>\r\nSent: Monday\r\n\r\nold\r\n",
     "outlook-ja": "-----元のメッセージ-----\r\n差出人: 山田\r\n送信日時: 2024年1月5日\r\n\r\nold\r\n",
     "outlook-rule": "________________________________\r\nFrom: Taro\r\nSent: Friday\r\nTo: HR\r\nold\r\n",
-    "exchange-ja": "差出人: 山田 太郎 <t@example.com>\r\n送信日時: 2024年1月5日 10:00\r\n宛先: 人事\r\n件名: 応募\r\n\r\nold\r\n",
+    "exchange-ja": "差出人: 山田 太郎 <t@example.com>\r\n送信日時: 2024年1月5日 10:00\r\n宛先: 人事\r\n件名: 応募\r\n\r\nold\r\n",  # noqa: E501 - as it is written
     "exchange-from-date": "From: Taro Yamada\r\nDate: Friday, 5 January 2024\r\nTo: HR\r\n\r\nold\r\n",
     "gmail-bold": "*From:* Taro <t@example.com>\r\n*Sent:* Friday\r\n\r\nold\r\n",
-    "gmail-en": "On Fri, Jan 5, 2024 at 10:00 AM Taro Yamada <t@example.com> wrote:\r\n\r\n> old\r\n> older\r\n",
-    "gmail-en-wrapped": "On Fri, Jan 5, 2024 at 10:00 AM Taro Yamada <\r\nt@example.com> wrote:\r\n\r\n> old\r\n",
+    "gmail-en": "On Fri, Jan 5, 2024 at 10:00 AM Taro Yamada <t@example.com> wrote:\r\n\r\n> old\r\n> older\r\n",  # noqa: E501 - as it is written
+    "gmail-en-wrapped": "On Fri, Jan 5, 2024 at 10:00 AM Taro Yamada <\r\nt@example.com> wrote:\r\n\r\n> old\r\n",  # noqa: E501 - as it is written
     "gmail-ja": "2024年1月5日(金) 10:00 山田 太郎 <t@example.com>:\r\n\r\n> old\r\n",
     "gmail-forward": "---------- Forwarded message ---------\r\nFrom: Taro <t@example.com>\r\nold\r\n",
     "apple-ja": "2024/01/05 10:00、山田 太郎 <t@example.com>のメール:\r\n\r\n> old\r\n",

@@ -6,7 +6,7 @@ import tempfile
 import pytest
 
 from gateway.message.defects import DefectKind
-from gateway.message.scan import Message, scan
+from gateway.message.scan import MAX_CANDIDATES, MAX_DEPTH, MAX_PARTS, Message, scan
 
 NESTED = (
     b"From: a@example.com\r\n"
@@ -43,14 +43,17 @@ NESTED = (
 
 
 def bodies(message: Message) -> list[tuple[str, bytes]]:
+    """Type and bytes of each leaf."""
     return [(part.content_type, message.data[slice(*part.body)]) for part in message.leaves]
 
 
 def kinds(data: bytes, *, complete: bool = True) -> list[str]:
+    """The defects of a mail by name."""
     return [defect.kind.value for defect in scan(data, complete=complete).defects]
 
 
 def multipart(*lines: bytes, boundary: bytes = b"b") -> bytes:
+    """A multipart of these lines."""
     head = b"From: a@example.com\r\nContent-Type: multipart/mixed; boundary=" + boundary + b"\r\n\r\n"
     return head + b"\r\n".join(lines) + b"\r\n"
 
@@ -218,6 +221,9 @@ def test_missing_content_type_is_plain_text() -> None:
             ),
             ["multipart-encoded"],
         ),
+        (multipart(b"--b", b"", b"x", b"--b")[:-2], ["part-without-header-end", "close-delimiter-missing"]),
+        (multipart(b"--b", b"", b"x", b"--b--")[:-2], []),
+        (b"X: " + b"y" * (1 << 20) + b"\r\n\r\n", ["header-too-large", "no-header"]),
         (multipart(b"--b", b"Content-Type: a/b", b"", b"x\ny\n--z", b"--b--"), ["bare-cr-or-lf"]),
         (multipart(b"--b", b"Content-Type: a/b", b"", b"x\r--z", b"--b--"), ["bare-cr-or-lf"]),
         (multipart(b"--b", b"Content-Type: a/b", b"", b"x\ny\rz", b"--b--"), []),
@@ -228,6 +234,29 @@ def test_missing_content_type_is_plain_text() -> None:
 def test_doubts_are_named(data: bytes, expected: list[str]) -> None:
     """Each thing that two readers could take differently is a defect, by name."""
     assert kinds(data) == expected
+
+
+def test_nesting_has_a_bound() -> None:
+    """Deeper than any letter: named, and not walked into."""
+    levels = range(MAX_DEPTH + 2)
+    opening = b"Content-Type: multipart/mixed; boundary=x%dx\r\n\r\n--x%dx\r\n"
+    data = b"".join(opening % (n, n) for n in levels)
+    data += b"\r\ntext" + b"".join(b"\r\n--x%dx--" % n for n in reversed(levels))
+    message = scan(data)
+    assert message.defects[0].kind == DefectKind.TOO_DEEP
+    assert str(message.defects[0]).startswith("nested-too-deep at ")
+    assert len(message.parts) == MAX_DEPTH + 1
+
+
+def test_parts_and_lines_have_bounds() -> None:
+    """More than any program writes: named, and the rest is not read."""
+    many = scan(multipart(*(b"--b\r\n\r\nx",) * (MAX_PARTS + 5), b"--b--"))
+    assert [defect.kind for defect in many.defects] == [DefectKind.TOO_MANY]
+    assert len(many.parts) == MAX_PARTS + 1
+    # Two open boundaries with nothing in common: every line that begins with dashes could be one.
+    inner = b"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\n"
+    dashes = scan(multipart(inner + b"--\r\n" * (MAX_CANDIDATES + 5), b"--c--", b"--b--"))
+    assert {defect.kind for defect in dashes.defects} == {DefectKind.TOO_MANY}
 
 
 def test_fields_below_a_garbage_line_are_seen() -> None:

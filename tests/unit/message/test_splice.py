@@ -8,6 +8,7 @@ DATA = b"0123456789"
 
 
 def edit(start: int, end: int, replacement: bytes) -> Edit:
+    """An edit, written short."""
     return Edit(start=start, end=end, replacement=replacement)
 
 

@@ -8,6 +8,7 @@ from gateway.message.subject import decode_header
 
 
 def word(text: str, codec: str, name: str) -> bytes:
+    """An encoded word of RFC 2047."""
     return b"=?" + name.encode() + b"?B?" + base64.b64encode(text.encode(codec)) + b"?="
 
 
@@ -30,9 +31,9 @@ def word(text: str, codec: str, name: str) -> bytes:
         (b"=?utf-8?B?QUJD", "=?utf-8?B?QUJD"),
         (b"=?utf-8?X?QUJD?=", "=?utf-8?X?QUJD?="),
         ("選考結果".encode("iso2022_jp"), "選考結果"),
-        (b"Re: " + "①選考結果".encode("utf-8"), "Re: ①選考結果"),
+        (b"Re: " + "①選考結果".encode(), "Re: ①選考結果"),
         ("選考結果のご連絡".encode("cp932"), "選考結果のご連絡"),
-        ("选考".encode("utf-8"), "选考"),
+        ("选考".encode(), "选考"),
         (b"\x1b$B-!\x1b(B", "①"),
         (word("ab", "utf-8", "utf-8") + word("cd", "utf-8", "utf-8"), "abcd"),
     ],

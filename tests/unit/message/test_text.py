@@ -11,14 +11,17 @@ from gateway.reason import Reason
 
 
 def mail(body: bytes, *fields: bytes) -> bytes:
+    """A mail with these fields."""
     return b"\r\n".join((b"From: a@example.com", *fields, b"", body))
 
 
 def part(kind: str, text: str = "", *fields: bytes) -> bytes:
+    """A part of a kind."""
     return b"\r\n".join((b"Content-Type: " + kind.encode(), *fields, b"", text.encode()))
 
 
 def multipart(kind: str, boundary: str, *parts: bytes) -> bytes:
+    """A multipart of these parts."""
     mark = b"--" + boundary.encode()
     inner = b"".join(mark + b"\r\n" + each + b"\r\n" for each in parts)
     return f"Content-Type: multipart/{kind}; boundary={boundary}\r\n\r\n".encode() + inner + mark + b"--\r\n"
@@ -35,11 +38,16 @@ NAMED_HTML = part("text/html; name=a.html", "<p>attached</p>")
 
 
 def read(data: bytes, *, complete: bool = True) -> MailText:
+    """Scan and read."""
     return read_text(scan(data, complete=complete))
 
 
 def words(text: MailText) -> tuple[str | None, str | None]:
-    return (text.plain and text.plain.new.text, text.html and text.html.new.text)
+    """What is new in plain and HTML text."""
+    return (
+        None if text.plain is None else text.plain.new.text,
+        None if text.html is None else text.html.new.text,
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ def field(
     recipient: bytes | None = b"<taro@example.jp>",
     session_id: str = "s1-42",
 ) -> bytes:
+    """A field with a mark, in a common case but for what is given."""
     return received_field(
         helo=helo,
         peer=peer,
@@ -28,6 +29,7 @@ def field(
 
 
 def unfolded(**arguments: object) -> str:
+    """The value of such a field on one line."""
     raw = field(**arguments)  # type: ignore[arg-type]
     value = scan(raw + b"\r\n").value(b"received")
     assert value is not None
@@ -40,7 +42,7 @@ def test_the_form_of_a_received_field() -> None:
     head, mark, tail = value.partition(" (careerrelay-mark s1-42 ")
     assert (
         head
-        == "from mail.example.com ([192.0.2.1]) by gw.example.co.jp with ESMTPS id s1-42 for <taro@example.jp>"
+        == "from mail.example.com ([192.0.2.1]) by gw.example.co.jp with ESMTPS id s1-42 for <taro@example.jp>"  # noqa: E501 - as it is written
     )
     assert mark
     assert tail[32:] == "); Mon, 1 Jan 2024 00:00:00 +0900"
