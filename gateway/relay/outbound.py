@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gateway.errors import NextHopFault, OutcomeUnknown
+from gateway.relay.commands import line_for, one_by_one
 from gateway.relay.connection import Connection, ConnectionLost
 from gateway.relay.settings import Host
 from gateway.smtp.capabilities import EXTENSION_OF_PARAMETER, needs_of
@@ -36,8 +37,6 @@ RSET_SECONDS = 20.0
 _CRLF = b"\r\n"
 #: What a host need not know (None: what is nobody's; see `needs_of`).
 _HINTS = (None, b"SIZE", b"AUTH")
-#: Parameters that may be left out where the host doesn't know them: hints, and BODY=7BIT, which says nothing.
-_LEFT_OUT = (b"SIZE", b"AUTH", b"BODY")
 
 
 class _Attempt:
@@ -97,6 +96,8 @@ class OutboundTransaction:
         Raises:
             NextHopFault: not all of them were answered. None of this group counts as accepted then.
         """
+        if not commands:
+            return []
         self._begin_call()
         mail, rcpts, answers = self._mail, self._rcpts, self._answers
         count = len(rcpts)
@@ -133,14 +134,14 @@ class OutboundTransaction:
             given += [connection] * len(rest)
             return
         self._asked = True
-        lines = [_line(command, connection.extensions) for command in rest]
+        lines = [line_for(command, connection.extensions) for command in rest]
         replies: Sequence[Reply]
         lost: ConnectionLost | None = None
         try:
             if connection.pipelining or len(lines) == 1:
                 replies = await connection.exchange(b"".join(lines), len(lines), deadline)
             else:
-                replies = await _one_by_one(connection, lines, deadline)
+                replies = await one_by_one(connection, lines, deadline)
         except ConnectionLost as error:
             replies, lost = error.replies, error
         if not self._answered(connection, rest, replies, given, new=attempt.new):
@@ -458,14 +459,14 @@ class OutboundTransaction:
     async def _say_again(self, connection: Connection, mail: Mail, deadline: float) -> Reply | None:
         self._asked = True
         commands: list[Mail | Rcpt] = [mail, *self._rcpts]
-        first, *others = [_line(command, connection.extensions) for command in commands]
+        first, *others = [line_for(command, connection.extensions) for command in commands]
         if connection.pipelining:
             answer, *answers = await connection.exchange(
                 b"".join([first, *others]), 1 + len(others), deadline
             )
         else:
             (answer,) = await connection.exchange(first, 1, deadline)
-            answers = await _one_by_one(connection, others, deadline) if answer.positive else []
+            answers = await one_by_one(connection, others, deadline) if answer.positive else []
         for reply in (answer, *answers):
             if reply.code in (220, 221, 421) or reply.intermediate:
                 connection.quit()
@@ -477,34 +478,3 @@ class OutboundTransaction:
         for reply in answers:
             self._pool.notice(connection, reply)
         return None
-
-
-def _line(command: Mail | Rcpt, extensions: frozenset[bytes]) -> bytes:
-    """The command for this host.
-
-    Less the hints that it doesn't know and that may be left out (`needs_of`).
-    """
-    if isinstance(command, Mail):
-        for keyword, _ in command.parameters.items:
-            if keyword in _LEFT_OUT and EXTENSION_OF_PARAMETER[keyword] not in extensions:
-                return _line(Mail(command.path, command.parameters.without(keyword)), extensions)
-    return command.line()
-
-
-async def _one_by_one(connection: Connection, lines: Sequence[bytes], deadline: float) -> list[Reply]:
-    """One reply a line, from a host that lets nobody pipeline.
-
-    Raises:
-        ConnectionLost: with the replies that came; also after a 421, behind which nothing is asked any more.
-    """
-    replies: list[Reply] = []
-    for line in lines:
-        try:
-            replies += await connection.exchange(line, 1, deadline)
-        except ConnectionLost as lost:
-            lost.replies = [*replies, *lost.replies]
-            raise
-        if replies[-1].code == 421 and len(replies) < len(lines):
-            connection.quit()
-            raise ConnectionLost("421", replies)
-    return replies

@@ -78,7 +78,13 @@ class Pool:
             if self._probe is None:
                 self._probe = self._loop.create_task(self._ask_hosts())
                 self._probe.add_done_callback(self._probed)
-            await asyncio.shield(self._probe)
+            probe = self._probe
+            try:
+                await asyncio.shield(probe)
+            except asyncio.CancelledError:
+                if probe.cancelled():  # by `close`; whoever asks was not cancelled
+                    raise NextHopFault("pool is closed") from None
+                raise
             known = self._hosts.capabilities
         return known
 

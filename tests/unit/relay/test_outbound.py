@@ -891,3 +891,12 @@ async def test_other_refusals_raise_no_alarm() -> None:
 def test_settings_hide_the_password() -> None:
     """A login is never shown by accident."""
     assert "secret" not in repr(settings(login=Login(user="u", password="secret")))
+
+
+async def test_nothing_asked_nothing_answered() -> None:
+    """An empty group asks nothing, and nobody."""
+    async with ScriptedHop() as hop, pooled(hop) as pool:
+        outbound = await pool.begin(NOTHING)
+        assert await outbound.envelope([]) == []
+        await outbound.end()
+        assert hop.sessions == []
