@@ -1,7 +1,7 @@
 """Cost of the rules alone: load, ordinary mail, rejections, hostile text. Run: python bench/micro_rules.py.
 
-Each line is the best of several rounds, so that what else the machine does matters little; "cold" is the first
-judgement of a set that was just loaded. Nothing here is a test.
+Each line is the best of several rounds, so that what else the machine does matters little; "cold" is the
+first judgement of a set that was just loaded. Nothing here is a test.
 """
 
 import sys
@@ -20,19 +20,20 @@ ROUNDS, TURNS = 7, 200
 SIZE = 4096
 
 JA = """
-この度は弊社の求人にご応募いただき、誠にありがとうございました。慎重に選考を重ねました結果、誠に残念ながら、今回は採用を
-見送らせていただくこととなりました。ご期待に添えず申し訳ございませんが、何卒ご了承くださいますようお願い申し上げます。
-お預かりした応募書類は弊社にて責任をもって破棄いたします。末筆ながら、山田様の今後のご活躍を心よりお祈り申し上げます。
+この度は弊社の求人にご応募いただき、誠にありがとうございました。慎重に選考を重ねました結果、
+誠に残念ながら、今回は採用を見送らせていただくこととなりました。ご期待に添えず申し訳ございませんが、
+何卒ご了承くださいますようお願い申し上げます。お預かりした応募書類は弊社にて責任をもって破棄いたします。
+末筆ながら、山田様の今後のご活躍を心よりお祈り申し上げます。
 
 """
 JA_ORDINARY = """
-明日の会議の資料を添付いたします。ご確認のうえ、修正点がございましたらご連絡ください。会場は本社三階の会議室です。
-どうぞよろしくお願いいたします。
+明日の会議の資料を添付いたします。ご確認のうえ、修正点がございましたらご連絡ください。
+会場は本社三階の会議室です。どうぞよろしくお願いいたします。
 
 """
 EN = """
-Thank you for your interest in the Software Engineer position at Sample Inc. and for taking the time to interview
-with us. After careful consideration, we have decided not to move forward with your application at this time. We
+Thank you for your interest in the Software Engineer position at Sample Inc. and for taking the time to
+interview with us. After careful consideration, we have decided not to move forward with your application at this time. We
 wish you every success in your job search.
 
 """

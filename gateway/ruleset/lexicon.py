@@ -48,9 +48,9 @@ class Entry:
 _ANYWHERE, _LEFT, _RIGHT = 0, 1, 2
 
 SENTENCE_ENDS = (".", "。", "!", "?", "\n")
-"""What ends a sentence in normalised text; the full stop of Latin scripts only where no letter or digit follows."""
+"""What ends a sentence in normalised text; a Latin full stop only where no letter or digit follows."""
 
-DRAWN = tuple(sign * 4 for sign in "-=_*+~#─━═—＝＊☆★◆◇■□●○◎▽▼△▲") + ("-- ", "--\n")
+DRAWN = (*(sign * 4 for sign in "-=_*+~#─━═—＝＊☆★◆◇■□●○◎▽▼△▲"), "-- ", "--\n")
 """What a drawn rule holds, as people put above their signature."""
 
 Findings = tuple[list[Found], list[int], bool]
@@ -142,7 +142,7 @@ class Lexicon:
         """Drop words inside longer ones, and phrases that begin inside a word."""
         numbers, phrase = self._numbers, self._phrase
         kept: list[Found] = []
-        # The furthest end of a word so far, where that word began, and the same for words that began before it.
+        # The furthest end of a word so far, where that word began, and the furthest end of those before it.
         reach, began, before = 0, -1, 0
         for start, minus, word in raw:
             end = -minus

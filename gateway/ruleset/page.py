@@ -1,6 +1,7 @@
 """One text of a mail (its plain or HTML body), read: sentences with their terms, and what holds in them."""
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from gateway.ruleset.clause import Clause
 from gateway.ruleset.evidence import Hit
@@ -20,14 +21,14 @@ MOST_HITS = 8
 class Sentence:
     """The words found in one sentence: which terms, and, once somebody asks, where."""
 
-    __slots__ = ("_book", "_found", "_places", "terms")
+    __slots__ = ("_book", "_places", "found", "terms")
 
     def __init__(self, book: "Book", found: Sequence[Found]) -> None:
         self._book = book
-        self._found = found
+        self.found = found
         self._places: dict[int, list[Place]] | None = None
         entries = [place[2] for place in found]
-        self.terms: Set[int]
+        self.terms: AbstractSet[int]
         if book.deniers.isdisjoint(entries):
             self.terms = set().union(*map(book.terms_of.__getitem__, entries))
         else:
@@ -43,10 +44,10 @@ class Sentence:
     def _locate(self) -> dict[int, list[Place]]:
         terms_of, denied_by = self._book.terms_of, self._book.denied_by
         located: dict[int, list[Place]] = {}
-        for start, end, entry in self._found:
+        for start, end, entry in self.found:
             for term in terms_of[entry]:
                 located.setdefault(term, []).append((start, end))
-        for start, end, entry in self._found:
+        for start, end, entry in self.found:
             for term in denied_by[entry]:
                 left = [place for place in located.pop(term, ()) if place[1] <= start or place[0] >= end]
                 if left:
@@ -55,7 +56,7 @@ class Sentence:
 
     def joined(self, other: "Sentence") -> "Sentence":
         """Both as one sentence."""
-        return Sentence(self._book, [*self._found, *other._found])
+        return Sentence(self._book, [*self.found, *other.found])
 
 
 class Book:

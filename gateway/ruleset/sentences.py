@@ -18,7 +18,7 @@ _RUNNING = re.compile(r"[^。.!?\n]{16}。|[^。.!?\n]{48}[.!?](?:\s|$)")
 
 
 def sentence_ends(text: str, found: list[int]) -> list[int]:
-    """Positions after each sentence, from the ends `found` in the text; the last one is its length. Never empty."""
+    """Positions after each sentence, from the ends `found` in the text; the last is its length."""
     ends = found if found and found[-1] >= len(text) else [*found, len(text)]
     if max(map(sub, ends, [0, *ends])) > LONGEST_SENTENCE:
         return list(_cut(ends))

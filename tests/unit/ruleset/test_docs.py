@@ -11,7 +11,9 @@ from gateway.ruleset.load import load_rules
 
 PAGE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-TABLES = [table for table in vars(schema).values() if isinstance(table, type) and issubclass(table, BaseModel)]
+TABLES = [
+    table for table in vars(schema).values() if isinstance(table, type) and issubclass(table, BaseModel)
+]
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))

@@ -1,7 +1,7 @@
 """The shipped packs against composed mails: no look-alike matches, and recall does not fall.
 
-``mails/*-a.toml`` were read while the packs were written; the later ones were composed afterwards, and only
-their first result says something (docs/rules.md). The floors only go up.
+Each file of mails was composed in one go, without looking at what the rules say, and read afterwards to mend
+them: only its first result, written at its top, says something about other mails. The floors only go up.
 """
 
 import tomllib
@@ -40,7 +40,8 @@ def test_the_shipped_packs_observe_and_take_their_senders_from_the_config() -> N
     } == {"inject"}
 
 
-@pytest.mark.parametrize(("name", "floor"), [(path.stem, 0.9) for path in sorted(MAILS.glob("*.toml"))])
+@pytest.mark.parametrize("floor", [0.9])
+@pytest.mark.parametrize("name", [path.stem for path in sorted(MAILS.glob("*.toml"))])
 def test_composed_mails(ruleset: Ruleset, name: str, floor: float) -> None:
     """Every look-alike stays unmatched, and at least `floor` of the rejections is found."""
     mails = tomllib.loads((MAILS / f"{name}.toml").read_text(encoding="utf-8"))["mail"]
