@@ -11,16 +11,16 @@ RFC 5322 §2.2, RFC 2045, RFC 2046 §5.1.
 """
 
 import mmap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from gateway.message.defects import Defect, DefectKind
 from gateway.message.fields import Buffer, ContentType, Field, HeaderEnd, parse_content_type, read_fields
+from gateway.message.tree import Message, Part, Span
 
 __all__ = ["Buffer", "Defect", "DefectKind", "Field", "Message", "Part", "Span", "scan"]
 
-Span = tuple[int, int]
 
 # More than any program that writes mail makes; past them the mail is a puzzle, not a letter.
 MAX_DEPTH = 100
@@ -36,71 +36,6 @@ _COUNT_CHUNK = 1 << 22
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 _PLAIN = ContentType("text/plain", _EMPTY, True)  # noqa: FBT003 - a tuple's member; RFC 2045 §5.2
 _DIGEST = ContentType("message/rfc822", _EMPTY, True)  # noqa: FBT003 - RFC 2046 §5.1.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One part of a mail: its place in the tree, its spans, and what its header says about it.
-
-    `body` ends before the CRLF that belongs to the following boundary. A multipart's body holds its preamble,
-    parts and epilogue. `complete` is false where the data ended before the part did.
-    """
-
-    index: int
-    leaf: int | None
-    parent: int | None
-    children: tuple[int, ...]
-    header: Span
-    fields: tuple[Field, ...]
-    body: Span
-    content_type: str
-    parameters: Mapping[str, str]
-    encoding: str
-    disposition: str
-    filename: str
-    complete: bool
-
-    def first(self, name: bytes) -> Field | None:
-        """The first field called `name` (lower case), or None."""
-        return next((field for field in self.fields if field.name == name), None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """A scanned mail. ``parts[0]`` is the root; parts stand in reading order.
-
-    `complete` is false for a held head. Any defect means: do not change this mail.
-    """
-
-    data: Buffer
-    parts: tuple[Part, ...]
-    defects: tuple[Defect, ...]
-    complete: bool
-    by_name: Mapping[bytes, Sequence[Field]]
-
-    @property
-    def fields(self) -> tuple[Field, ...]:
-        """The mail's own header fields."""
-        return self.parts[0].fields
-
-    @property
-    def leaves(self) -> tuple[Part, ...]:
-        """The parts that are no multipart, in reading order."""
-        return tuple(part for part in self.parts if part.leaf is not None)
-
-    def first(self, name: bytes) -> Field | None:
-        """The first field of the mail's header called `name` (lower case), or None."""
-        found = self.by_name.get(name)
-        return found[0] if found else None
-
-    def all(self, name: bytes) -> Sequence[Field]:
-        """All fields of the mail's header called `name` (lower case), from the top down."""
-        return self.by_name.get(name, ())
-
-    def value(self, name: bytes) -> bytes | None:
-        """The unfolded value of the first field called `name`, or None."""
-        found = self.by_name.get(name)
-        return found[0].value(self.data) if found else None
 
 
 @dataclass(slots=True, kw_only=True)

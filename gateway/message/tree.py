@@ -1,0 +1,74 @@
+"""What a scan gives: the parts of a mail as values. Spans into the bytes, and no bytes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.message.defects import Defect
+from gateway.message.fields import Buffer, Field
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part of a mail: its place in the tree, its spans, and what its header says about it.
+
+    `body` ends before the CRLF that belongs to the following boundary. A multipart's body holds its preamble,
+    parts and epilogue. `complete` is false where the data ended before the part did.
+    """
+
+    index: int
+    leaf: int | None
+    parent: int | None
+    children: tuple[int, ...]
+    header: Span
+    fields: tuple[Field, ...]
+    body: Span
+    content_type: str
+    parameters: Mapping[str, str]
+    encoding: str
+    disposition: str
+    filename: str
+    complete: bool
+
+    def first(self, name: bytes) -> Field | None:
+        """The first field called `name` (lower case), or None."""
+        return next((field for field in self.fields if field.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A scanned mail. ``parts[0]`` is the root; parts stand in reading order.
+
+    `complete` is false for a held head. Any defect means: do not change this mail.
+    """
+
+    data: Buffer
+    parts: tuple[Part, ...]
+    defects: tuple[Defect, ...]
+    complete: bool
+    by_name: Mapping[bytes, Sequence[Field]]
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The mail's own header fields."""
+        return self.parts[0].fields
+
+    @property
+    def leaves(self) -> tuple[Part, ...]:
+        """The parts that are no multipart, in reading order."""
+        return tuple(part for part in self.parts if part.leaf is not None)
+
+    def first(self, name: bytes) -> Field | None:
+        """The first field of the mail's header called `name` (lower case), or None."""
+        found = self.by_name.get(name)
+        return found[0] if found else None
+
+    def all(self, name: bytes) -> Sequence[Field]:
+        """All fields of the mail's header called `name` (lower case), from the top down."""
+        return self.by_name.get(name, ())
+
+    def value(self, name: bytes) -> bytes | None:
+        """The unfolded value of the first field called `name`, or None."""
+        found = self.by_name.get(name)
+        return found[0].value(self.data) if found else None
