@@ -11,6 +11,7 @@ here are signalled.
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from .folder import free_port, group_members, wait_until
 from .toml import to_toml
 
 READY = "ready"
+_READY = re.compile(rf"\b{READY}\b")  # not in "already"
 
 
 class Gateway:
@@ -141,7 +143,7 @@ class Gateway:
 
     def _ready(self) -> bool:
         assert self.process is not None
-        if any(READY in line for line in self._lines[self._started_at :]):
+        if any(_READY.search(line) for line in self._lines[self._started_at :]):
             return True
         if self.process.poll() is not None:
             raise RuntimeError(f"the gateway ended with {self.process.returncode}\n{self.log()}")
