@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gateway.message.html import MAX_HTML, read_html
+from gateway.message.html import MAX_HTML, MAX_TOKENS, read_html
 from gateway.message.normalise import normalise
 
 
@@ -72,6 +72,7 @@ def test_text(source: str, expected: str) -> None:
         ("<script><!-- <script></script> --></script>", "unclosed-script"),
         ("<plaintext>a", "plaintext"),
         ("x" * (MAX_HTML + 1), "too-large"),
+        ("<b>" * (MAX_TOKENS + 1), "too-many-tags"),
     ],
 )
 def test_defects(source: str, defect: str) -> None:
@@ -143,3 +144,13 @@ def test_text_after_a_quote_is_new() -> None:
 def test_an_indented_block_is_no_quote() -> None:
     """Letters use blockquote for the look of it."""
     assert read_html("<blockquote style='margin: 1em'>new</blockquote>").quoted == ()
+
+
+def test_an_empty_text_leads_to_the_start() -> None:
+    """There is no other place."""
+    assert read_html("<p></p>").source_index(0) == 0
+
+
+def test_a_part_left_out_that_closes_itself() -> None:
+    """A slash ends an element of SVG or MathML at once; an end tag without its start says nothing."""
+    assert normalise(read_html("<svg/>a</svg>b").text) == "ab"

@@ -83,3 +83,11 @@ def test_blank_lines_after_the_quote_do_not_count() -> None:
     """Only words make text new."""
     text = "new\r\n\r\n> old\r\n\r\n \r\n"
     assert divide(text).new_end == len("new\r\n\r\n")
+
+
+def test_an_introduction_without_quote_marks() -> None:
+    """Some programs quote without a mark: then everything below the introduction is the original."""
+    text = NEW + "On Mon, Jan 1, 2024, Taro <t@example.com> wrote:\r\n\r\nold\r\nolder\r\n"
+    division = divide(text)
+    assert division.new_end == len(NEW)
+    assert [text[start:end] for start, end in division.quoted] == [text[len(NEW) :]]
