@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 Stage = Literal[
     "connect", "banner", "ehlo", "helo", "lhlo", "starttls", "auth", "auth-answer", "mail", "rcpt", "data",
-    "content", "bdat", "dot", "rset", "noop", "quit", "unknown",
+    "content", "dot", "rset", "noop", "quit", "unknown",
 ]  # fmt: skip
 End = Literal["", "close", "reset", "half-close"]
 
