@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import socket
 import statistics
 import subprocess
@@ -71,7 +72,8 @@ class PostfixSink(Sink):
 
     def __init__(self) -> None:
         self.port = free_port()
-        self.process = subprocess.Popen(["smtp-sink", "-u", "nobody", f"inet:127.0.0.1:{self.port}", "1000"])
+        user = ["-u", "nobody"] if os.geteuid() == 0 else []  # it insists
+        self.process = subprocess.Popen(["smtp-sink", *user, f"inet:127.0.0.1:{self.port}", "1000"])
         wait_until(lambda: listening(self.port), "smtp-sink")
 
     def stop(self) -> None:

@@ -4,6 +4,7 @@ A system that can't be run on this machine raises `UnavailableError`, which says
 """
 
 import contextlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -149,6 +150,8 @@ def _need(*programs: str) -> None:
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:
         raise UnavailableError(f"no {', '.join(missing)} here")
+    if "postfix" in programs and os.geteuid() != 0:
+        raise UnavailableError("Postfix needs root")
 
 
 @contextlib.contextmanager
