@@ -33,13 +33,13 @@ JA_ORDINARY = """
 """
 EN = """
 Thank you for your interest in the Software Engineer position at Sample Inc. and for taking the time to
-interview with us. After careful consideration, we have decided not to move forward with your application at this time. We
-wish you every success in your job search.
+interview with us. After careful consideration, we have decided not to move forward with your
+application at this time. We wish you every success in your job search.
 
 """
 EN_ORDINARY = """
-Please find attached the slides for tomorrow's meeting. The room is on the third floor and we start at ten. Let me
-know when you see anything to correct, and do not forget the numbers of last week.
+Please find attached the slides for tomorrow's meeting. The room is on the third floor and we start at ten. Let
+me know when you see anything to correct, and do not forget the numbers of last week.
 
 """
 HOSTILE_JA = "応募。採用を見送らせていただ。他の候補者"

@@ -159,6 +159,7 @@ class Page:
     """The evidence of one text together with the subject of its mail."""
 
     __slots__ = (
+        "_all",
         "_book",
         "_quoted",
         "_refused",
@@ -190,6 +191,7 @@ class Page:
         self.sentences = book.read(text)
         self.hits: dict[int, list[Hit]] = {}
         self._refused: set[int] = set()
+        self._all: set[int] | None = None
         everywhere = range(SUBJECT, len(self.sentences))
         self._find(book.by_strong, everywhere)
         if self.hits:
@@ -254,20 +256,19 @@ class Page:
         return False
 
     def _near(self, terms: Sequence[int], at: int, near: frozenset[str]) -> bool:
-        for sentence in self._neighbours(at, near):
-            for term in terms:
-                if term in sentence.terms:
-                    return True
-        return False
+        if "mail" in near:
+            if self._all is None:
+                self._all = set().union(*(sentence.terms for sentence in self.sentences))
+            if not self._all.isdisjoint(terms):
+                return True
+        return any(not sentence.terms.isdisjoint(terms) for sentence in self._neighbours(at, near))
 
     def _neighbours(self, at: int, near: frozenset[str]) -> Iterable[Sentence]:
         if "same" in near:
             yield self._subject if at == SUBJECT else self.sentences[at]
         if "subject" in near:
             yield self._subject
-        if "mail" in near:
-            yield from self.sentences
-        elif at != SUBJECT or "subject" in near:
+        if "mail" not in near:
             if "next" in near and at + 1 < len(self.sentences):
                 yield self.sentences[at + 1]
             if "previous" in near and at > 0:

@@ -4,6 +4,7 @@ Each file of mails was composed in one go, without looking at what the rules say
 them: only its first result, written at its top, says something about other mails. The floors only go up.
 """
 
+import base64
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.reason import Reason
-from gateway.ruleset.examples import summary, written_mail
+from gateway.ruleset.examples import read_mail, summary, written_mail
 from gateway.ruleset.load import load_rules
 from gateway.ruleset.ruleset import Ruleset
 
@@ -94,3 +95,50 @@ def test_refusals_to_leave_alone(ruleset: Ruleset, text: str, reason: Reason) ->
     """Matched, and no action, for the reason that the pack gives."""
     verdict = ruleset.judge(written_mail(text))
     assert (verdict.matched, verdict.action, verdict.reason) == (True, "none", reason)
+
+
+REFUSAL = "この度は弊社の求人にご応募いただき、誠にありがとうございました。\r\n慎重に選考を重ねました結果、\r\n誠に残念ながら、今回は採用を見送らせていただくこととなりました。\r\n"
+OFFER = REFUSAL.replace(
+    "誠に残念ながら、今回は採用を見送らせていただくこととなりました", "貴方を採用することに決定いたしました"
+)
+
+
+def mail_in(charset: str, text: str) -> bytes:
+    """A plain mail in this charset, 8-bit or ISO-2022-JP as it is."""
+    head = f"Subject: =?UTF-8?B?6YG46ICD57WQ5p6c?=\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset={charset}\r\n"
+    return head.encode() + b"Content-Transfer-Encoding: 8bit\r\n\r\n" + text.encode(charset)
+
+
+def as_html(text: str) -> bytes:
+    """The same as HTML in base64, with tags inside phrases."""
+    page = (
+        "<html><body><p>"
+        + text.replace("採用", "採<b>用</b>").replace("\r\n", "<br>\r\n")
+        + "</p></body></html>"
+    )
+    head = b"Content-Type: text/html; charset=UTF-8\r\nContent-Transfer-Encoding: base64\r\nMIME-Version: 1.0\r\n\r\n"
+    return head + base64.encodebytes(page.encode()).replace(b"\n", b"\r\n")
+
+
+def as_alternative(text: str) -> bytes:
+    """Both, in one multipart/alternative."""
+    plain = mail_in("utf-8", text).split(b"\r\n", 2)[2]
+    return (
+        b'Content-Type: multipart/alternative; boundary="x"\r\nMIME-Version: 1.0\r\n\r\n--x\r\n'
+        + plain
+        + b"\r\n--x\r\n"
+        + as_html(text)
+        + b"\r\n--x--\r\n"
+    )
+
+
+@pytest.mark.parametrize(("text", "expected"), [(REFUSAL, True), (OFFER, False)])
+def test_verdicts_do_not_depend_on_charset_encoding_or_structure(
+    ruleset: Ruleset,
+    text: str,
+    expected: bool,  # noqa: FBT001
+) -> None:
+    """The same text in every form that Japanese mail comes in."""
+    forms = [mail_in(charset, text) for charset in ("utf-8", "iso-2022-jp", "shift_jis", "euc-jp")]
+    forms += [as_html(text), as_alternative(text), mail_in("utf-8", text.replace("採用", "採 用"))]
+    assert [ruleset.judge(read_mail(form)).matched for form in forms] == [expected] * len(forms)
