@@ -1,6 +1,6 @@
 """Cost of the rules alone: load, ordinary mail, rejections, hostile text. Run: python bench/micro_rules.py.
 
-Each line is the best of several rounds, so that what else the machine does matters little; "cold" is the
+CPU time, the best of several rounds, so that what else the machine does matters little; "cold" is the
 first judgement of a set that was just loaded. Nothing here is a test.
 """
 
@@ -38,8 +38,8 @@ application at this time. We wish you every success in your job search.
 
 """
 EN_ORDINARY = """
-Please find attached the slides for tomorrow's meeting. The room is on the third floor and we start at ten. Let
-me know when you see anything to correct, and do not forget the numbers of last week.
+Please find attached the slides for tomorrow's meeting. The room is on the third floor and we start at ten.
+Let me know when you see anything to correct, and do not forget the numbers of last week.
 
 """
 HOSTILE_JA = "応募。採用を見送らせていただ。他の候補者"
@@ -56,18 +56,18 @@ def best(action: Callable[[], object]) -> float:
     """Microseconds of one call, the best round."""
     rounds = []
     for _ in range(ROUNDS):
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(TURNS):
             action()
-        rounds.append((time.perf_counter() - start) / TURNS)
+        rounds.append((time.process_time() - start) / TURNS)
     return min(rounds) * 1e6
 
 
 def once(action: Callable[[], object]) -> float:
     """Microseconds of the very first call."""
-    start = time.perf_counter()
+    start = time.process_time()
     action()
-    return (time.perf_counter() - start) * 1e6
+    return (time.process_time() - start) * 1e6
 
 
 def grown(files: dict[str, bytes], words: int) -> dict[str, bytes]:

@@ -97,7 +97,10 @@ def test_refusals_to_leave_alone(ruleset: Ruleset, text: str, reason: Reason) ->
     assert (verdict.matched, verdict.action, verdict.reason) == (True, "none", reason)
 
 
-REFUSAL = "この度は弊社の求人にご応募いただき、誠にありがとうございました。\r\n慎重に選考を重ねました結果、\r\n誠に残念ながら、今回は採用を見送らせていただくこととなりました。\r\n"
+REFUSAL = (
+    "この度は弊社の求人にご応募いただき、誠にありがとうございました。\r\n慎重に選考を重ねました結果、\r\n"
+    "誠に残念ながら、今回は採用を見送らせていただくこととなりました。\r\n"
+)
 OFFER = REFUSAL.replace(
     "誠に残念ながら、今回は採用を見送らせていただくこととなりました", "貴方を採用することに決定いたしました"
 )
@@ -105,18 +108,17 @@ OFFER = REFUSAL.replace(
 
 def mail_in(charset: str, text: str) -> bytes:
     """A plain mail in this charset, 8-bit or ISO-2022-JP as it is."""
-    head = f"Subject: =?UTF-8?B?6YG46ICD57WQ5p6c?=\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset={charset}\r\n"
-    return head.encode() + b"Content-Transfer-Encoding: 8bit\r\n\r\n" + text.encode(charset)
+    head = "Subject: =?UTF-8?B?6YG46ICD57WQ5p6c?=\r\nMIME-Version: 1.0\r\n"
+    kind = f"Content-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+    return (head + kind).encode() + text.encode(charset)
 
 
 def as_html(text: str) -> bytes:
     """The same as HTML in base64, with tags inside phrases."""
-    page = (
-        "<html><body><p>"
-        + text.replace("採用", "採<b>用</b>").replace("\r\n", "<br>\r\n")
-        + "</p></body></html>"
-    )
-    head = b"Content-Type: text/html; charset=UTF-8\r\nContent-Transfer-Encoding: base64\r\nMIME-Version: 1.0\r\n\r\n"
+    body = text.replace("採用", "採<b>用</b>").replace("\r\n", "<br>\r\n")
+    page = f"<html><body><p>{body}</p></body></html>"
+    head = b"Content-Type: text/html; charset=UTF-8\r\nMIME-Version: 1.0\r\n"
+    head += b"Content-Transfer-Encoding: base64\r\n\r\n"
     return head + base64.encodebytes(page.encode()).replace(b"\n", b"\r\n")
 
 
