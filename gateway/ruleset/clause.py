@@ -100,7 +100,7 @@ class Clause:
 
     def _undisturbed(self, present: Present, place: Place) -> bool:
         start, end = place
-        if self.none_before and _stands(present, self.none_before, start - self.reach, start):
+        if self.none_before and _stands(present, self.none_before, start - self.reach, start - 1):
             return False
         if self.none_after and _stands(present, self.none_after, end, end + self.reach):
             return False

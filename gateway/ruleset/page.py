@@ -15,7 +15,7 @@ MOST_SENTENCES = 256
 """Sentences looked at in one text; a letter has twenty."""
 
 MOST_HITS = 8
-"""Places of one statement recorded a text; the first is what counts."""
+"""Places of one strong signal recorded a text; of anything else the first is enough."""
 
 
 class Sentence:
@@ -218,15 +218,15 @@ class Page:
                 self._try(clause, clauses[clause], number, sentence)
 
     def _try(self, number: int, clause: Clause, at: int, sentence: Sentence) -> None:
+        known = self.hits.get(number)
+        if known is not None and (not clause.unlocks or len(known) >= MOST_HITS):
+            return
         for slot in clause.slots:
             for term in slot:
                 if term in sentence.terms:
                     break
             else:
                 return
-        known = self.hits.get(number)
-        if known is not None and len(known) >= MOST_HITS:
-            return
         if not self._allowed(clause, at):
             return
         place = clause.find(sentence.places)
