@@ -67,11 +67,12 @@ class NextHopFault(GatewayError):
     """The next hop could not be asked, or went away without an answer. Transient by definition.
 
     Raised only where there is no reply to pass on (SMTP.md rule 4). `busy` tells "no connection was
-    free" apart from "no host answered".
+    free" apart from "no host answered", `lacks` tells that no host at hand can carry what the mail needs.
     """
 
-    def __init__(self, detail: str, *, busy: bool = False) -> None:
+    def __init__(self, detail: str, *, busy: bool = False, lacks: bool = False) -> None:
         self.busy = busy
+        self.lacks = lacks
         super().__init__(detail)
 
 

@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 #: So long, in seconds, a host is passed over because its last EHLO lacked what a mail needs.
 LACKS_SECONDS = 60.0
+_LACKS = "lacks what the mail needs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +134,7 @@ class Hosts:
             if needs <= connection.extensions:
                 return connection, None
             connection.quit()
-            faults.append((state.host, "lacks what the mail needs", None))
+            faults.append((state.host, _LACKS, None))
         return None, faults
 
     def fault(
@@ -149,7 +150,9 @@ class Hosts:
         asked = {host for host, _ in failed} | {host for host, _, _ in faults}
         wanted = b" ".join(sorted(needs)).decode("ascii", "replace")
         told += [f"{state.host.label}: lacks {wanted}" for state in self._states if state.host not in asked]
-        return NextHopFault("; ".join(told))
+        # Hosts that answered and can't carry the mail: another attempt helps only once another host is back.
+        reached = any(why == _LACKS for _, why, _ in faults) or not (failed or faults)
+        return NextHopFault("; ".join(told), lacks=reached)
 
     def blame(self, host: Host, why: str) -> None:
         """This host didn't do what a working one does: pass it over for a while."""

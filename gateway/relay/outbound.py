@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 #: So long RSET may take, in seconds; opening another connection is faster than waiting longer.
 RSET_SECONDS = 20.0
+#: A mail of this size leaves in one write with its dot: every write wakes the other side, which costs both
+#: more than the copying. What is larger goes at once.
+CORK = 32_768
 _CRLF = b"\r\n"
 #: What a host need not know (None: what is nobody's; see `needs_of`).
 _HINTS = (None, b"SIZE", b"AUTH")
@@ -57,14 +60,27 @@ class OutboundTransaction:
     """See `gateway.transaction.ports.Outbound`, whose words hold here. Made by `Pool`, with a place in it.
 
     Beyond the port: `finish` raises plain `NextHopFault` where the connection was void before the dot was
-        written (nothing was
-    completed at the next hop), and gives a refusal that came while content was still flowing. After such a
-    refusal `write` takes content and forgets it.
+    written (nothing was completed at the next hop), and gives a refusal that came while content was still
+    flowing. After such a refusal `write` takes content and forgets it.
     """
 
     __slots__ = (
-        "_answers", "_asked", "_base_needs", "_clean", "_connection", "_done", "_host", "_loop", "_mail",
-        "_needs", "_placed", "_pool", "_rcpts", "_streaming", "_tail",
+        "_answers",
+        "_asked",
+        "_base_needs",
+        "_clean",
+        "_connection",
+        "_corked",
+        "_done",
+        "_host",
+        "_loop",
+        "_mail",
+        "_needs",
+        "_placed",
+        "_pool",
+        "_rcpts",
+        "_streaming",
+        "_tail",
     )  # fmt: skip
 
     def __init__(self, pool: "Pool", needs: frozenset[bytes], loop: asyncio.AbstractEventLoop) -> None:
@@ -81,6 +97,7 @@ class OutboundTransaction:
         self._asked = False  # something stands open at the next hop that RSET would end
         self._clean = False  # the last answer was a 250 to a final dot
         self._streaming = False
+        self._corked = b""  # content that waits to leave in one write with what follows
         self._tail = _CRLF
 
     @property
@@ -233,6 +250,7 @@ class OutboundTransaction:
             connection.stream()
             self._streaming = True
             self._tail = _CRLF
+            self._corked = b""
             return True
         if reply.code == 421:
             connection.quit()
@@ -245,7 +263,7 @@ class OutboundTransaction:
         return True
 
     async def write(self, piece: bytes) -> None:
-        """Send stuffed content.
+        """Send stuffed content. A first piece of `CORK` octets at most waits for what follows.
 
         Raises:
             NextHopFault: the connection is void; nothing was completed.
@@ -256,6 +274,10 @@ class OutboundTransaction:
         if connection.early is not None or not piece:
             return
         self._tail = piece[-2:] if len(piece) > 1 else self._tail[-1:] + piece
+        if not self._corked and len(piece) <= CORK and not connection.fault:
+            self._corked = piece
+            return
+        piece, self._corked = self._corked + piece, b""
         try:
             if connection.write(piece):
                 await connection.drained(self._pool.settings.timeouts.block)
@@ -285,7 +307,7 @@ class OutboundTransaction:
             raise NextHopFault("content doesn't end with CRLF")
         try:
             (reply,) = await connection.exchange(
-                b".\r\n", 1, self._loop.time() + self._pool.settings.timeouts.dot
+                self._corked + b".\r\n", 1, self._loop.time() + self._pool.settings.timeouts.dot
             )
         except ConnectionLost as lost:
             fault = OutcomeUnknown if lost.sent else NextHopFault

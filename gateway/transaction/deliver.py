@@ -41,6 +41,8 @@ def fault_outcome(fault: NextHopFault) -> Outcome:
 
 def fault_reply(fault: NextHopFault) -> Reply:
     """What a sender is told when the next hop could not be asked."""
+    if fault.lacks:
+        return failure.NEXT_HOP_LACKS
     return failure.POOL_BUSY if fault.busy else failure.NO_NEXT_HOP
 
 

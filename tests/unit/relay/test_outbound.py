@@ -608,7 +608,7 @@ async def test_early_refusal_is_the_answer(said: Action) -> None:
     async with ScriptedHop({"content": said.at(10)}) as hop, pooled(hop) as pool:
         outbound = await accepted(pool)
         await outbound.data()
-        await outbound.write(CONTENT)
+        await outbound.write(CONTENT * 2_000)
         connection = outbound._connection
         assert connection is not None
         await until(lambda: connection.early is not None)
@@ -628,7 +628,7 @@ async def test_early_acceptance_never_counts(said: Action) -> None:
     async with ScriptedHop({"content": said.at(10)}) as hop, pooled(hop) as pool:
         outbound = await accepted(pool)
         await outbound.data()
-        await outbound.write(CONTENT)
+        await outbound.write(CONTENT * 2_000)
         connection = outbound._connection
         assert connection is not None
         await until(lambda: bool(connection.fault) or connection._reader.pending)
@@ -637,6 +637,20 @@ async def test_early_acceptance_never_counts(said: Action) -> None:
         await outbound.end()
         assert not isinstance(caught.value, OutcomeUnknown)
         assert (hop.complete, len(hop.sessions)) == ([], 1)
+
+
+async def test_a_small_mail_leaves_with_its_dot_in_one_write() -> None:
+    """One write wakes the next hop once; content of up to `CORK` octets waits for what follows it."""
+    async with ScriptedHop() as hop, pooled(hop) as pool:
+        outbound = await accepted(pool)
+        await outbound.data()
+        await outbound.write(CONTENT)
+        assert (outbound._corked, hop.transactions[0].octets) == (CONTENT, 0)
+        await outbound.write(CONTENT)
+        assert outbound._corked == b""
+        assert (await outbound.finish()).code == 250
+        await outbound.end()
+        assert hop.taken[0].raw == CONTENT * 2
 
 
 @pytest.mark.parametrize("way", ["abort", "end", "reset", "envelope", "data", "cancel"])
@@ -648,7 +662,7 @@ async def test_half_a_mail_is_never_completed(way: str) -> None:
     async with ScriptedHop(connections=[None, {"mail": reply(550, "no")}]) as hop, pooled(hop) as pool:
         outbound = await accepted(pool)
         await outbound.data()
-        await outbound.write(CONTENT)
+        await outbound.write(CONTENT * 2_000)
         if way == "abort":
             outbound.abort()
         elif way == "cancel":
