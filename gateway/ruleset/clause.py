@@ -45,10 +45,11 @@ class Clause:
     where: frozenset[str]
 
     def find(self, present: Present) -> Place | None:
-        """Where the clause holds in a sentence with these terms (its bound noun apart), or None."""
-        for term in self.none:
-            if term in present:
-                return None
+        """Where the clause holds in a sentence with these terms, or None.
+
+        That every slot has a term in it and no term of `none` stands there, `page` has asked already; what
+        must stand near is asked there too.
+        """
         if len(self.slots) == 1:
             for place in _places(present, self.slots[0]):
                 if self._undisturbed(present, place):

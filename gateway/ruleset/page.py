@@ -63,6 +63,7 @@ class Book:
     """The compiled language: lexicon, clauses, and which clauses a term can begin. Shared by all mails."""
 
     __slots__ = (
+        "barred",
         "by_anchor",
         "by_place",
         "by_strong",
@@ -72,6 +73,7 @@ class Book:
         "leading",
         "lexicon",
         "names",
+        "needed",
         "nothing",
         "terms_of",
         "thanks",
@@ -112,6 +114,12 @@ class Book:
             )
             for term in anchors[number]:
                 index.setdefault(term, []).append(number)
+        # What a sentence must have beside the anchor, and must not have: asked before anything is located.
+        self.needed = [
+            tuple(frozenset(slot) for slot in clause.slots if set(slot) != set(anchor))
+            for clause, anchor in zip(clauses, anchors, strict=True)
+        ]
+        self.barred = [frozenset(clause.none) for clause in clauses]
         asked = {*self.by_strong, *self.by_anchor, *self.thanks}
         for clause in clauses:
             asked.update(*clause.bound, clause.unless_near)
@@ -206,6 +214,7 @@ class Page:
 
     def _find(self, index: Mapping[int, Sequence[int]], numbers: Iterable[int]) -> None:
         clauses, anchors = self._book.clauses, index.keys()
+        needed, barred = self._book.needed, self._book.barred
         for number in numbers:
             sentence = self._subject if number == SUBJECT else self.sentences[number]
             present = sentence.terms & anchors
@@ -214,19 +223,19 @@ class Page:
             tried: set[int] = set()
             for term in present:
                 tried.update(index[term])
+            terms = sentence.terms
             for clause in sorted(tried):
-                self._try(clause, clauses[clause], number, sentence)
+                for slot in needed[clause]:
+                    if terms.isdisjoint(slot):
+                        break
+                else:
+                    if barred[clause].isdisjoint(terms):
+                        self._try(clause, clauses[clause], number, sentence)
 
     def _try(self, number: int, clause: Clause, at: int, sentence: Sentence) -> None:
         known = self.hits.get(number)
         if known is not None and (not clause.unlocks or len(known) >= MOST_HITS):
             return
-        for slot in clause.slots:
-            for term in slot:
-                if term in sentence.terms:
-                    break
-            else:
-                return
         if not self._allowed(clause, at):
             return
         place = clause.find(sentence.places)
