@@ -6,6 +6,7 @@ is open before it is asked for, so that a process may fork in between (SMTP.md r
 """
 
 import os
+import random
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -29,6 +30,9 @@ _CACHE_KIB = 16_384
 _JOURNAL_LIMIT = 64 * 1024 * 1024
 #: How long to wait for a server; libpq knows nothing below two seconds.
 _CONNECT_SECONDS, _LONGEST_CONNECT = 2, 5
+
+#: How long to sleep between two looks at SQLite's lock, at least and at most.
+_LOCK_POLL_SECONDS = (0.000_2, 0.001)
 
 # SQLite's primary result codes (sqlite.org/rescode.html): SQLITE_BUSY, SQLITE_LOCKED.
 _SQLITE_TRANSIENT = frozenset({5, 6})
@@ -128,7 +132,8 @@ class Database:
                     f"journal_size_limit={_JOURNAL_LIMIT}",
                     "temp_store=MEMORY",
                     "trusted_schema=OFF",
-                    f"query_only={0 if write else 1}",
+                    # A writer waits in its own way (`_take_lock`).
+                    "busy_timeout=0" if write else "query_only=1",
                 ):
                     connection.execute(f"PRAGMA {pragma}")
             except BaseException:
@@ -142,7 +147,9 @@ class Database:
         @event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:
             # With a deferred BEGIN 943 of 1,200 transactions of several writers failed (rule 23).
-            connection.exec_driver_sql(connection.get_execution_options().get("careerrelay_begin", begin))
+            statement = connection.get_execution_options().get("careerrelay_begin", begin)
+            if not (write and _take_lock(connection, statement, wait_seconds)):
+                connection.exec_driver_sql(statement)
 
         return engine
 
@@ -189,6 +196,29 @@ class Database:
             connection.commit()  # type: ignore[attr-defined]  # a psycopg connection
 
         return engine
+
+
+def _take_lock(connection: Connection, statement: str, wait_seconds: float) -> bool:
+    """Begin a transaction as soon as no other process has the lock.
+
+    False where that is for the driver to report.
+
+    SQLite's own waiting sleeps up to 100 ms at a time, while the process that has the lock comes back for
+    it within one: with two busy workers one of them starved for a third of a second.
+    """
+    raw = connection.connection.driver_connection
+    if raw is None:
+        return False
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            raw.execute(statement)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                return False
+            time.sleep(random.uniform(*_LOCK_POLL_SECONDS))  # noqa: S311 - so that two don't keep in step
+        else:
+            return True
 
 
 def now_at(connection: Connection) -> int:

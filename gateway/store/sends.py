@@ -16,6 +16,9 @@ from gateway.transaction.ports import Issued, SendIntent, SendOutcome, SendState
 #: Rows of one statement: 16 columns stay far below SQLite's 32,766 parameters and PostgreSQL's 65,535.
 _ROWS = 256
 
+#: Octets of a person's reference that are random; six more are the time, so that it is 16 in all.
+_REF_RANDOM = 10
+
 _PEOPLE = ("hash", "ref", "address")
 _SENDS = (
     "token",
@@ -157,12 +160,10 @@ def _people(connection: Connection, intents: Sequence[SendIntent], now: int) -> 
     for start in range(0, len(people), _ROWS):
         part = people[start : start + _ROWS]
         values: list[object] = []
-        for person, address in part:
-            values += (
-                person,
-                moment + secrets.token_bytes(10),
-                bounded(address) if address is not None else None,
-            )
+        random = secrets.token_bytes(_REF_RANDOM * len(part))
+        for number, (person, address) in enumerate(part):
+            rest = random[number * _REF_RANDOM : (number + 1) * _REF_RANDOM]
+            values += (person, moment + rest, bounded(address) if address is not None else None)
         for row in connection.exec_driver_sql(_insert("people", len(part), mark), tuple(values)):
             refs[row[0]] = row[1]
     return refs

@@ -320,7 +320,8 @@ class Writer:
         now = time.monotonic()
         fault = fault_of(error, self._database)
         if self._fault is None:
-            self._faulty_since = now
+            # a lock that was waited for is as old as the wait
+            self._faulty_since = min(now, self._busy_since)
             _log.error("ledger fault, mail goes on by the fault policy: %s", fault)
         elif str(fault) != str(self._fault):
             _log.error("ledger fault is another now: %s", fault)
@@ -355,7 +356,11 @@ class Writer:
         self._retry_at = 0.0
 
     def _give_up(self, work: Work, why: str) -> None:
-        for line in repair_lines(work):
+        try:
+            lines = repair_lines(work)
+        except Exception:  # noqa: BLE001 - what can't be written can't always be shown either; the thread goes on
+            lines = [repr(work)]
+        for line in lines:
             _log.error("not in the ledger (%s), to be repaired: %s", why, line)
 
 

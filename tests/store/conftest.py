@@ -103,7 +103,7 @@ def postgres_session() -> Iterator[PostgresServer]:
     assert program is not None
     # PostgreSQL refuses to run as root, and pytest's own folders are closed to everybody else.
     user = "postgres" if os.getuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="careerrelay-postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="ledger-tests-postgres-"))
     try:
         if user is not None:
             owner = pwd.getpwnam(user)
@@ -129,7 +129,7 @@ def postgres_session() -> Iterator[PostgresServer]:
         finally:
             server.stop()
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
