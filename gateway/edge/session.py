@@ -39,6 +39,8 @@ from gateway.transaction.transaction import Transaction
 MAX_BATCH = 100
 #: A line longer than this many octets without an end is no command; the session is over.
 MAX_ENDLESS = 1_048_576
+#: So long the last words to a sender may take to be read, in seconds.
+FAREWELL_SECONDS = 10.0
 #: Verbs that may stand inside a pipelined group; all others end it (RFC 2920 §3.1).
 _GROUPED = frozenset({b"MAIL", b"RCPT", b"RSET", b"NOOP"})
 
@@ -67,6 +69,7 @@ class Session(aiosmtpd.smtp.SMTP):
         self._lost = False
         self._over = False
         self._waiting = False
+        self._answering = False
         self._draining = False
         self._last = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -111,9 +114,15 @@ class Session(aiosmtpd.smtp.SMTP):
 
     def _check_idle(self) -> None:
         seconds = self._door.limits.command_seconds
-        left = self._last + seconds - self.loop.time() if self._waiting else seconds
+        idle = self._waiting or self._answering
+        left = self._last + seconds - self.loop.time() if idle else seconds
         if left > 0:
             self._idle_timer = self.loop.call_later(left, self._check_idle)
+            return
+        if self._answering and self.transport is not None:
+            # It reads no replies: a goodbye would wait behind them for ever.
+            self._over = True
+            self.transport.abort()
             return
         self._say_goodbye(failure.IDLE)
 
@@ -121,7 +130,16 @@ class Session(aiosmtpd.smtp.SMTP):
         self._over = True
         if self.transport is not None:
             self._writer.write(reply.wire())
-            self._writer.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Close once what was said has been read, but don't wait for that for ever."""
+        transport: Any = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if transport.get_write_buffer_size():
+            self.loop.call_later(FAREWELL_SECONDS, transport.abort)
+        self._writer.close()
 
     def drain(self) -> None:
         """Implements `Drainable`: 421 at once when idle, else after the mail in hand."""
@@ -152,8 +170,7 @@ class Session(aiosmtpd.smtp.SMTP):
         finally:
             if self._transaction is not None:
                 self._transaction.abort()
-            if self.transport is not None:
-                self._writer.close()
+            self._close()
             self._door.registry.remove(self)
 
     async def _greet(self) -> bool:
@@ -179,8 +196,20 @@ class Session(aiosmtpd.smtp.SMTP):
         return self._door.policy()
 
     async def _answer(self, *replies: Reply) -> None:
+        """Give these replies.
+
+        Raises:
+            ConnectionError: the sender is gone, or takes no replies.
+        """
+        if self._lost:
+            raise ConnectionResetError("the sender is gone")
         self._writer.write(b"".join([reply.wire() for reply in replies]))
-        await self._writer.drain()
+        self._last = self.loop.time()
+        self._answering = True
+        try:
+            await self._writer.drain()
+        finally:
+            self._answering = False
 
     async def _read_batch(self) -> list[Command | Reply]:
         """The next command and what is pipelined behind it; empty at EOF.
@@ -318,9 +347,11 @@ class Session(aiosmtpd.smtp.SMTP):
                 return [await self._hello(command)]
             case b"DATA":
                 return await self._data(command, before)
+            case b"RSET" if command.argument:
+                return [failure.NO_ARGUMENT]
             case b"RSET":
                 await self._abandon()
-                return [failure.OK if not command.argument else failure.NO_ARGUMENT]
+                return [failure.OK]
             case b"NOOP":
                 return [failure.OK]
             case b"QUIT":
