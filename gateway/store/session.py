@@ -107,15 +107,6 @@ class Session:
             self._files.check()
         return results
 
-    def check(self) -> None:
-        """Look whether the files are still there.
-
-        Raises:
-            LedgerFault: they are not.
-        """
-        if self._files is not None and self._connection is not None:
-            self._files.check()
-
     def drop(self) -> None:
         """Forget the connection after a fault. Never raises."""
         connection, self._connection = self._connection, None
