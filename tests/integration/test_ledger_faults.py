@@ -222,7 +222,7 @@ WORDS: dict[Fault, tuple[str, ...]] = {
     folder_gone: ("is not there", "its disk not mounted"),
     file_gone: ("is not there", "deleted, moved"),
     deleted: ("is not there", "deleted, moved"),
-    overwritten: ("restore it from a backup"),
+    overwritten: ("restore it from a backup",),
     truncated: ("restore it from a backup",),
     corrupt_inside: ("malformed", "restore it from a backup"),
 }
