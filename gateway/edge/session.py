@@ -119,10 +119,11 @@ class Session(aiosmtpd.smtp.SMTP):
         if left > 0:
             self._idle_timer = self.loop.call_later(left, self._check_idle)
             return
-        if self._answering and self.transport is not None:
+        transport: Any = self.transport
+        if self._answering and transport is not None:
             # It reads no replies: a goodbye would wait behind them for ever.
             self._over = True
-            self.transport.abort()
+            transport.abort()
             return
         self._say_goodbye(failure.IDLE)
 
