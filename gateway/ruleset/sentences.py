@@ -13,8 +13,9 @@ LONGEST_SENTENCE = 400
 # A rule drawn with signs, as people put above their signature (and RFC 3676 §4.3: "-- ").
 _RULE = re.compile(r"[-=_*+~#━─―═＿＝＊☆★◆◇■□・…]{4,}|(?:^|\n)-- ?(?:\n|$)")
 _SIGNATURE_LONGEST = 700
-# Running text: no signature holds a line of this length that ends like a sentence.
-_RUNNING = re.compile(r"[^。.!?\n]{16}。|[^。.!?\n]{48}[.!?](?:\s|$)")
+# Running text: no signature holds a line of this length that ends like a sentence, in Japanese and elsewhere.
+_RUN = re.compile(r"[^。.!?\n]{16,}")
+_RUNNING, _RUNNING_LATIN = 16, 48
 
 
 def sentence_ends(text: str, found: list[int]) -> list[int]:
@@ -40,7 +41,22 @@ def signature_start(text: str) -> int:
     The length of the text when there is none.
     """
     low = max(0, len(text) - _SIGNATURE_LONGEST)
+    start, end, least = _last_running(text, low)
     for found in _RULE.finditer(text, low):
-        if _RUNNING.search(text, found.end()) is None:
+        if start < found.end() and end - found.end() < least:
             return found.start()
     return len(text)
+
+
+def _last_running(text: str, low: int) -> tuple[int, int, int]:
+    """The last piece of running text from `low` on: its place, and how long it must be to count as that."""
+    last = (-1, -1, _RUNNING)
+    for run in _RUN.finditer(text, low):
+        end = run.end()
+        mark = text[end : end + 1]
+        if mark == "。":
+            last = (run.start(), end, _RUNNING)
+        elif mark in (".", "!", "?") and end - run.start() >= _RUNNING_LATIN:
+            if end + 1 == len(text) or text[end + 1].isspace():
+                last = (run.start(), end, _RUNNING_LATIN)
+    return last
