@@ -34,27 +34,44 @@ class Spool:
         Raises:
             OSError: there is no space but the reserve, or the file can't be written.
         """
-        self._octets += len(piece)
-        if self._file is None and self._octets <= self._memory:
+        octets = self._octets + len(piece)
+        if self._file is None and octets <= self._memory:
             self._pieces.append(piece)
+            self._octets = octets
             return
         if shutil.disk_usage(self._directory).free - len(piece) < self._reserve:
-            self._octets -= len(piece)
             raise OSError(f"less than the reserve of {self._reserve} octets is free in {self._directory}")
         if self._file is None:
-            self._file = tempfile.TemporaryFile(dir=self._directory, buffering=0)  # noqa: SIM115 - closed in `close`
-            self._write_out(b"".join(self._pieces))
-            self._pieces.clear()
-        self._write_out(piece)
+            self._move_to_file()
+        if self._file is not None:
+            self._append(self._file, piece, at=self._octets)
+        self._octets = octets
 
-    def _write_out(self, piece: bytes) -> None:
+    def _move_to_file(self) -> None:
+        file = tempfile.TemporaryFile(dir=self._directory, buffering=0)  # noqa: SIM115 - closed in `close`
+        try:
+            self._append(file, b"".join(self._pieces), at=0)
+        except OSError:
+            file.close()  # the pieces are still there
+            raise
+        self._file = file
+        self._pieces.clear()
+
+    @staticmethod
+    def _append(file: BinaryIO, piece: bytes, *, at: int) -> None:
+        """All of the piece, or nothing: whoever is refused sends it by another way (SMTP.md rule 3)."""
         view = memoryview(piece)
-        while view and self._file is not None:
-            view = view[os.write(self._file.fileno(), view) :]
+        try:
+            while view:
+                view = view[os.write(file.fileno(), view) :]
+        except OSError:
+            os.ftruncate(file.fileno(), at)
+            os.lseek(file.fileno(), at, os.SEEK_SET)
+            raise
 
     def buffer(self) -> Buffer:
         """Everything that was written; a map of the file if there is one, valid until `close`."""
-        if self._file is None:
+        if self._file is None or not self._octets:
             content = b"".join(self._pieces)
             self._pieces = [content]
             return content

@@ -1,5 +1,6 @@
 import mmap
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -46,4 +47,26 @@ def test_a_folder_that_is_gone_is_an_oserror(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="missing"):
         spool.write(b"too much")
     assert spool.buffer() == b""
+    spool.close()
+
+
+@pytest.mark.parametrize("limit", [0, 3, 10, 12, 17, 20, 21], ids=lambda limit: f"{limit}-octets")
+def test_a_disk_that_is_full_in_the_middle_of_a_piece(tmp_path: Path, limit: int) -> None:
+    """Rule 3: a piece that found only half of its place is not there at all; it goes out by another way."""
+    spool = Spool(memory=10, directory=tmp_path, reserve=0)
+    pieces = [b"01234", b"56789", b"abcdefg", b"hijklmn"]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    left = []
+    try:
+        for at, piece in enumerate(pieces):
+            try:
+                spool.write(piece)
+            except OSError:
+                left = pieces[at:]
+                break
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert left
+    assert spool.buffer()[:] + b"".join(left) == b"".join(pieces)
     spool.close()
