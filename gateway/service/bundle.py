@@ -5,7 +5,6 @@ workers (SMTP.md rule 26): no worker ever sees a half-written file, and all of t
 policy from it is deterministic, so what the parent could build, every worker can.
 """
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -82,8 +81,7 @@ def build_policy(bundle: Bundle, *, examples: bool = False) -> Policy:
         footers = dict(load_footers(files.footers))
     except ConfigError as error:
         problems += [files.located(problem) for problem in error.problems]
-    company = config.company.name or ""
-    partner = config.partner.name or ""
+    link = link_form(config)
     try:
         ruleset = load_rules(
             files.rules,
@@ -91,7 +89,7 @@ def build_policy(bundle: Bundle, *, examples: bool = False) -> Policy:
             config_senders=config.rules.senders,
             footers=footers,
             groups=files.groups,
-            names=tuple(name for name in (company, partner) if name),
+            names=tuple(name for name in (link.company, link.partner) if name),
             examples=examples,
         )
     except ConfigError as error:
@@ -104,7 +102,7 @@ def build_policy(bundle: Bundle, *, examples: bool = False) -> Policy:
         mode=config.gateway.mode,
         ruleset=ruleset,
         footers=footers,
-        link=LinkForm(url=config.link.url, opt_out=config.link.opt_out, company=company, partner=partner),
+        link=link,
         secrets=Secrets(
             mark=bundle.keys.mark, mail=bundle.keys.mail, person=bundle.keys.person, own_id=bundle.keys.own_id
         ),
@@ -124,6 +122,16 @@ def build_policy(bundle: Bundle, *, examples: bool = False) -> Policy:
     )
 
 
+def link_form(config: Config) -> LinkForm:
+    """How a footer's links and names are made by this config."""
+    return LinkForm(
+        url=config.link.url,
+        opt_out=config.link.opt_out,
+        company=config.company.name or "",
+        partner=config.partner.name or "",
+    )
+
+
 def observing(policy: Policy) -> Policy:
     """The same policy while the brake is on: rules are asked, nothing is added (SMTP.md rule 15)."""
     return policy if policy.mode == "off" else replace(policy, mode="observe")
@@ -133,5 +141,5 @@ def shown_address(config: Config, keys: Keys, address: str) -> str:
     """An address as the log shows it: as it is, or as a keyed hash that can be compared but not read."""
     if config.log.addresses == "plain" or not address:
         return address
-    digest = hmac.new(keys.person, b"log\0" + address.lower().encode("utf-8", "replace"), hashlib.sha256)
-    return "h:" + digest.hexdigest()[:16]
+    digest = hmac.digest(keys.person, b"log\0" + address.lower().encode("utf-8", "replace"), "sha256")
+    return "h:" + digest[:8].hex()

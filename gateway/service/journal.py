@@ -86,12 +86,27 @@ class LogJournal:
         log.error(text, extra={"fields": {"alarm": True}})
 
 
+#: Made once: `json.dumps` with arguments makes an encoder a call.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 class TextFormatter(logging.Formatter):
     """For people: local time, level, message, ``key=value``."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._stamp = (-1, "")
+
+    def _time(self, created: float) -> str:
+        """Local time, written anew once a second."""
+        second = int(created)
+        if self._stamp[0] != second:
+            self._stamp = (second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second)))
+        return self._stamp[1]
+
     def format(self, record: logging.LogRecord) -> str:
         """One line; a traceback, if there is one, behind it."""
-        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
+        stamp = self._time(record.created)
         fields = "".join(f" {key}={_plain(value)}" for key, value in getattr(record, "fields", {}).items())
         line = (
             f"{stamp} {record.levelname.lower()} [{record.process}] {_one_line(record.getMessage())}{fields}"
@@ -114,19 +129,27 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+        return _json(entry)
 
 
 def _plain(value: object) -> str:
     if isinstance(value, str):
-        return (
-            value
-            if value and value.isprintable() and " " not in value and '"' not in value
-            else json.dumps(value)
-        )
+        bare = value and value.isprintable() and " " not in value and '"' not in value
+        return value if bare else _json(value)
     if isinstance(value, list):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return _json(value)
     return str(value)
+
+
+def _json(value: object) -> str:
+    """JSON on one line that no terminal or reader takes for anything else.
+
+    JSON lets DEL, the C1 controls (U+009B begins an escape sequence), U+2028 and the like stand as they are.
+    """
+    text = _encode(value)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def _one_line(text: str) -> str:
@@ -137,6 +160,11 @@ def start_logging(*, form: str, level: str) -> None:
     """Send the gateway's log to standard error; the libraries' only from warnings on."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    # No line of ours tells where in the code it was written; finding that out costs more than the line
+    # (Python's Logging HOWTO, "Optimization").
+    logging._srcfile = None  # noqa: SLF001 - the documented switch
+    logging.logThreads = False
+    logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -8,19 +8,23 @@ from gateway.store import KeyMatch, LedgerStore, prepare
 
 log = logging.getLogger("careerrelay")
 
+#: So long the start waits for a ledger that somebody else has locked; then mail flows without it.
+PREPARE_SECONDS = 5.0
 
-def prepare_ledger(bundle: Bundle) -> None:
+
+def prepare_ledger(bundle: Bundle) -> bool:
     """Make or upgrade the database, and see whether it was begun with our key.
 
     A ledger that can't be used is no reason not to start: mail goes by `ledger.fault` meanwhile (promise 1).
+    False then; the workers go on trying.
     """
     ledger = bundle.config.ledger
     try:
-        prepared = prepare(ledger.url, key_id=bundle.keys.id)
+        prepared = prepare(ledger.url, key_id=bundle.keys.id, wait_seconds=PREPARE_SECONDS)
     except LedgerFault as fault:
         fields = {"ledger": ledger.safe_url, "detail": str(fault), "mail": ledger.fault}
         log.error("ledger can't be used", extra={"fields": fields})  # noqa: TRY400 - the text says it all
-        return
+        return False
     if prepared.key is KeyMatch.OTHER:
         fields = {
             "ledger": ledger.safe_url,
@@ -28,10 +32,15 @@ def prepare_ledger(bundle: Bundle) -> None:
             "remedy": "put back the key file of the ledger; until then nobody is known again",
         }
         log.error("ledger was begun with another key", extra={"fields": fields})
+    return True
 
 
-def open_ledger(bundle: Bundle) -> LedgerStore:
-    """The ledger for this process; its thread is started, nothing is waited for."""
+def open_ledger(bundle: Bundle, *, create: bool) -> LedgerStore:
+    """The ledger for this process; its thread is started, nothing is waited for.
+
+    `create` only where the parent could not make it ready: a worker that is started again while a mount is
+    missing must not begin an empty one.
+    """
     ledger = bundle.config.ledger
     store = LedgerStore(
         ledger.url,
@@ -39,7 +48,7 @@ def open_ledger(bundle: Bundle) -> LedgerStore:
         wait_seconds=ledger.wait_seconds,
         lease_seconds=ledger.lease_seconds,
         record_days=ledger.record_days,
-        create=True,
+        create=create,
         key_id=bundle.keys.id,
     )
     store.start()

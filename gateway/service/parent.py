@@ -66,6 +66,7 @@ class Parent:
         self._pauses: dict[int, float] = {}
         self._signals: list[int] = []
         self._draining = False
+        self._ledger_ready = False
         self._announced = False
         self._selector = selectors.DefaultSelector()
 
@@ -77,7 +78,7 @@ class Parent:
         """
         self._listeners = open_listeners(self._bundle.config, file=str(self._path))
         self._catch_signals()
-        prepare_ledger(self._bundle)
+        self._ledger_ready = prepare_ledger(self._bundle)
         _import_everything()
         gc.collect()
         gc.freeze()  # what is there now is shared with the workers; the collector must not touch its pages
@@ -115,7 +116,9 @@ class Parent:
             self._selector.close()
             from gateway.service.process import run_worker  # noqa: PLC0415 - only a worker needs an event loop
 
-            run_worker(self._bundle, self._listeners, Channel(end), index=index)
+            run_worker(
+                self._bundle, self._listeners, Channel(end), index=index, create=not self._ledger_ready
+            )
             code = 0
         except BaseException:
             log.exception("worker failed")

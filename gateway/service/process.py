@@ -11,11 +11,13 @@ from gateway.service.control import Channel
 from gateway.service.worker import Worker
 
 
-def run_worker(bundle: Bundle, listeners: Sequence[socket.socket], channel: Channel, *, index: int) -> None:
+def run_worker(
+    bundle: Bundle, listeners: Sequence[socket.socket], channel: Channel, *, index: int, create: bool
+) -> None:
     """Run one worker to its end."""
 
     async def main() -> None:
-        await Worker(bundle, listeners, channel, index=index).run()
+        await Worker(bundle, listeners, channel, index=index, create=create).run()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())

@@ -41,7 +41,13 @@ class Worker:
     """Everything of one worker process."""
 
     def __init__(
-        self, bundle: Bundle, listeners: Sequence[socket.socket], channel: Channel, *, index: int
+        self,
+        bundle: Bundle,
+        listeners: Sequence[socket.socket],
+        channel: Channel,
+        *,
+        index: int,
+        create: bool,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._bundle = bundle
@@ -57,7 +63,7 @@ class Worker:
         self._doors: dict[str, Door] = {}
         self._registry = Registry(share(bundle.config.limits.connections, of=self._workers, index=index))
         self.journal = LogJournal(shown=self._shown)
-        self._ledger: LedgerStore = open_ledger(bundle)
+        self._ledger: LedgerStore = open_ledger(bundle, create=create)
         self._routes = RouteTable(bundle, workers=self._workers, index=index, alarm=self.journal.alarm)
         self._services = Services(
             ledger=self._ledger,
