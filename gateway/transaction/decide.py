@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.errors import MailUnreadable
+from gateway.dkim.treatment import UNSIGNED, Treatment, treat
 from gateway.footer.compose import FooterPlan, prepare
 from gateway.message.agree import agrees_with_standard_library
 from gateway.message.exempt import exemption
@@ -33,6 +34,7 @@ class Reading:
         looping: the mail is to be refused with 554 5.4.6.
         candidates: indexes of the recipients that are candidates.
         message, text: what was read; `text` is None where `reason` made reading it needless.
+        treatment: who signs the copies, and which signatures they replace.
     """
 
     reason: Reason | None
@@ -41,6 +43,7 @@ class Reading:
     message: Message
     text: MailText | None
     detail: str = ""
+    treatment: Treatment = UNSIGNED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,19 +73,31 @@ def candidates_of(envelope: Envelope, policy: Policy) -> frozenset[int]:
     return frozenset(i for i, rcpt in enumerate(envelope.recipients) if policy.is_candidate(rcpt.path))
 
 
-def read_mail(data: Buffer, *, complete: bool, envelope: Envelope, policy: Policy) -> Reading:
+def read_mail(
+    data: Buffer,
+    *,
+    complete: bool,
+    envelope: Envelope,
+    policy: Policy,
+    route: str = "",
+    candidates: frozenset[int] | None = None,
+) -> Reading:
     """Scan the mail and see whether it is one that the rules may be asked about.
 
     Args:
         data: the content, unstuffed; the held head of it if not `complete`.
+        route: the name of the next hop, which may be one after which mail is signed.
+        candidates: indexes of the recipients that would get a link; by default those that the policy says.
     """
     message = scan(data, complete=complete)
     marks = count_marks(message, policy.secrets.mark)
     looping = marks >= MARKS_REFUSED or count_received(message) > policy.max_received
-    candidates = candidates_of(envelope, policy)
+    if candidates is None:
+        candidates = candidates_of(envelope, policy)
     reason: Reason | None = None
     text: MailText | None = None
     detail = ""
+    treatment = UNSIGNED
     if marks:
         reason = Reason.LOOP
     elif policy.mode == "off":
@@ -95,6 +110,9 @@ def read_mail(data: Buffer, *, complete: bool, envelope: Envelope, policy: Polic
         reason = Reason.OWN_HEADER
     else:
         reason = exemption(message, null_sender=False)
+        if reason is None or reason is Reason.DKIM:
+            treatment = treat(message, policy.dkim, route)
+            reason = None if treatment.allowed or policy.breaks_dkim else Reason.DKIM
         if reason is None and message.defects:
             reason, detail = Reason.DEFECT, str(message.defects[0])
     if reason is None:
@@ -108,7 +126,13 @@ def read_mail(data: Buffer, *, complete: bool, envelope: Envelope, policy: Polic
         elif has_link(text, policy.link.prefix):
             reason = Reason.HAS_LINK
     return Reading(
-        reason=reason, looping=looping, candidates=candidates, message=message, text=text, detail=detail
+        reason=reason,
+        looping=looping,
+        candidates=candidates,
+        message=message,
+        text=text,
+        detail=detail,
+        treatment=treatment,
     )
 
 
@@ -117,11 +141,14 @@ def has_link(text: MailText, prefix: str) -> bool:
     return any(body is not None and prefix in body.decoded for body in (text.plain, text.html))
 
 
-def decide(reading: Reading, envelope: Envelope, policy: Policy) -> Decision:
-    """Ask the rules, and find the place for the footer if they say so."""
+def decide(
+    reading: Reading, envelope: Envelope, policy: Policy, *, verdict: Verdict | None = None
+) -> Decision:
+    """Ask the rules, and find the place for the footer if they say so. A `verdict` given counts as theirs."""
     if reading.reason is not None or reading.text is None:
         return Decision(reason=reading.reason or Reason.NO_TEXT, detail=reading.detail)
-    verdict = policy.ruleset.judge(view_of(reading, envelope))
+    if verdict is None:
+        verdict = policy.ruleset.judge(view_of(reading, envelope))
     if verdict.action != "inject":
         return Decision(reason=verdict.reason, verdict=verdict)
     if policy.mode != "inject":

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from gateway.dkim.treatment import Signing
 from gateway.footer.template import FooterText
 from gateway.footer.values import FooterValues
 from gateway.ruleset.ruleset import Ruleset
@@ -68,6 +69,9 @@ class Policy:
     secrets: Secrets
     is_own: AddressTest
     is_excluded: AddressTest
+    breaks_dkim: bool = False
+    """Whether a signature that an edit would break is no reason to leave a mail alone (SMTP.md rule 29)."""
+    dkim: Signing = Signing()
     max_received: int = 50
     refuse_bare_newlines: bool = False
     defer_on_ledger_fault: bool = False

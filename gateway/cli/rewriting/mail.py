@@ -1,0 +1,308 @@
+"""One mail, as the gateway would relay it: the same reading, verdict, footer and check, and no ledger.
+
+What differs from a mail on the wire: the token is a sample, the candidate is whoever is named, and nothing is
+remembered. With `always` the rules and the test for candidates are not asked; every other reason to leave the
+mail alone holds.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gateway.cli.rewriting.mailboxes import mailboxes
+from gateway.config import Config, Keys, derive_keys, embedded_config, load_config, load_keys, read_rule_files
+from gateway.config.names import in_domains
+from gateway.errors import GatewayError, MailUnreadable
+from gateway.footer.compose import FooterPlan
+from gateway.message.scan import Message, Part, scan
+from gateway.message.splice import join
+from gateway.message.text import MailText
+from gateway.reason import Reason
+from gateway.ruleset.ruleset import Verdict
+from gateway.ruleset.scope import language_of
+from gateway.service.bundle import Bundle, build_policy
+from gateway.smtp.address import NULL_PATH, PathError, parse_path
+from gateway.smtp.address import Path as MailPath
+from gateway.smtp.envelope import Envelope, Mail, Rcpt
+from gateway.smtp.parameters import Parameters
+from gateway.token import TOKEN_OCTETS
+from gateway.transaction.compose import Composer
+from gateway.transaction.decide import Decision, Reading, decide, read_mail
+from gateway.transaction.policy import Policy
+
+SAMPLE_TOKEN = bytes(TOKEN_OCTETS)
+#: Where no config has a key: what is made with it is known again by the next run, and by no gateway.
+SAMPLE_KEYS = derive_keys(b"careerrelay rewrite: sample key ")
+#: Octets; more than mail systems take. A config's own limit is obeyed where it is lower.
+MAX_MAIL = 160 << 20
+#: Who sends and who gets a mail that does not say: outside of any company (RFC 2606).
+UNKNOWN_SENDER = "sender@unknown.example"
+
+_NEWLINE = re.compile(rb"\r\n|\r|\n")
+_NO_PARAMETERS = Parameters()
+
+
+class Refused(GatewayError):
+    """The gateway would not relay this mail at all."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        self.reason = reason
+        super().__init__(f"the gateway would refuse this mail: {detail}")
+
+
+class NoAddress(GatewayError):
+    """What was given as sender or recipient is no address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """A leaf that got the footer: what its header said, and what it says now."""
+
+    leaf: int
+    content_type: str
+    charset: tuple[str, str]
+    encoding: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewritten:
+    """What became of one mail.
+
+    Attributes:
+        original: the mail as the gateway would get it: line ends are CRLF.
+        content: the mail as it would leave, without ``Received:``; `original` itself where nothing changed.
+        reason: why it was changed or left alone; `detail` says more, where there is more.
+        edited: the leaves that got the footer, in reading order.
+    """
+
+    original: bytes
+    content: bytes
+    reason: Reason
+    sender: str
+    recipients: tuple[str, ...]
+    detail: str = ""
+    verdict: Verdict | None = None
+    footer: str = ""
+    placement: str = ""
+    edited: tuple[Edited, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether it would leave with a footer."""
+        return bool(self.edited)
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """The edited leaves, numbered in reading order among all leaves."""
+        return tuple(each.leaf for each in self.edited)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewriter:
+    """Rewrites mails by one policy.
+
+    `limit` is the size of a mail in octets; `sender_is_own` says that each sender's domain counts as the
+    company's, where no config names any.
+    """
+
+    policy: Policy
+    always: bool
+    sender_is_own: bool
+    limit: int = MAX_MAIL
+
+    def rewrite(self, raw: bytes, *, sender: str | None, recipients: Sequence[str] | None) -> Rewritten:
+        """What would become of `raw`, a mail as it lies in a file.
+
+        `sender` is a mailbox, or empty for the null reverse-path; None takes it from the header. The same
+        for `recipients`.
+
+        Raises:
+            Refused: the gateway would not take it.
+            NoAddress: an address that was given is none.
+        """
+        original = as_received(raw)
+        if self.policy.refuse_bare_newlines and has_bare_newline(raw):
+            raise Refused(Reason.DEFECT, "a CR or LF stands alone in it (gateway.bare_newlines)")
+        if len(original) > self.limit:
+            raise Refused(Reason.SIZE, f"it has {len(original)} octets, and {self.limit} are the limit")
+        envelope = envelope_of(original, sender, recipients)
+        policy = self._policy(envelope)
+        reading, decision = self._decide(original, envelope, policy)
+        left = Rewritten(
+            original=original,
+            content=original,
+            reason=decision.reason,
+            detail=decision.detail,
+            verdict=decision.verdict,
+            sender=envelope.mail.path.text(),
+            recipients=tuple(rcpt.path.text() for rcpt in envelope.recipients),
+        )
+        if decision.footer is None or decision.verdict is None or reading.text is None:
+            return left
+        try:
+            content = compose(reading.message, reading.text, decision.footer, policy)
+        except MailUnreadable as error:
+            return replace(left, reason=error.reason, detail=error.detail)
+        return replace(
+            left,
+            content=content,
+            reason=Reason.FORCED if self.always else decision.reason,
+            footer=decision.verdict.footer,
+            placement=decision.footer.placement,
+            edited=edited_leaves(reading.message, decision.footer, scan(content)),
+        )
+
+    def _policy(self, envelope: Envelope) -> Policy:
+        if not self.sender_is_own:
+            return self.policy
+        domains = (envelope.mail.path.domain.decode("utf-8", "replace"),)
+        return replace(
+            self.policy, is_own=lambda address: in_domains(domains, address.rpartition("@")[2].lower())
+        )
+
+    def _decide(self, data: bytes, envelope: Envelope, policy: Policy) -> tuple[Reading, Decision]:
+        """As in a transaction: by the held head first, and by all of it if that says so."""
+        window = policy.window
+        complete = len(data) <= window
+        reading, decision = self._ask(data if complete else data[:window], envelope, policy, complete)
+        if decision.whole:
+            reading, decision = self._ask(data, envelope, policy, complete=True)
+        return reading, decision
+
+    def _ask(
+        self,
+        data: bytes,
+        envelope: Envelope,
+        policy: Policy,
+        complete: bool,  # noqa: FBT001 - as read_mail
+    ) -> tuple[Reading, Decision]:
+        candidates = frozenset(range(len(envelope.recipients) or 1)) if self.always else None
+        reading = read_mail(data, complete=complete, envelope=envelope, policy=policy, candidates=candidates)
+        if reading.looping:
+            raise Refused(Reason.LOOP, "it has been here before, or has too many Received: fields")
+        verdict = forced_verdict(reading.text) if self.always else None
+        return reading, decide(reading, envelope, policy, verdict=verdict)
+
+
+def make_rewriter(config_path: Path | None, *, always: bool) -> tuple[Rewriter, tuple[str, ...]]:
+    """The rewriter for a config, or for the shipped rules and footers without one; and what is to be told.
+
+    Makes no key file. Raises `ConfigError` with everything that is wrong.
+    """
+    notes: list[str] = []
+    if config_path is None:
+        config = embedded_config(Path("/"), {"rules": {"senders": ["*@*"]}})
+        keys = SAMPLE_KEYS
+    else:
+        config = load_config(config_path)
+        keys = _keys(config, notes)
+    bundle = Bundle(config=config, keys=keys, files=read_rule_files(config), excluded=config.gateway.exclude)
+    policy = replace(build_policy(bundle), breaks_dkim=always)
+    size = config.limits.mail_bytes
+    rewriter = Rewriter(
+        policy=policy,
+        always=always,
+        sender_is_own=config_path is None,
+        limit=min(size, MAX_MAIL) if size else MAX_MAIL,
+    )
+    return rewriter, tuple(notes)
+
+
+def _keys(config: Config, notes: list[str]) -> Keys:
+    path = config.gateway.key_file
+    if not path.exists():
+        notes.append(f"{path}: no key file yet, so X-CareerRelay-Id is made with a sample key")
+        return SAMPLE_KEYS
+    return load_keys(path, create=False)
+
+
+def as_received(raw: bytes) -> bytes:
+    """The mail of a file as the gateway would have it: every line end is CRLF (SMTP.md rule 24)."""
+    return _NEWLINE.sub(b"\r\n", raw) if _has_other_newline(raw) else raw
+
+
+def has_bare_newline(raw: bytes) -> bool:
+    """Whether a CR or LF stands alone, in a file that is not simply one with LF as its line end."""
+    return b"\r" in raw and _has_other_newline(raw)
+
+
+def _has_other_newline(raw: bytes) -> bool:
+    pairs = raw.count(b"\r\n")
+    return pairs != raw.count(b"\n") or pairs != raw.count(b"\r")
+
+
+def envelope_of(data: bytes, sender: str | None, recipients: Sequence[str] | None) -> Envelope:
+    """The envelope, from the header where it is not given. Raises `NoAddress`."""
+    head = None if sender is not None and recipients is not None else _header(data)
+    if sender is not None:
+        path = NULL_PATH if sender in {"", "<>"} else path_of(sender)
+    elif head is not None and head.value(b"return-path") == b"<>":
+        path = NULL_PATH
+    else:
+        named = _named(head, b"from", b"sender")
+        path = path_of(named[0] if named else UNKNOWN_SENDER)
+    if recipients is None:
+        # once each: a recipient given twice is one copy
+        recipients = tuple(dict.fromkeys(_named(head, b"to", b"cc", b"bcc")))
+    return Envelope(
+        Mail(path, _NO_PARAMETERS), tuple(Rcpt(path_of(address), _NO_PARAMETERS) for address in recipients)
+    )
+
+
+def _header(data: bytes) -> Message:
+    end = data.find(b"\r\n\r\n")
+    return scan(data if end < 0 else data[: end + 4], complete=False)
+
+
+def _named(head: Message | None, *names: bytes) -> list[str]:
+    if head is None:
+        return []
+    return [
+        address for name in names for field in head.all(name) for address in mailboxes(field.value(head.data))
+    ]
+
+
+def path_of(address: str) -> MailPath:
+    """A given address as a path. Raises `NoAddress`."""
+    written = address if address.startswith("<") else f"<{address}>"
+    try:
+        path, rest = parse_path(b"TO:" + written.encode("utf-8"), b"TO", null_allowed=False)
+    except (PathError, UnicodeEncodeError) as error:
+        raise NoAddress(f"{address!r} is no mail address: {error}") from error
+    if rest or not path.domain:
+        raise NoAddress(f"{address!r} is no mail address")
+    return path
+
+
+def forced_verdict(text: MailText | None) -> Verdict:
+    """The verdict of nobody: to inject the shipped footer of the text's language."""
+    texts = [] if text is None else [body.new.text for body in (text.plain, text.html) if body is not None]
+    if text is not None:
+        texts.append(text.subject.text)
+    footer = "default-ja" if language_of(*texts) == "ja" else "default-en"
+    return Verdict(matched=False, action="inject", footer=footer, reason=Reason.FORCED)
+
+
+def compose(message: Message, text: MailText, footer: FooterPlan, policy: Policy) -> bytes:
+    """The copy's octets. Raises `MailUnreadable` where the check after the edit fails."""
+    content = Composer(message=message, text=text, footer=footer, policy=policy).compose(SAMPLE_TOKEN)
+    return content.head + join(content.data, content.pieces)
+
+
+def edited_leaves(before: Message, plan: FooterPlan, after: Message) -> tuple[Edited, ...]:
+    """What the headers of the edited leaves said before and say now."""
+    old, new = before.leaves, after.leaves
+    return tuple(
+        Edited(
+            leaf=leaf,
+            content_type=old[leaf].content_type,
+            charset=(_charset(old[leaf]), _charset(new[leaf])),
+            encoding=(old[leaf].encoding, new[leaf].encoding),
+        )
+        for leaf in plan.parts
+    )
+
+
+def _charset(part: Part) -> str:
+    return part.parameters.get("charset", "us-ascii").lower()
