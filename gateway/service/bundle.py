@@ -20,7 +20,6 @@ from gateway.config import (
     read_password,
     read_rule_files,
 )
-from gateway.config.files import check_files, read_patterns
 from gateway.config.names import in_domains
 from gateway.errors import ConfigError
 from gateway.footer.template import load_footers
@@ -46,11 +45,7 @@ def read_bundle(path: Path) -> Bundle:
         ConfigError: with every problem in all of them.
     """
     config = load_config(path)
-    problems = check_files(config)
-    if problems:
-        raise ConfigError(problems)
     gateway = config.gateway
-    listed = read_patterns(gateway.exclude_file, key="gateway.exclude_file") if gateway.exclude_file else ()
     passwords = {
         name: read_password(hop.password_file)
         for name, hop in config.next_hops.items()
@@ -60,7 +55,7 @@ def read_bundle(path: Path) -> Bundle:
         config=config,
         keys=load_keys(gateway.key_file, create=True),
         files=read_rule_files(config),
-        excluded=(*gateway.exclude, *listed),
+        excluded=gateway.exclude,  # with those of `exclude_file`
         passwords=passwords,
     )
 

@@ -1,0 +1,148 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from gateway.config import embedded_config, load_keys, read_rule_files
+from gateway.errors import ConfigError
+from gateway.service.bundle import Bundle, build_policy, observing, read_bundle, shown_address
+
+CONFIG = """
+[gateway]
+hostname = "gw.example.co.jp"
+own_domains = ["example.co.jp", "*.example.org"]
+exclude = ["*@agency.example"]
+exclude_file = "more.txt"
+[[listen]]
+port = 2525
+networks = ["127.0.0.0/8"]
+[next_hop]
+hosts = ["mx.example.net:25"]
+tls = "required"
+user = "gateway"
+password_file = "secret"
+[[route]]
+name = "other"
+hosts = ["other.example.net:25"]
+sender_domains = ["example.org"]
+[rules]
+senders = ["*@example.co.jp"]
+[link]
+url = "https://careerrelay.example/r/{token}"
+opt_out = "https://careerrelay.example/o/{token}"
+[ledger]
+url = "sqlite:///ledger.db"
+"""
+
+
+def folder_with(folder: Path, text: str = CONFIG) -> Path:
+    """A config with all the files that it names but the key."""
+    (folder / "more.txt").write_text("archive@example.net  # journal\n\n*.ats.example\n")
+    secret = folder / "secret"
+    secret.write_text("geheim\n")
+    secret.chmod(0o600)
+    path = folder / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def made(folder: Path, **changes: object) -> Bundle:
+    """The embedded defaults, with these sections changed."""
+    config = embedded_config(folder, changes)
+    return Bundle(config=config, keys=load_keys(folder / "key", create=True), files=read_rule_files(config))
+
+
+def test_everything_is_read(tmp_path: Path) -> None:
+    """Config, key (made at the first start, then the same), rules, exclusions, passwords by route."""
+    path = folder_with(tmp_path)
+    bundle = read_bundle(path)
+    assert bundle.config.gateway.hostname == "gw.example.co.jp"
+    assert (tmp_path / "careerrelay.key").stat().st_mode & 0o777 == 0o600
+    assert read_bundle(path).keys == bundle.keys
+    assert bundle.excluded == ("*@agency.example", "archive@example.net", "*.ats.example")
+    assert bundle.passwords == {"default": "geheim"}
+    assert bundle.files.rules.keys() >= {"ja-rejection.toml", "en-rejection.toml"}
+    assert "geheim" not in repr(bundle)
+
+
+def test_passwords_are_read_each_time(tmp_path: Path) -> None:
+    """What stands in the file now is what holds now."""
+    path = folder_with(tmp_path)
+    read_bundle(path)
+    (tmp_path / "secret").write_text("neu\n")
+    assert read_bundle(path).passwords == {"default": "neu"}
+
+
+def test_problems_of_config_and_its_files_come_at_once(tmp_path: Path) -> None:
+    """Promise 9: a wrong value, a missing file and an open secret are one refusal; no key is made."""
+    path = folder_with(tmp_path, CONFIG.replace('"gw.example.co.jp"', '"gw example"'))
+    (tmp_path / "more.txt").unlink()
+    (tmp_path / "secret").chmod(0o644)
+    with pytest.raises(ConfigError) as caught:
+        read_bundle(path)
+    assert sorted(problem.key for problem in caught.value.problems) == [
+        "gateway.exclude_file",
+        "gateway.hostname",
+        "next_hop.password_file",
+    ]
+    assert not (tmp_path / "careerrelay.key").exists()
+
+
+def test_problems_of_rules_and_footers_come_at_once(tmp_path: Path) -> None:
+    """Both are read to the end, and each problem names the file on disk."""
+    rules = tmp_path / "rules"
+    (rules / "footers").mkdir(parents=True)
+    (rules / "bad.toml").write_text("= 1\n")
+    (rules / "footers" / "bad.txt").write_text("no link here\n")
+    bundle = made(tmp_path, rules={"directory": str(rules)})
+    with pytest.raises(ConfigError) as caught:
+        build_policy(bundle)
+    files = {problem.file for problem in caught.value.problems}
+    assert files >= {str(rules / "bad.toml"), str(rules / "footers" / "bad.txt")}
+
+
+def test_who_is_a_candidate(tmp_path: Path) -> None:
+    """Own domains, whole and by wildcard, whatever their case; the exclude list, from config and file."""
+    policy = build_policy(read_bundle(folder_with(tmp_path)))
+    own = {"a@example.co.jp", "a@EXAMPLE.CO.JP", "a@x.example.org"}
+    strangers = {"a@example.org", "a@notexample.co.jp", "a@example.co.jp.evil.example", "a@example.com"}
+    assert {address for address in own | strangers if policy.is_own(address)} == own
+    excluded = {"x@agency.example", "archive@example.net"}
+    assert {
+        address for address in excluded | {"other@example.net"} if policy.is_excluded(address)
+    } == excluded
+
+
+def test_nobody_is_excluded_by_default(tmp_path: Path) -> None:
+    """Without a list everybody outside is a candidate."""
+    assert not build_policy(made(tmp_path)).is_excluded("anybody@example.com")
+
+
+def test_same_content_same_policy(tmp_path: Path) -> None:
+    """What the parent could build every worker can, and comes to the same rules."""
+    bundle = made(tmp_path)
+    assert build_policy(bundle, examples=True).ruleset.id == build_policy(bundle).ruleset.id
+
+
+@pytest.mark.parametrize(("mode", "then"), [("inject", "observe"), ("observe", "observe"), ("off", "off")])
+def test_the_brake_never_switches_on(tmp_path: Path, mode: str, then: Literal["observe", "off"]) -> None:
+    """Rule 15: with the brake on nothing is added, and what is off stays off."""
+    policy = build_policy(made(tmp_path, gateway={"mode": mode}))
+    assert observing(policy) == replace(policy, mode=then)
+
+
+def test_addresses_in_the_log(tmp_path: Path) -> None:
+    """Hashed by default: the same person is known again, nobody can be read; plain by choice."""
+    bundle = made(tmp_path)
+    hashed = shown_address(bundle.config, bundle.keys, "Taro@Example.com")
+    assert hashed == shown_address(bundle.config, bundle.keys, "taro@example.com")
+    assert hashed.startswith("h:")
+    assert "taro" not in hashed
+    assert hashed != shown_address(bundle.config, bundle.keys, "jiro@example.com")
+    assert shown_address(bundle.config, bundle.keys, "") == ""
+    assert shown_address(bundle.config, bundle.keys, "\udc80@example.com").startswith("h:")
+    other = load_keys(tmp_path / "other", create=True)
+    assert hashed != shown_address(bundle.config, other, "taro@example.com")
+    plain = made(tmp_path, log={"addresses": "plain"})
+    assert shown_address(plain.config, plain.keys, "Taro@Example.com") == "Taro@Example.com"
