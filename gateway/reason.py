@@ -58,5 +58,6 @@ class Reason(StrEnum):
 
     # something of ours, or the next hop, failed
     LEDGER_FAULT = "ledger-fault"
+    SIGNING_FAULT = "signing-fault"
     INTERNAL_FAULT = "internal-fault"
     UNLINKED = "unlinked"

@@ -4,7 +4,8 @@ Everything that reads these from disk is here; what is in a rule or a footer is 
 `gateway.footer` to judge. A file with an error is refused whole, with every error at once.
 """
 
-from gateway.config.files import read_password
+from gateway.config.dkim import Dkim, DkimKey
+from gateway.config.files import read_password, read_signing_key
 from gateway.config.keys import Keys, derive_keys, load_keys
 from gateway.config.load import Examined, embedded_config, examine, examine_text, load_config, parse_config
 from gateway.config.model import Config
@@ -19,6 +20,8 @@ __all__ = [
     "DEFAULT_ROUTE",
     "AddressPatterns",
     "Config",
+    "Dkim",
+    "DkimKey",
     "Examined",
     "Gateway",
     "HostPort",
@@ -43,5 +46,6 @@ __all__ = [
     "read_password",
     "read_rule_files",
     "read_rule_folder",
+    "read_signing_key",
     "shipped_packs",
 ]

@@ -205,6 +205,18 @@ def _line_holds_a_path(config: Config) -> Found:
         )
 
 
+def _signing_keys_apart(config: Config) -> Found:
+    keys = config.dkim.key
+    for (i, one), (j, other) in itertools.combinations(enumerate(keys), 2):
+        if (one.domain, one.selector) == (other.domain, other.selector):
+            # One name in the DNS holds one key (RFC 6376 §3.6.2.2).
+            yield (
+                f"dkim.key[{j}].selector",
+                f"dkim.key[{i}] has this domain and selector already",
+                "publish the key under a selector of its own",
+            )
+
+
 CHECKS: tuple[Callable[[Config], Found], ...] = (
     _a_connection_for_each_worker,
     _room_for_each_worker,
@@ -218,6 +230,7 @@ CHECKS: tuple[Callable[[Config], Found], ...] = (
     _ledger_wait_is_short,
     _memory_holds_the_window,
     _line_holds_a_path,
+    _signing_keys_apart,
 )
 
 
@@ -249,7 +262,17 @@ def _route_never_reached(config: Config) -> Found:
         seen.add(condition)
 
 
-WARNINGS: tuple[Callable[[Config], Found], ...] = (_nobody_may_send, _nobody_is_changed, _route_never_reached)
+def _resigning_without_a_key(config: Config) -> Found:
+    if config.dkim.policy == "resign" and not config.dkim.key:
+        yield "dkim.policy", "there is no [[dkim.key]], so signed mail stays as it is", "add keys"
+
+
+WARNINGS: tuple[Callable[[Config], Found], ...] = (
+    _nobody_may_send,
+    _nobody_is_changed,
+    _route_never_reached,
+    _resigning_without_a_key,
+)
 
 
 def check(config: Config, *, file: str, whole: bool) -> list[Problem]:

@@ -5,11 +5,14 @@ The files of rules and footers are `gateway.config.packs`; the key file is `gate
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
+from gateway.config.dkim import DkimKey
 from gateway.config.fault import Fault
 from gateway.config.model import Config
 from gateway.config.names import parse_pattern
+from gateway.config.section import Section
 from gateway.config.textfile import read_bytes, read_text
 from gateway.errors import ConfigError, Problem
 
@@ -17,6 +20,7 @@ from gateway.errors import ConfigError, Problem
 _MAX_LIST = 2 << 20
 _MAX_PASSWORD = 4_096
 _MAX_CERTIFICATES = 4 << 20
+_MAX_SIGNING_KEY = 65_536
 
 
 def read_password(path: Path, *, key: str = "password_file") -> str:
@@ -42,6 +46,26 @@ def read_password(path: Path, *, key: str = "password_file") -> str:
             ]
         )
     return password
+
+
+def read_signing_key(path: Path, *, key: str = "key_file") -> bytes:
+    """A DKIM key as it lies in its file; whether it can sign is for `gateway.dkim` to say.
+
+    Raises:
+        ConfigError: the file is missing, open to others, or no private key in PEM.
+    """
+    content = read_bytes(path, limit=_MAX_SIGNING_KEY, key=key)
+    problem = open_to_others(path, key=key)
+    if problem is None and b"PRIVATE KEY-----" not in content:
+        problem = Problem(
+            file=str(path),
+            key=key,
+            message="there is no private key in it",
+            remedy="name a PEM file (-----BEGIN PRIVATE KEY-----)",
+        )
+    if problem is not None:
+        raise ConfigError([problem])
+    return content
 
 
 def open_to_others(path: Path, *, key: str) -> Problem | None:
@@ -109,6 +133,10 @@ def _patterns(path: Path, key: str) -> None:
     read_patterns(path, key=key)
 
 
+def _signing_key(path: Path, key: str) -> None:
+    read_signing_key(path, key=key)
+
+
 def in_memory(folder: Path, mounts: str) -> bool:
     """Whether `folder` is on a file system that lives in memory.
 
@@ -146,17 +174,23 @@ def check_files(config: Config) -> list[Problem]:
         ("next_hop", held.get("next_hop")),
     ]
     places += [(f"route[{index}]", route) for index, route in enumerate(held.get("route", ()))]
-    checks = {
-        "exclude_file": _patterns,
-        "ca_file": _certificates,
-        "password_file": _password,
-        "spool_directory": _spool_directory,
-    }
+    dkim = held.get("dkim")
+    places += [
+        (f"dkim.key[{index}]", key)
+        for index, key in enumerate(() if dkim is None else dkim.__dict__.get("key", ()))
+    ]
+    checks: tuple[tuple[str, Callable[[Path, str], None], type[Section]], ...] = (
+        ("exclude_file", _patterns, Section),
+        ("ca_file", _certificates, Section),
+        ("password_file", _password, Section),
+        ("spool_directory", _spool_directory, Section),
+        ("key_file", _signing_key, DkimKey),  # that of [gateway] is made at the first start
+    )
     problems: list[Problem] = []
     for section, model in places:
-        for name, check in checks.items():
+        for name, check, kind in checks:
             path = getattr(model, name, None)
-            if path is None:
+            if path is None or not isinstance(model, kind):
                 continue
             try:
                 check(path, f"{section}.{name}")

@@ -126,7 +126,8 @@ def _syntax(error: Exception, text: str, file: str) -> Problem:
     remedy = "see https://toml.io for the syntax; text stands in quotes, a list in brackets"
     if "overwrite" in message.lower() or "twice" in message.lower():
         remedy = (
-            "each key and each [section] stands once; only [[listen]] and [[route]] can stand several times"
+            "each key and each [section] stands once; only [[listen]], [[route]] and [[dkim.key]] can stand "
+            "several times"
         )
     return Problem(file=file, key="", message=f"this is no TOML: {message}", remedy=remedy, line=line)
 

@@ -10,6 +10,7 @@ reads the file once and hands the result to its workers.
 
 from pydantic import Field
 
+from gateway.config.dkim import Dkim
 from gateway.config.names import fold_address, in_domains
 from gateway.config.operation import Ledger, Limits, Log, Timeouts
 from gateway.config.programme import Company, Link, Partner, Rules
@@ -28,6 +29,7 @@ class Config(Section):
     route: tuple[Route, ...] = Field(default=(), description="Other next hops for some of the mail.")
     notifications: Notifications = Field(default_factory=Notifications, description="Failure notices.")
     rules: Rules = Field(default_factory=Rules, description="Which rules hold, and for whom.")
+    dkim: Dkim = Field(default_factory=Dkim, description="Mail that is signed, and signing what we edit.")
     link: Link = Field(description="What the footer points to.")
     company: Company = Field(default_factory=Company, description="Who turns the candidate down.")
     partner: Partner = Field(default_factory=Partner, description="The recruiting agency behind the link.")

@@ -111,7 +111,8 @@ def _meaning(model: type[BaseModel], place: Place) -> str:
     section = section_model(field) or entry_model(field)
     if section is None:
         return f"add it: {field.description}"
-    header = f"[[{name}]]" if entry_model(field) else f"[{name}]"
+    path = ".".join(str(step) for step in place)
+    header = f"[[{path}]]" if entry_model(field) else f"[{path}]"
     needed = [key for key, inner in section.model_fields.items() if inner.is_required()]
     keys = f" with {', '.join(needed)}" if needed else ""
     return f"add a section {header}{keys}: {field.description}"
@@ -122,7 +123,10 @@ def _list_wanted(model: type[BaseModel], place: Place) -> tuple[str, str]:
     parent = _model_at(model, place[:-1])
     field = parent.model_fields.get(str(place[-1])) if parent is not None else None
     if field is not None and entry_model(field):
-        return "this section can stand several times", f"write [[{place[-1]}]], with two brackets"
+        return (
+            "this section can stand several times",
+            f"write [[{'.'.join(map(str, place))}]], with two brackets",
+        )
     return "a list is wanted", 'write it in brackets, as ["one", "two"]'
 
 

@@ -158,9 +158,8 @@ class NextHop(Section):
     )
     signs_after: f.Switch = Field(
         default=False,
-        description="A system further on signs the mail (DKIM). Taken from the start, obeyed "
-        "once mail that is "
-        "already signed can be edited.",
+        description="A system further on signs the mail (DKIM), so that mail which is signed already may be "
+        "edited.",
     )
 
 

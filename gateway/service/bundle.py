@@ -6,7 +6,7 @@ policy from it is deterministic, so what the parent could build, every worker ca
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,9 +19,12 @@ from gateway.config import (
     load_keys,
     read_password,
     read_rule_files,
+    read_signing_key,
 )
 from gateway.config.names import in_domains
-from gateway.errors import ConfigError
+from gateway.dkim.key import Keyring, KeyUnusable, SigningKey, load_key
+from gateway.dkim.treatment import Signing
+from gateway.errors import ConfigError, Problem
 from gateway.footer.template import load_footers
 from gateway.ruleset.load import load_rules
 from gateway.transaction.policy import LinkForm, Policy, Secrets
@@ -36,6 +39,8 @@ class Bundle:
     files: RuleFiles
     excluded: tuple[str, ...] = ()
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: The content of each DKIM key file, in the order of the config.
+    signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -57,6 +62,7 @@ def read_bundle(path: Path) -> Bundle:
         files=read_rule_files(config),
         excluded=gateway.exclude,  # with those of `exclude_file`
         passwords=passwords,
+        signing_keys=read_signing_keys(config),
     )
 
 
@@ -89,6 +95,10 @@ def build_policy(bundle: Bundle, *, examples: bool = False) -> Policy:
         )
     except ConfigError as error:
         problems += [files.located(problem) for problem in error.problems]
+    try:
+        keyring = load_keyring(config, bundle.signing_keys)
+    except ConfigError as error:
+        problems += error.problems
     if problems:
         raise ConfigError(problems)
     own_domains, excluded = config.gateway.own_domains, AddressPatterns(bundle.excluded)
@@ -103,6 +113,11 @@ def build_policy(bundle: Bundle, *, examples: bool = False) -> Policy:
         ),
         is_own=lambda address: in_domains(own_domains, address.rpartition("@")[2].lower()),
         is_excluded=excluded.matches if excluded else lambda _: False,
+        dkim=Signing(
+            rule=config.dkim.policy,
+            keyring=keyring,
+            signing_routes=frozenset(name for name, hop in config.next_hops.items() if hop.signs_after),
+        ),
         max_received=config.gateway.max_received,
         refuse_bare_newlines=config.gateway.bare_newlines == "refuse",
         defer_on_ledger_fault=config.ledger.fault == "defer",
@@ -125,6 +140,39 @@ def link_form(config: Config) -> LinkForm:
         company=config.company.name or "",
         partner=config.partner.name or "",
     )
+
+
+def read_signing_keys(config: Config) -> tuple[bytes, ...]:
+    """The content of each file in ``[[dkim.key]]``, in order.
+
+    Raises:
+        ConfigError: one is missing, open to others, or no private key.
+    """
+    return tuple(
+        read_signing_key(key.key_file, key=f"dkim.key[{index}].key_file")
+        for index, key in enumerate(config.dkim.key)
+    )
+
+
+def load_keyring(config: Config, files: Sequence[bytes]) -> Keyring:
+    """The keys of ``[[dkim.key]]``; `files` are the contents of their files, in order.
+
+    Raises:
+        ConfigError: with every file that holds no key to sign with.
+    """
+    keys: list[SigningKey] = []
+    problems: list[Problem] = []
+    for index, (one, pem) in enumerate(zip(config.dkim.key, files, strict=True)):
+        try:
+            keys.append(load_key(pem, domain=one.domain, selector=one.selector, algorithm=one.algorithm))
+        except KeyUnusable as error:
+            place = f"dkim.key[{index}].key_file"
+            problems.append(
+                Problem(file=str(one.key_file), key=place, message=error.message, remedy=error.remedy)
+            )
+    if problems:
+        raise ConfigError(problems)
+    return Keyring.of(keys)
 
 
 def observing(policy: Policy) -> Policy:

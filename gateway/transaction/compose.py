@@ -1,14 +1,19 @@
-"""A copy's bytes: the mail with one recipient's footer and our own fields, checked, ready for the wire."""
+"""A copy's bytes: the mail with one recipient's footer and our own fields, checked and signed."""
 
+import asyncio
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from gateway.dkim.sign import SigningFault, sign
+from gateway.dkim.treatment import UNSIGNED, Treatment
+from gateway.errors import MailUnreadable
 from gateway.footer.check import check_edit
 from gateway.footer.compose import FooterPlan
 from gateway.message.scan import Buffer, Message
-from gateway.message.splice import Piece, join, splice
+from gateway.message.splice import Edit, Piece, join, splice
 from gateway.message.text import MailText
 from gateway.message.trace import own_id_field
+from gateway.reason import Reason
 from gateway.smtp.content import stuff
 from gateway.token import encode_token
 from gateway.transaction.policy import Policy
@@ -19,14 +24,15 @@ BLOCK = 262_144
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What a copy consists of behind its trace field: our own field, and pieces of the mail.
+    """What a copy consists of behind its trace field: our own fields, and pieces of the mail.
 
-    Nothing of a large mail is held twice.
+    Nothing of a large mail is held twice. `fault` is why it could not be signed, where it should have been.
     """
 
     head: bytes
     data: Buffer
     pieces: tuple[Piece, ...]
+    fault: SigningFault | None = None
 
     @classmethod
     def untouched(cls, data: Buffer) -> "Content":
@@ -52,27 +58,62 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Composer:
-    """Makes the copies of one mail. Each is checked against the original before it is given out."""
+    """Makes the copies of one mail. Each is checked against the original before it is given out.
+
+    `treatment` says who signs the copies, and which signatures of the mail they replace.
+    """
 
     message: Message
     text: MailText
     footer: FooterPlan
     policy: Policy
+    treatment: Treatment = UNSIGNED
 
     def compose(self, token: bytes) -> Content:
-        """The mail with the link of `token` (16 octets) and our own header field.
+        """The mail with the link of `token` (16 octets), our own header field, and our signatures.
+
+        A copy that cannot be signed goes without, and keeps the signatures that it came with; but where the
+        mail may be edited only because we sign anew, the original goes.
 
         Raises:
-            MailUnreadable: the edited mail is not the original plus the footer; the original has to go out.
+            MailUnreadable: the edited mail is not the original plus the footer, or can't be signed and has to
+                be; the original has to go out.
         """
+        try:
+            return self._copy(token, self.treatment)
+        except SigningFault as fault:
+            if self.treatment.needed:
+                raise MailUnreadable(Reason.SIGNING_FAULT, str(fault)) from fault
+            return replace(self._copy(token, UNSIGNED), fault=fault)
+
+    def _copy(self, token: bytes, treatment: Treatment) -> Content:
         text_token = encode_token(token)
         values = self.policy.link.values(text_token)
         data = self.message.data
-        edits = self.footer.edits(values)
+        replaced = (Edit(start=old.start, end=old.end, replacement=b"") for old in treatment.replaced)
+        edits = (*self.footer.edits(values), *replaced)
         pieces = splice(data, edits)
         edited = join(data, pieces)
         check_edit(self.message, self.text, self.footer, values, edits, edited)
         head = own_id_field(text_token, self.policy.secrets.own_id)
+        if treatment.keys:
+            head = sign(head, edited, treatment.keys) + head
         if len(edited) <= BLOCK:
             return Content(head=head, data=edited, pieces=((0, len(edited)),))
         return Content(head=head, data=data, pieces=pieces)
+
+
+async def compose_aside(composer: Composer, token: bytes) -> Content:
+    """`Composer.compose`, which for a large mail runs in a thread: no other mail waits meanwhile.
+
+    A caller that is cancelled waits for the thread all the same, since it reads the mail's buffer.
+    """
+    if len(composer.message.data) <= BLOCK:
+        if composer.treatment.keys:
+            await asyncio.sleep(0)  # a thousand signatures take half a second; others' mail goes on between
+        return composer.compose(token)
+    work = asyncio.ensure_future(asyncio.to_thread(composer.compose, token))
+    try:
+        return await asyncio.shield(work)
+    finally:
+        await asyncio.wait((work,))

@@ -8,8 +8,8 @@ raise is a fault of ours, and the mail then goes untouched (promise 1).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.errors import MailUnreadable
 from gateway.dkim.treatment import UNSIGNED, Treatment, treat
+from gateway.errors import MailUnreadable
 from gateway.footer.compose import FooterPlan, prepare
 from gateway.message.agree import agrees_with_standard_library
 from gateway.message.exempt import exemption

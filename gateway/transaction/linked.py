@@ -24,7 +24,7 @@ from gateway.smtp.envelope import Envelope
 from gateway.smtp.fold import Fate, Notice, Outcome, fold, is_mixed
 from gateway.smtp.reply import Reply
 from gateway.token import encode_token
-from gateway.transaction.compose import Composer, Content
+from gateway.transaction.compose import Composer, Content, compose_aside
 from gateway.transaction.context import Services
 from gateway.transaction.copies import PUT_OFF_LIMIT, UNTOUCHED_PROOF_SECONDS, Courier, Job, out_of_time
 from gateway.transaction.decide import Decision, Reading, place
@@ -122,7 +122,7 @@ class LinkedMail:
         if not self._plan.linked and opened is None:
             raise Unlinkable(decision.reason if decision.reason is not Reason.INJECTED else Reason.OBSERVE)
         self._recorded = not self.lmtp and len(set(persons)) > 1
-        built = [self._build(copy, decision) for copy in self._plan.copies]
+        built = [await self._build(copy, decision) for copy in self._plan.copies]
         if self._recorded:
             await self._claim(built)
         else:
@@ -136,7 +136,7 @@ class LinkedMail:
             return self.reading.candidates
         return frozenset(i for i in self.reading.candidates if int.from_bytes(persons[i][:4]) < share * 2**32)
 
-    def _build(self, copy: Copy, decision: Decision) -> "_Built":
+    async def _build(self, copy: Copy, decision: Decision) -> "_Built":
         original = Content.untouched(self.reading.message.data)
         if copy.person is None:
             return _Built(copy=copy, content=original)
@@ -148,11 +148,21 @@ class LinkedMail:
             # an open record promised a link that can't be made any more: the copy goes as it came
             return _Built(copy=copy, content=original, send=send, unlinked=True)
         try:
-            content = composer.compose(token)
+            content = await self._compose(composer, token)
         except MailUnreadable as error:
-            self.services.journal.fault("check after the edit", error)
             raise Unlinkable(error.reason, error.detail) from error
         return _Built(copy=copy, content=content, send=send, composer=composer)
+
+    async def _compose(self, composer: Composer, token: bytes) -> Content:
+        try:
+            content = await compose_aside(composer, token)
+        except MailUnreadable as error:
+            self.services.journal.fault("copy with a link not made", error)
+            raise
+        if content.fault is not None:
+            self.services.journal.fault("copy goes unsigned", content.fault)
+            self.services.journal.count(Reason.SIGNING_FAULT)
+        return content
 
     def _composer(
         self, planned: PlannedCopy | None, decision: Decision
@@ -166,7 +176,11 @@ class LinkedMail:
         if footer is None or self.reading.text is None:
             return None, verdict
         composer = Composer(
-            message=self.reading.message, text=self.reading.text, footer=footer, policy=self.policy
+            message=self.reading.message,
+            text=self.reading.text,
+            footer=footer,
+            policy=self.policy,
+            treatment=self.reading.treatment,
         )
         return composer, verdict
 
@@ -192,7 +206,7 @@ class LinkedMail:
         issued = await self.services.ledger.intend([b.send for b in built if b.send is not None])
         tokens = iter(issued)
         for one in built:
-            self._add_job(one, one.copy.recipients, next(tokens) if one.send is not None else None)
+            await self._add_job(one, one.copy.recipients, next(tokens) if one.send is not None else None)
 
     async def _claim(self, built: Sequence["_Built"]) -> None:
         sends = {one.copy.person: one.send for one in built if one.copy.person is not None}
@@ -208,19 +222,19 @@ class LinkedMail:
             ours = tuple(index for index in one.copy.recipients if self._is_ours(claims, index))
             if ours:
                 issued = claims[one.copy.person].issued if one.copy.person is not None else None
-                self._add_job(one, ours, issued)
+                await self._add_job(one, ours, issued)
 
     def _is_ours(self, claims: dict[bytes, Claim], index: int) -> bool:
         return claims[self._plan.persons[index]].standing is Standing.OURS
 
-    def _add_job(self, built: "_Built", recipients: tuple[int, ...], issued: Issued | None) -> None:
+    async def _add_job(self, built: "_Built", recipients: tuple[int, ...], issued: Issued | None) -> None:
         content, unlinked, token = built.content, built.unlinked, b""
         if issued is not None and built.send is not None:
             token = issued.token
             if token != built.send.token and built.composer is not None:
                 # an earlier attempt of this mail: the same recipient keeps the same token (promise 4)
                 try:
-                    content = built.composer.compose(token)
+                    content = await self._compose(built.composer, token)
                 except MailUnreadable:
                     unlinked = True
             unlinked = unlinked or (issued.put_off >= PUT_OFF_LIMIT and self._takes_untouched())

@@ -71,7 +71,7 @@ class Policy:
     is_excluded: AddressTest
     breaks_dkim: bool = False
     """Whether a signature that an edit would break is no reason to leave a mail alone (SMTP.md rule 29)."""
-    dkim: Signing = Signing()
+    dkim: Signing = field(default_factory=Signing)
     max_received: int = 50
     refuse_bare_newlines: bool = False
     defer_on_ledger_fault: bool = False

@@ -200,7 +200,10 @@ class Transaction:
         """Read, look up, decide. A fault of ours on the way gives a decision to leave the mail alone."""
         left_alone = Decision(reason=Reason.INTERNAL_FAULT)
         reading = self._try(
-            "reading", lambda: read_mail(content, complete=complete, envelope=envelope, policy=self._policy)
+            "reading",
+            lambda: read_mail(
+                content, complete=complete, envelope=envelope, policy=self._policy, route=self._hop.name
+            ),
         )
         if reading is None:
             self._note(left_alone)

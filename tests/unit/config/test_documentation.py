@@ -36,7 +36,11 @@ def keys() -> Iterator[tuple[str, str, FieldInfo]]:
     """Every key: section, name, field. What a route shares with [next_hop] is told there."""
     for section, model in sections():
         for name, field in model.model_fields.items():
-            if section_model(field) is None and not (model is Route and name in NextHop.model_fields):
+            if (
+                section_model(field) is None
+                and entry_model(field) is None
+                and not (model is Route and name in NextHop.model_fields)
+            ):
                 yield section, name, field
 
 
