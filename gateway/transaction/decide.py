@@ -112,7 +112,7 @@ def read_mail(
         reason = exemption(message, null_sender=False)
         if reason is None or reason is Reason.DKIM:
             treatment = treat(message, policy.dkim, route)
-            reason = None if treatment.allowed or policy.breaks_dkim else Reason.DKIM
+            reason = None if treatment.allowed else Reason.DKIM
         if reason is None and message.defects:
             reason, detail = Reason.DEFECT, str(message.defects[0])
     if reason is None:

@@ -69,8 +69,6 @@ class Policy:
     secrets: Secrets
     is_own: AddressTest
     is_excluded: AddressTest
-    breaks_dkim: bool = False
-    """Whether a signature that an edit would break is no reason to leave a mail alone (SMTP.md rule 29)."""
     dkim: Signing = field(default_factory=Signing)
     max_received: int = 50
     refuse_bare_newlines: bool = False

@@ -6,12 +6,21 @@ mail alone holds.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.cli.rewriting.mailboxes import mailboxes
-from gateway.config import Config, Keys, derive_keys, embedded_config, load_config, load_keys, read_rule_files
+from gateway.config import (
+    DEFAULT_ROUTE,
+    Config,
+    Keys,
+    derive_keys,
+    embedded_config,
+    load_config,
+    load_keys,
+    read_rule_files,
+)
 from gateway.config.names import in_domains
 from gateway.errors import GatewayError, MailUnreadable
 from gateway.footer.compose import FooterPlan
@@ -21,7 +30,7 @@ from gateway.message.text import MailText
 from gateway.reason import Reason
 from gateway.ruleset.ruleset import Verdict
 from gateway.ruleset.scope import language_of
-from gateway.service.bundle import Bundle, build_policy
+from gateway.service.bundle import Bundle, build_policy, read_signing_keys
 from gateway.smtp.address import NULL_PATH, PathError, parse_path
 from gateway.smtp.address import Path as MailPath
 from gateway.smtp.envelope import Envelope, Mail, Rcpt
@@ -103,13 +112,14 @@ class Rewriter:
     """Rewrites mails by one policy.
 
     `limit` is the size of a mail in octets; `sender_is_own` says that each sender's domain counts as the
-    company's, where no config names any.
+    company's, where no config names any; `route` gives the name of the next hop for a sender.
     """
 
     policy: Policy
     always: bool
     sender_is_own: bool
     limit: int = MAX_MAIL
+    route: Callable[[str], str] = lambda _: DEFAULT_ROUTE
 
     def rewrite(self, raw: bytes, *, sender: str | None, recipients: Sequence[str] | None) -> Rewritten:
         """What would become of `raw`, a mail as it lies in a file.
@@ -141,7 +151,7 @@ class Rewriter:
         if decision.footer is None or decision.verdict is None or reading.text is None:
             return left
         try:
-            content = compose(reading.message, reading.text, decision.footer, policy)
+            content = compose(reading, reading.text, decision.footer, policy)
         except MailUnreadable as error:
             return replace(left, reason=error.reason, detail=error.detail)
         return replace(
@@ -178,7 +188,14 @@ class Rewriter:
         complete: bool,  # noqa: FBT001 - as read_mail
     ) -> tuple[Reading, Decision]:
         candidates = frozenset(range(len(envelope.recipients) or 1)) if self.always else None
-        reading = read_mail(data, complete=complete, envelope=envelope, policy=policy, candidates=candidates)
+        reading = read_mail(
+            data,
+            complete=complete,
+            envelope=envelope,
+            policy=policy,
+            route=self.route(envelope.mail.path.text()),
+            candidates=candidates,
+        )
         if reading.looping:
             raise Refused(Reason.LOOP, "it has been here before, or has too many Received: fields")
         verdict = forced_verdict(reading.text) if self.always else None
@@ -197,14 +214,23 @@ def make_rewriter(config_path: Path | None, *, always: bool) -> tuple[Rewriter, 
     else:
         config = load_config(config_path)
         keys = _keys(config, notes)
-    bundle = Bundle(config=config, keys=keys, files=read_rule_files(config), excluded=config.gateway.exclude)
-    policy = replace(build_policy(bundle), breaks_dkim=always)
+    bundle = Bundle(
+        config=config,
+        keys=keys,
+        files=read_rule_files(config),
+        excluded=config.gateway.exclude,
+        signing_keys=read_signing_keys(config),
+    )
+    policy = build_policy(bundle)
+    if always and "policy" not in config.dkim.model_fields_set:
+        policy = replace(policy, dkim=replace(policy.dkim, rule="break"))
     size = config.limits.mail_bytes
     rewriter = Rewriter(
         policy=policy,
         always=always,
         sender_is_own=config_path is None,
         limit=min(size, MAX_MAIL) if size else MAX_MAIL,
+        route=lambda sender: config.route_for(config.listen[0].label, sender),
     )
     return rewriter, tuple(notes)
 
@@ -284,9 +310,11 @@ def forced_verdict(text: MailText | None) -> Verdict:
     return Verdict(matched=False, action="inject", footer=footer, reason=Reason.FORCED)
 
 
-def compose(message: Message, text: MailText, footer: FooterPlan, policy: Policy) -> bytes:
-    """The copy's octets. Raises `MailUnreadable` where the check after the edit fails."""
-    content = Composer(message=message, text=text, footer=footer, policy=policy).compose(SAMPLE_TOKEN)
+def compose(reading: Reading, text: MailText, footer: FooterPlan, policy: Policy) -> bytes:
+    """The copy's octets, signed. Raises `MailUnreadable` where the check after the edit fails."""
+    content = Composer(
+        message=reading.message, text=text, footer=footer, policy=policy, treatment=reading.treatment
+    ).compose(SAMPLE_TOKEN)
     return content.head + join(content.data, content.pieces)
 
 
