@@ -245,16 +245,20 @@ class Session(aiosmtpd.smtp.SMTP):
         except asyncio.LimitOverrunError as error:
             skipped, overrun = 0, error
             while True:
-                skipped += len(await self._reader.read(max(overrun.consumed, 1)))
+                dropped = await self._reader.read(max(overrun.consumed, 1))
+                skipped += len(dropped)
                 if skipped > MAX_ENDLESS:
                     self._say_goodbye(failure.TOO_MANY_ERRORS)
                     raise asyncio.IncompleteReadError(b"", None) from error
                 try:
-                    await self._reader.readuntil(b"\n")
+                    rest = await self._reader.readuntil(b"\n")
                 except asyncio.LimitOverrunError as again:
                     overrun = again
                 else:
-                    return failure.LINE_TOO_LONG
+                    whole = (dropped[-1:] + rest).endswith(b"\r\n")
+                    return failure.LINE_TOO_LONG if whole else failure.BARE_COMMAND
+        if not line.endswith(b"\r\n"):
+            return failure.BARE_COMMAND
         return line if len(line) <= self._door.limits.command_line else failure.LINE_TOO_LONG
 
     async def _run(self, batch: Sequence[Command | Reply]) -> None:
@@ -279,6 +283,10 @@ class Session(aiosmtpd.smtp.SMTP):
         if replies:
             self._count_errors(replies)
             await self._answer(*replies)
+        if batch[-1] is failure.BARE_COMMAND:
+            # RFC 5321 §2.3.8: what stands behind a bare LF is part of that line, whatever it looks like. Some
+            # system before us may have let it through in an address: not one octet more of it is read.
+            self._over = True
         if self._errors > self._door.limits.errors:
             self._say_goodbye(failure.TOO_MANY_ERRORS)
 
@@ -464,7 +472,5 @@ class Session(aiosmtpd.smtp.SMTP):
 
 
 def _command(line: bytes) -> Command | Reply:
-    """A line that ends in CRLF, and in nothing else (RFC 5321 §2.3.8), as a command."""
-    if not line.endswith(b"\r\n"):
-        return failure.SYNTAX
+    """A line that ends in CRLF as a command."""
     return parse_command(line[:-2]) or failure.SYNTAX

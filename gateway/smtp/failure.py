@@ -30,6 +30,7 @@ IDLE = Reply.of(421, "4.4.2", "Idle for too long, closing")
 TOO_MANY_ERRORS = Reply.of(421, "4.7.0", "Too many errors, closing")
 
 SYNTAX = Reply.of(500, "5.5.2", "Command not understood")
+BARE_COMMAND = Reply.of(500, "5.5.2", "Commands end with <CR><LF>, closing")
 LINE_TOO_LONG = Reply.of(500, "5.5.2", "Line too long")
 NOT_IMPLEMENTED = Reply.of(502, "5.5.1", "Command not implemented")
 NO_ARGUMENT = Reply.of(501, "5.5.4", "No argument allowed here")
