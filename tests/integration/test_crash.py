@@ -13,10 +13,11 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.integration.harness import ORDINARY, identity, rejection
+from tests.integration.harness import ORDINARY, greeted, identity, rejection
 from tests.integration.running import (
     LINK,
     copies_taken,
@@ -28,7 +29,7 @@ from tests.integration.running import (
     until,
 )
 from tests.peers.action import Action, Moment, raw, reply
-from tests.peers.client import Reply, send_mail
+from tests.peers.client import Client, ClosedError, Reply, send_mail, stuffed
 from tests.peers.folder import listening
 from tests.peers.gateway import Gateway
 from tests.peers.record import Transaction
@@ -38,7 +39,7 @@ A, B, C, BOSS = b"a@example.com", b"b@example.com", b"c@example.com", b"boss@exa
 FOUR = (A, B, C, BOSS)
 CANDIDATES = {A, B, C}
 
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "next_hop": {"connections": 100, "idle_seconds": 60},
     "limits": {"parallel_copies": 4, "memory_bytes": 262_144},
     "timeouts": {"pool_wait_seconds": 20},
@@ -249,15 +250,20 @@ def check_after(hop: ScriptedHop, mails: list[Step], path: Path) -> None:
 
 
 @pytest.mark.parametrize("killed", ["worker", "gateway", "gateway-of-two"])
-async def test_kill_at_every_step(killed: str) -> None:
+async def test_kill_at_every_step(killed: str, tmp_path: Path) -> None:
     """Rules 3, 19, 20, 23: after kill -9 at any step the sender's retry completes the mail, at once.
+
+    Nothing is left behind but the ledger (rule 27: temporary files have no name).
 
     `worker`: its parent starts another, which finds the sockets open and the claims of the dead one free.
     `gateway`: everything dies and is started again. `gateway-of-two`: the retry goes to another gateway on
     the same ledger, that ran all the while.
     """
     mails = steps()
-    async with ScriptedHop() as hop, running(hop, SETTINGS) as gateway:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    settings = {**SETTINGS, "limits": {**SETTINGS["limits"], "spool_directory": str(spool)}}
+    async with ScriptedHop() as hop, running(hop, settings) as gateway:
         port = gateway.port
         async with contextlib.AsyncExitStack() as stack:
             if killed == "gateway-of-two":
@@ -269,6 +275,7 @@ async def test_kill_at_every_step(killed: str) -> None:
                 else:
                     await asyncio.to_thread(gateway.kill9)
                 check_between(hop, gateway.ledger)
+                assert list(spool.iterdir()) == []
                 stops.release()
             if killed == "gateway":
                 await asyncio.to_thread(gateway.start)
@@ -331,7 +338,8 @@ async def test_kill_after_the_reply_before_it_is_recorded() -> None:
         stops = Stops(hop, [step])
         hop.script(stops)
         attempt = asyncio.create_task(send(gateway.port, step))
-        await hop.wait(lambda: bool(stops.reached))
+        await hop.wait(lambda: bool(stops.reached) or attempt.done())
+        assert not attempt.done(), (attempt.result(), gateway.log())
         with ledger(gateway.ledger) as held:
             held.execute("BEGIN IMMEDIATE")
             stops.release()
@@ -341,6 +349,80 @@ async def test_kill_after_the_reply_before_it_is_recorded() -> None:
         (row,) = sends(gateway.ledger)
         assert (row.state, row.attempts) == ("intended", 1)
         assert copies_taken(hop, step.content) == {A: [row.token]}
+
+
+async def test_kill_while_the_failure_notice_is_sent() -> None:
+    """Rules 16, 19: outcomes are recorded before the notice about them; a crash then repeats only that."""
+    mail = rejection(80)
+
+    def script(moment: Moment) -> Action | None:
+        transactions = hop.sessions[moment.connection].transactions
+        if moment.stage != "dot" or stopped.is_set():
+            return None
+        if transactions[-1].recipients == [B]:
+            return reply(550, "5.7.1 no")
+        return reply(250, "2.0.0 ok").when(stopped) if transactions[-1].sender == b"" else None
+
+    stopped = asyncio.Event()
+    async with ScriptedHop(script) as hop, running(hop, SETTINGS) as gateway:
+        attempt = asyncio.create_task(send_mail(gateway.port, mail, recipients=FOUR))
+        await hop.wait(lambda: any(one.complete and one.sender == b"" for one in hop.transactions))
+        await asyncio.to_thread(gateway.kill9)
+        with contextlib.suppress(ClosedError):
+            pytest.fail(f"answered by a dead process: {await attempt}")
+        fates = "SELECT count(*) FROM copies WHERE fate = "
+        assert [count(gateway.ledger, fates + fate) for fate in ("'taken'", "'refused'")] == [3, 1]
+        stopped.set()
+        before = len(hop.transactions)
+        await asyncio.to_thread(gateway.start)
+        assert (await send_mail(gateway.port, mail, recipients=FOUR))[-1].code == 250
+        again = [one for one in hop.transactions[before:] if one.complete]
+        assert [(one.sender, one.recipients) for one in again] == [(b"", [b"hr@example.co.jp"])]
+        assert open_records(gateway.ledger) == 0
+        assert {row.state for row in sends(gateway.ledger)} == {"accepted", "refused"}
+
+
+async def test_the_sender_dies_between_copies() -> None:
+    """Rules 6 and 7: a copy that isn't complete stays owed; one past its dot is awaited and recorded.
+
+    So the retry sends the one, and not the other, and is not told that somebody else has them.
+    """
+    mail = rejection(81)
+    data_of_a, dot_of_b = asyncio.Event(), asyncio.Event()
+    reached: set[str] = set()
+
+    def script(moment: Moment) -> Action | None:
+        transactions = hop.sessions[moment.connection].transactions
+        if moment.stage == "data" and transactions[-1].recipients == [A]:
+            reached.add("a")
+            return reply(354, "go ahead").when(data_of_a)
+        if moment.stage == "dot" and transactions[-1].recipients == [B]:
+            reached.add("b")
+            return reply(250, "2.0.0 ok").when(dot_of_b)
+        return None
+
+    async with ScriptedHop(script) as hop, running(hop, SETTINGS) as gateway:
+        async with await Client.connect(gateway.port) as client:
+            await client.hello()
+            lines = [b"MAIL FROM:<hr@example.co.jp>", *(b"RCPT TO:<" + to + b">" for to in FOUR)]
+            for line in lines:
+                assert (await client.command(line)).code == 250
+            assert (await client.command(b"DATA")).code == 354
+            await client.send(stuffed(mail))
+            await hop.wait(lambda: reached == {"a", "b"} and len(hop.taken) == 2)
+            client.reset()
+        await asyncio.sleep(0.3)  # the gateway learns of it, and shows nobody
+        data_of_a.set()
+        first = next(one for one in hop.transactions if one.recipients == [A])
+        await hop.wait(lambda: bool(hop.sessions[first.connection].ended))
+        dot_of_b.set()
+        await until(
+            lambda: count(gateway.ledger, "SELECT count(*) FROM copies WHERE fate = 'taken'") == 3,
+            "all but one",
+        )
+        assert (await send_mail(gateway.port, mail, recipients=FOUR))[-1].code == 250
+        assert {to: len(copies) for to, copies in copies_taken(hop, mail).items()} == dict.fromkeys(FOUR, 1)
+        assert open_records(gateway.ledger) == 0
 
 
 async def test_one_of_two_workers_is_killed() -> None:
@@ -390,8 +472,10 @@ async def test_only_the_parent_is_killed() -> None:
         attempt = asyncio.create_task(send(gateway.port, step))
         await hop.wait(lambda: bool(stops.reached))
         assert gateway.process is not None
-        os.kill(gateway.process.pid, signal.SIGKILL)
-        await asyncio.to_thread(gateway.process.wait, 10)
+        async with greeted(gateway.port) as idle:
+            os.kill(gateway.process.pid, signal.SIGKILL)
+            await asyncio.to_thread(gateway.process.wait, 10)
+            assert await idle.code() == 421
         other = Gateway(hop.port, SETTINGS, folder=gateway.folder, port=gateway.port)
         await until(lambda: not listening(gateway.port), "the orphans' sockets closed", patience=5)
         await asyncio.to_thread(other.start)

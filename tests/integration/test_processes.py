@@ -1,6 +1,7 @@
 """Starting and not starting, several workers, and peers that nobody named (promise 7, rules 20 and 26)."""
 
 import asyncio
+import itertools
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.harness import ORDINARY, rejection
-from tests.integration.running import running, sends, until
+from tests.integration.running import LINK, running, sends, until
 from tests.peers.client import Client, send_mail
 from tests.peers.folder import free_port
 from tests.peers.gateway import Gateway
@@ -71,14 +72,18 @@ def test_a_port_in_use() -> None:
 
 
 async def test_workers_share_the_sockets() -> None:
-    """Rule 26: with two workers both accept, on the sockets that the parent opened; the dead are replaced."""
+    """Rule 26: with two workers both accept, on the sockets that the parent opened; the dead are replaced.
+
+    Rule 23: both write to one SQLite file, each on connections made after the fork, and no write fails.
+    """
     async with ScriptedHop() as hop, running(hop, {"gateway": {"workers": 2}}) as gateway:
         first = gateway.workers()
         assert len(first) == 2
         seen: set[str] = set()
+        numbers = itertools.count()
 
         async def busy() -> None:
-            assert (await send_mail(gateway.port, rejection(len(hop.transactions))))[-1].code == 250
+            assert (await send_mail(gateway.port, rejection(next(numbers))))[-1].code == 250
 
         def took() -> set[str]:
             return set(re.findall(r"info \[(\d+)\] mail ", gateway.log()))
@@ -89,6 +94,7 @@ async def test_workers_share_the_sockets() -> None:
             if len(seen) == 2:
                 break
         assert seen == set(map(str, first))
+        await until(lambda: {row.state for row in sends(gateway.ledger)} == {"accepted"}, "outcomes recorded")
 
         for worker in first:
             os.kill(worker, signal.SIGKILL)
@@ -98,8 +104,12 @@ async def test_workers_share_the_sockets() -> None:
         assert (await send_mail(gateway.port, ORDINARY))[-1].code == 250
         assert gateway.log().count("worker died") == 2
         assert gateway.log().count('how="signal 9"') == 2
+        assert await asyncio.to_thread(gateway.stop) == 0
         rows = sends(gateway.ledger)
-        assert len({row.token for row in rows}) == len(rows)
+        assert {row.state for row in rows} == {"accepted"}
+        found = (LINK.search(transaction.content) for transaction in hop.taken)
+        assert sorted(row.token.encode() for row in rows) == sorted(one[1] for one in found if one)
+        assert " warning [" not in gateway.log()
 
 
 async def test_a_worker_that_is_told_to_end() -> None:

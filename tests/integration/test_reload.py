@@ -120,8 +120,8 @@ async def test_what_changes_with_the_next_mail(tmp_path: Path) -> None:
         answers = await send_mail(gateway.port, ORDINARY, recipients=(b"a@example.com", b"b@example.com"))
         assert [answer.code for answer in answers] == [250, 250, 452, 354, 250]
         await until(lambda: "a@example.com" in gateway.log(), "the mail in the log")
-        line = next(line for line in gateway.log().splitlines() if "a@example.com" in line)
-        assert json.loads(line)["message"] == "mail"
+        last = next(entry for entry in gateway.log().splitlines() if "a@example.com" in entry)
+        assert json.loads(last)["message"] == "mail"
 
 
 def decoded(content: bytes) -> bytes:
