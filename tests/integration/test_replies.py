@@ -792,3 +792,37 @@ async def test_lmtp_replies_are_each_recipients_own() -> None:
             replies = await send_mail(relay.lmtp_port, ORDINARY, recipients=THREE, lmtp=True)
             assert [one.code for one in replies] == [250, 250, 550, 250, 354, said.code, said.code]
             assert replies[-1].lines == said.lines
+
+
+async def test_ehlo_over_several_routes() -> None:
+    """Rule 10: SIZE is the largest of all routes, SMTPUTF8 if any has it, 8BITMIME only if all have.
+
+    Rule 11: a mail goes by its sender's domain; `<>` and unknown domains take the default route.
+    """
+    small = ScriptedHop(keywords=["PIPELINING", "SIZE 50000", "8BITMIME", "DSN"])
+    large = ScriptedHop(keywords=["PIPELINING", "SIZE 900000", "SMTPUTF8", "DSN"])
+    async with small as one, large as two:
+        route = {"name": "other", "hosts": [two.address], "tls": "none", "sender_domains": ["other.example"]}
+        async with gateway(one, changes={"route": [route]}) as relay, greeted(relay.port) as client:
+            assert client.keywords == (
+                b"PIPELINING", b"SIZE 897952", b"DSN", b"SMTPUTF8", b"ENHANCEDSTATUSCODES",
+            )  # fmt: skip
+            for sender in (b"", b"x@unknown.example", b"x@other.example"):
+                replies = await transact(client, ORDINARY, sender=sender)
+                assert [r.code for r in replies] == [250, 250, 354, 250]
+            # The route of this sender has no host that could carry it: not now, and not bounced.
+            told = await client.command(b"MAIL FROM:<x@example.co.jp> SMTPUTF8")
+            assert told.code == 451
+        assert [mail.sender for mail in one.taken] == [b"", b"x@unknown.example"]
+        assert [mail.sender for mail in two.taken] == [b"x@other.example"]
+
+
+async def test_ehlo_with_one_route_down() -> None:
+    """Rule 10: a route that is down at the first EHLO keeps nobody from the others."""
+    async with ScriptedHop() as one, ScriptedHop({"banner": lost()}) as two:
+        route = {"name": "other", "hosts": [two.address], "tls": "none", "sender_domains": ["other.example"]}
+        changes = {**SHORT, "route": [route]}
+        async with gateway(one, changes=changes) as relay, greeted(relay.port) as client:
+            assert b"8BITMIME" in client.keywords
+            assert (await client.command(b"MAIL FROM:<x@other.example>")).code == 451
+            assert [r.code for r in await transact(client, ORDINARY)] == [250, 250, 354, 250]
