@@ -10,7 +10,8 @@ from collections.abc import Callable
 from gateway.smtp.content import ContentReader
 from gateway.transaction.source import SenderGone
 
-HIGH_WATER = 262_144
+#: The event loop reads a quarter of a megabyte at a time, which comes on top.
+HIGH_WATER = 65_536
 
 
 class Upload:

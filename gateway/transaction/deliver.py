@@ -87,10 +87,15 @@ async def deliver(
             outbound.abort()
             return Delivery(outcomes=(put_off,) * recipients)
     try:
+        block = b""
         for block in blocks:
             await outbound.write(block)
         if more is not None:
-            while block := await more():
+            while True:
+                del block  # it is the transport's now; waiting for more may take long
+                block = await more()
+                if not block:
+                    break
                 await outbound.write(block)
         before_dot()
         reply = await outbound.finish()

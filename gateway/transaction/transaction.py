@@ -176,7 +176,10 @@ class Transaction:
             replies = await self._linked(source, envelope, reading, decision, opened)
             if replies is not None:
                 return replies
-        return await self._untouched(source, (head,), envelope)
+        # while the rest streams nothing of the head is kept here: that would be half of a large mail's cost
+        blocks = iter((head,))
+        del head, reading, decision, opened
+        return await self._untouched(source, blocks, envelope)
 
     async def _hold(self, source: Source) -> bytes:
         """The head of the mail: all of it, or as much as the window holds."""
@@ -257,9 +260,12 @@ class Transaction:
         )
         held = iter(blocks)
         first = next(held)
+        quoted = unstuff(first[:MAX_QUOTED]) if len(self._accepted) > 1 else b""
+        content = itertools.chain((received + first,), held)
+        del first
         delivery = await deliver(
             outbound,
-            itertools.chain((received + first,), held),
+            content,
             recipients=len(self._accepted),
             codes=self._policy.gateway_refusals,
             before_dot=lambda: _check_sender(source),
@@ -279,9 +285,7 @@ class Transaction:
         if self._lmtp:
             return [outcome.reply for outcome in delivery.outcomes]
         settlement = Settlement(self._services, self._policy, self._hop, envelope, host)
-        reply, _ = await settlement.reply(
-            delivery.outcomes, original=unstuff(first[:MAX_QUOTED]), complete=False, earlier=None
-        )
+        reply, _ = await settlement.reply(delivery.outcomes, original=quoted, complete=False, earlier=None)
         return [reply]
 
     async def _more(self, source: Source) -> bytes:
