@@ -14,9 +14,15 @@ from types import MappingProxyType
 
 PEERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        # name in the marker: (Debian package, program that must be there)
+        # name in the marker: (Debian package, program or file that must be there)
         "altermime": ("altermime", "altermime"),
         "chromium": ("chromium", "chromium"),
+        "mail-dkim": ("libmail-dkim-perl", "/usr/share/perl5/Mail/DKIM/Verifier.pm"),
+        "gmime": ("gir1.2-gmime-3.0", "/usr/lib/*/girepository-1.0/GMime-3.0.typelib"),
+        "gobject": ("python3-gi", "/usr/lib/python3/dist-packages/gi/__init__.py"),
+        "mime-tools": ("libmime-tools-perl", "/usr/share/perl5/MIME/Parser.pm"),
+        "node": ("nodejs", "node"),
+        "npm": ("npm", "npm"),
         "noto-cjk": ("fonts-noto-cjk", "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"),
         "openssl": ("openssl", "openssl"),
         "postfix": ("postfix", "postfix"),
@@ -35,7 +41,7 @@ BESIDE_PATH = ("/usr/sbin", "/sbin", "/usr/lib/postfix/sbin")
 def find(name: str) -> Path | None:
     """Return the program's path, or None; looks on PATH, beside it and in PostgreSQL's own folders."""
     if name.startswith("/"):
-        return Path(name) if Path(name).exists() else None
+        return next(Path("/").glob(name.removeprefix("/")), None)  # the folder of a library names the machine
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
     folders = (os.environ.get("PATH", os.defpath), *BESIDE_PATH, *map(str, versions))
     found = shutil.which(name, path=os.pathsep.join(folders))

@@ -63,6 +63,7 @@ def find(path: Path) -> Findings:
     _check_rules(config, found)
     if not examined.problems:
         _check_key(config, found)
+        _check_signing_keys(config, found)
     return found
 
 
@@ -149,6 +150,16 @@ def _check_ledger(config: Config, key_id: str, found: Findings) -> None:
             remedy="put the first key file back; with another, nobody who was sent a link is known again",
         )
     )
+
+
+def _check_signing_keys(config: Config, found: Findings) -> None:
+    """Whether each DKIM key can sign."""
+    from gateway.service.bundle import load_keyring, read_signing_keys
+
+    try:
+        load_keyring(config, read_signing_keys(config))
+    except ConfigError as error:
+        found.problems += error.problems
 
 
 def _nearest(folder: Path) -> Path:
