@@ -55,10 +55,13 @@ class Field(NamedTuple):
 
     def value(self, data: Buffer) -> bytes:
         """The unfolded value without the white space around it (RFC 5322 §2.2.3)."""
-        value = data[self.value_start : self.end]
-        if b"\r\n" in value:
-            value = _CONTINUATION.sub(b"", value)
-        return value.strip(b" \t\r\n")
+        return unfolded(data[self.value_start : self.end])
+
+
+def unfolded(value: bytes) -> bytes:
+    """What comes behind a field's colon, without folds and the white space around it (RFC 5322 §2.2.3)."""
+    value = value.strip(b" \t\r\n")
+    return _CONTINUATION.sub(b"", value) if b"\r\n" in value else value
 
 
 class HeaderEnd(Enum):

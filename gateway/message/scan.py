@@ -10,13 +10,14 @@ message/rfc822 and its like are leaves: what is inside belongs to somebody else.
 RFC 5322 §2.2, RFC 2045, RFC 2046 §5.1.
 """
 
-import mmap
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from gateway.message.defects import Defect, DefectKind
-from gateway.message.fields import Buffer, ContentType, Field, HeaderEnd, parse_content_type, read_fields
+from gateway.message.fields import Buffer, ContentType, Field, HeaderEnd, parse_content_type
+from gateway.message.header import Header, read_header
 from gateway.message.tree import Message, Part, Span
 
 __all__ = ["Buffer", "Defect", "DefectKind", "Field", "Message", "Part", "Span", "scan"]
@@ -32,7 +33,6 @@ MAX_BOUNDARY = 200
 
 _ENCODINGS = frozenset({"7bit", "8bit", "binary", "quoted-printable", "base64"})
 _IDENTITY = frozenset({"7bit", "8bit", "binary"})
-_COUNT_CHUNK = 1 << 22
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 _PLAIN = ContentType("text/plain", _EMPTY, True)  # noqa: FBT003 - a tuple's member; RFC 2045 §5.2
 _DIGEST = ContentType("message/rfc822", _EMPTY, True)  # noqa: FBT003 - RFC 2046 §5.1.5
@@ -45,7 +45,7 @@ class _Draft:
     index: int
     parent: int | None
     header: Span
-    fields: tuple[Field, ...]
+    head: Header
     kind: ContentType
     encoding: str
     disposition: ContentType | None
@@ -87,22 +87,14 @@ class _Scan:
 
     def run(self) -> Message:
         position = self._open_part(0, None, _PLAIN)
-        root = self.drafts[0]
         if self.levels:
             self._walk(position)
         for draft in self.drafts:
             if draft.end is None and self.complete:
                 draft.end = len(self.data)
         self._check_stream()
-        by_name: dict[bytes, list[Field]] = {}
-        for each in root.fields:
-            by_name.setdefault(each.name, []).append(each)
         return Message(
-            data=self.data,
-            parts=self._parts(),
-            defects=tuple(self.defects),
-            complete=self.complete,
-            by_name=by_name,
+            data=self.data, parts=self._parts(), defects=tuple(self.defects), complete=self.complete
         )
 
     def _defect(self, kind: DefectKind, at: int) -> None:
@@ -153,14 +145,14 @@ class _Scan:
         """Read the header at `start`, add the part, and give back where to look for the next boundary."""
         data = self.data
         delimiters = tuple(b"--" + boundary for boundary in self.tried)
-        fields, end, ended_by = read_fields(data, start, self.defects, delimiters, complete=self.complete)
+        head, end, ended_by = read_header(data, start, self.defects, delimiters, complete=self.complete)
         body = end + 2 if ended_by is HeaderEnd.BLANK_LINE else end
-        kind, encoding, disposition = self._read_mime(fields, default, start)
+        kind, encoding, disposition = self._read_mime(head, default, start)
         draft = _Draft(
             index=len(self.drafts),
             parent=None if parent is None else parent.index,
             header=(start, body),
-            fields=fields,
+            head=head,
             kind=kind,
             encoding=encoding,
             disposition=disposition,
@@ -173,38 +165,36 @@ class _Scan:
             ended_by is HeaderEnd.DATA and parent is not None and self.complete
         ):
             self._defect(DefectKind.NO_BLANK_LINE, end)
-        if parent is None and not fields and (self.complete or ended_by is HeaderEnd.BLANK_LINE):
+        if parent is None and not head.names and (self.complete or ended_by is HeaderEnd.BLANK_LINE):
             self._defect(DefectKind.NO_HEADER, 0)
         if kind.value.startswith("multipart/"):
             self._open_level(draft)
         return body - 2
 
     def _read_mime(
-        self, fields: tuple[Field, ...], default: ContentType, start: int
+        self, head: Header, default: ContentType, start: int
     ) -> tuple[ContentType, str, ContentType | None]:
         """The three MIME fields that matter, with a defect for each that could be read in two ways."""
-        data = self.data
         kind, encoding, disposition = default, "7bit", None
         seen = set()
-        for each in fields:
-            name = each.name
-            if name[:1] not in (b"c", b"m") or name not in _MIME_FIELDS:
+        for number, name in enumerate(head.names):
+            if name not in _MIME_FIELDS:
                 continue
             if name in seen:
-                self._defect(DefectKind.DUPLICATE_FIELD, each.start)
+                self._defect(DefectKind.DUPLICATE_FIELD, head.fields[number].start)
                 continue
             seen.add(name)
-            value = each.value(data)
+            value = head.value(number, self.data)
             if name == b"content-type":
                 kind = parse_content_type(value)
                 if not kind.clear or "/" not in kind.value:
-                    self._defect(DefectKind.BAD_CONTENT_TYPE, each.start)
+                    self._defect(DefectKind.BAD_CONTENT_TYPE, head.fields[number].start)
             elif name == b"content-transfer-encoding":
                 encoding = value.lower().decode("ascii", "replace")
             elif name == b"content-disposition":
                 disposition = parse_content_type(value)
             elif not value.startswith(b"1.0"):
-                self._defect(DefectKind.BAD_VERSION, each.start)
+                self._defect(DefectKind.BAD_VERSION, head.fields[number].start)
         if encoding not in _ENCODINGS:
             self._defect(DefectKind.BAD_ENCODING, start)
         return kind, encoding, disposition
@@ -336,7 +326,7 @@ class _Scan:
                     parent=draft.parent,
                     children=tuple(draft.children),
                     header=draft.header,
-                    fields=draft.fields,
+                    head=draft.head,
                     body=(draft.body, size if draft.end is None else draft.end),
                     content_type=kind.value,
                     parameters=kind.parameters,
@@ -363,21 +353,14 @@ _MIME_FIELDS = frozenset(
 )
 
 
+_BARE_RETURN = re.compile(rb"\r(?!\n)")
+_BARE_FEED = re.compile(rb"\n(?<!\r\n)")
+
+
 def has_bare_line_end(data: Buffer, start: int, end: int, *, complete: bool = True) -> bool:
     """Whether a CR or LF stands alone in a span. The last byte of a held head may be the CR of a CRLF."""
-    if isinstance(data, mmap.mmap):
-        carry = b""
-        pairs = returns = feeds = 0
-        for position in range(start, end, _COUNT_CHUNK):
-            chunk = data[position : min(position + _COUNT_CHUNK, end)]
-            pairs += chunk.count(b"\r\n") + (carry == b"\r" and chunk[:1] == b"\n")
-            returns += chunk.count(b"\r")
-            feeds += chunk.count(b"\n")
-            carry = chunk[-1:]
-    else:
-        pairs = data.count(b"\r\n", start, end)
-        returns = data.count(b"\r", start, end)
-        feeds = data.count(b"\n", start, end)
     if not complete and data[end - 1 : end] == b"\r":
-        returns -= 1
-    return not pairs == returns == feeds
+        end -= 1
+    return (
+        _BARE_RETURN.search(data, start, end) is not None or _BARE_FEED.search(data, start, end) is not None
+    )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gateway.message.defects import Defect
 from gateway.message.fields import Buffer, Field
+from gateway.message.header import Header
 
 Span = tuple[int, int]
 
@@ -22,7 +23,7 @@ class Part:
     parent: int | None
     children: tuple[int, ...]
     header: Span
-    fields: tuple[Field, ...]
+    head: Header
     body: Span
     content_type: str
     parameters: Mapping[str, str]
@@ -30,6 +31,11 @@ class Part:
     disposition: str
     filename: str
     complete: bool
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The part's header fields."""
+        return self.head.fields
 
     def first(self, name: bytes) -> Field | None:
         """The first field called `name` (lower case), or None."""
@@ -47,7 +53,11 @@ class Message:
     parts: tuple[Part, ...]
     defects: tuple[Defect, ...]
     complete: bool
-    by_name: Mapping[bytes, Sequence[Field]]
+
+    @property
+    def by_name(self) -> Mapping[bytes, Sequence[Field]]:
+        """The mail's own header fields by their names (lower case)."""
+        return self.parts[0].head.by_name
 
     @property
     def fields(self) -> tuple[Field, ...]:

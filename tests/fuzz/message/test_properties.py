@@ -1,6 +1,7 @@
 """What holds for every mail: generated trees of parts, and bytes that only look like mail."""
 
 import mmap
+import re
 import tempfile
 
 import pytest
@@ -8,7 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.message.agree import agrees_with_standard_library
+from gateway.message.defects import Defect
 from gateway.message.exempt import exemption
+from gateway.message.fields import read_fields
+from gateway.message.header import read_header
 from gateway.message.html import read_html
 from gateway.message.identity import mail_key
 from gateway.message.quotes import divide
@@ -180,3 +184,23 @@ def test_samples_read_byte_by_byte(name: str) -> None:
             assert (text.plain, text.html, text.reason) == (whole.plain, whole.html, whole.reason)
         else:
             assert not seen
+
+
+@given(ANY, st.data())
+def test_a_header_read_at_once_is_what_its_fields_are(data: bytes, draw: st.DataObject) -> None:
+    """The one pass over a header and the reading field by field give the same, also inside of a mail."""
+    starts = [0, *(found.end() for found in re.finditer(rb"\r\n--[^\r\n]*\r\n", data))]
+    start, complete = draw.draw(st.sampled_from(starts)), draw.draw(st.booleans())
+    delimiters = draw.draw(st.sampled_from(((), (b"--b",), (b"--bb", b"--c")))) if start else ()
+    doubts: list[Defect] = []
+    fields, end, ended_by = read_fields(data, start, doubts, delimiters, complete=complete)
+    defects: list[Defect] = []
+    head, *rest = read_header(data, start, defects, delimiters, complete=complete)
+    assert (rest, defects) == ([end, ended_by], doubts)
+    assert head.fields == fields
+    assert list(head.names) == [field.name for field in fields]
+    assert [head.value(number, data) for number in range(len(fields))] == [
+        field.value(data) for field in fields
+    ]
+    for name, found in head.by_name.items():
+        assert list(found) == [each for each in fields if each.name == name]
