@@ -1,7 +1,7 @@
 # Two commands do all the set-up: `make demo` and `make test`. Needs make and Python >= 3.11 with venv.
 # PYTHON=... names the interpreter; ARGS="..." goes to pytest, to the demo or to the benchmark.
 
-.PHONY: help demo test lint format bench test-long wheel constraints clean
+.PHONY: help demo test readers lint format bench test-long wheel constraints clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -35,6 +35,9 @@ test-long: ## the long tests: fuzzing, soak (not part of `make test`)
 	@sh scripts/venv.sh dev
 	@$(BIN)/python scripts/checks.py long $(ARGS)
 
+readers: ## fetch the mail readers from npm that some tests compare with (Node 20 or newer)
+	@cd tests/readers/node && npm ci --ignore-scripts --no-audit --no-fund
+
 wheel: ## build the package into dist/
 	@sh scripts/venv.sh dev
 	@$(BIN)/hatchling build -t wheel
@@ -43,4 +46,4 @@ constraints: ## renew the locked versions from what the registry has now
 	@sh scripts/constraints.sh
 
 clean: ## remove what the other targets made
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* dist htmlcov
+	rm -rf .venv tests/readers/node/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* dist htmlcov

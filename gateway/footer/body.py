@@ -10,16 +10,21 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.errors import MailUnreadable
 from gateway.footer import carry
 from gateway.footer.mimefields import field_edits
 from gateway.footer.place import Spot, stuffed
 from gateway.footer.scripts import ASCII_STATE, UTF_8, Script, same_charset, shift_at
 from gateway.message.scan import Message, Part, Span
 from gateway.message.splice import Edit
+from gateway.reason import Reason
 
 IDENTITY: Final = frozenset({"7bit", "8bit", "binary"})
 _META: Final = re.compile(r"<meta\b[^>]{0,500}?charset\s{0,9}=\s{0,9}[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
+# Where a part's name says ISO-8859-1 and its bytes say Windows-1252 (or the like), readers differ on these;
+# in UTF-8 they would be one thing to all, and wrong to many. The last are what CP932 makes of no character.
+_DOUBTFUL: Final = re.compile(r"[\x80-\x9f\uf8f0-\uf8f3]")
 _SAFE_LABELS: Final = frozenset({"utf-8", "us-ascii"})
 
 Change = tuple[int, int, str]
@@ -157,6 +162,8 @@ class Target:
         charset = None
         script = self.script
         if payload is None or script is None:
+            if not same_charset(self.charset, "utf-8") and _DOUBTFUL.search(text):
+                raise MailUnreadable(Reason.UNDECODABLE, "characters that readers of its charset differ on")
             payload, charset, script = text.encode("utf-8", "surrogatepass"), "UTF-8", UTF_8
         encoding, body = self._encoded(payload, text, script)
         kept = encoding == self.part.encoding

@@ -34,6 +34,8 @@ _CHARACTER: Final = {
     "big5-hkscs": _TWO_BYTES,
     "euc-kr": _TWO_BYTES,
 }
+# Tables of the same name that readers use as well: what they spell differently is not written.
+_ALSO: Final = {"big5": ("cp950", "big5hkscs"), "gb2312": ("gbk",)}
 _NEVER_WRITTEN: Final = frozenset({"utf-7", "iso-2022-kr", "hz-gb-2312"})
 _JAPANESE: Final = frozenset({"iso-2022-jp", "shift_jis", "euc-jp"})
 
@@ -71,6 +73,8 @@ class Script:
                 return None
         if self.label == "euc-jp" and b"\x8f" in written:
             return None  # JIS X 0212: strict EUC-JP has it, many readers of Japanese mail do not
+        if any(written.decode(codec, "replace") != text for codec in _ALSO.get(self.label, ())):
+            return None
         return written
 
     def offset(self, payload: bytes, decoded: str, position: int) -> int:

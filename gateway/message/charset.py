@@ -73,6 +73,7 @@ _CONTROLS = re.compile(rb"([\x00-\x20\x7f]+)")
 _KANA_BYTES = re.compile(rb"[\x00-\x7f\xa1-\xdf]*")
 _TO_KANA = bytes(each | 0x80 if 0x21 <= each <= 0x5F else each for each in range(256))
 _TO_SEVEN = bytes(each & 0x7F for each in range(256))
+_BIG5 = re.compile(rb"(?:[\x00-\x7f]++|(?!\xc6[\xa1-\xfe]|[\xc7\xc8])[\x81-\xfe][\x40-\xfe])*+")
 _EUC = re.compile(rb"(\x8f[\xa1-\xfe]{2}|(?:[\xa1-\xfe]{2})+)")
 
 
@@ -134,10 +135,30 @@ def _decode_euc_jp_ms(data: bytes) -> str:
     """EUC-JP with the same rows."""
     return "".join(
         [
-            _decode_rows(piece.translate(_TO_SEVEN)) if piece[:1] >= b"\xa1" else piece.decode("euc_jp")
+            _decode_rows(piece.translate(_TO_SEVEN))
+            if piece[:1] >= b"\xa1" and len(piece) % 2 == 0 and _EUC.fullmatch(piece)
+            else piece.decode("euc_jp")
             for piece in _EUC.split(data)
         ]
     )
+
+
+def _decode_big5(data: bytes) -> str:
+    """Big5 as far as its readers agree, with the signs of CP950, as on nearly every screen.
+
+    Rows 0xC6A1 to 0xC8FE hold kana and Cyrillic in one order for ETEN and the web, in another for Python and
+    glibc, and nothing for Windows.
+    """
+    if not _BIG5.fullmatch(data):
+        raise CharsetError("characters that no two readers agree on")
+    return data.decode("cp950")
+
+
+def _decode_big5_hkscs(data: bytes) -> str:
+    """What Hong Kong added, the same rows left out."""
+    if not _BIG5.fullmatch(data):
+        raise CharsetError("characters that no two readers agree on")
+    return data.decode("big5hkscs")
 
 
 def _decode_utf_16(data: bytes) -> str:
@@ -151,6 +172,8 @@ _OWN: dict[str, Callable[[bytes], str]] = {
     "iso-2022-jp-strict": _decode_iso_2022_jp,
     "cp50220": _decode_cp50220,
     "euc-jp-ms": _decode_euc_jp_ms,
+    "big5-agreed": _decode_big5,
+    "big5-agreed-hkscs": _decode_big5_hkscs,
     "utf-16-marked": _decode_utf_16,
 }
 
@@ -172,9 +195,9 @@ utf-16 utf16 csutf16 | utf-16-marked | utf-16
 utf-16le | utf-16-le | utf-16-le
 utf-16be | utf-16-be | utf-16-be
 gb18030 | gb18030 | gb18030
-gb2312 gb_2312-80 gb_2312 csgb2312 euc-cn | gb2312 gb18030 | gb2312
+gb2312 gb_2312-80 gb_2312 csgb2312 euc-cn | gbk gb18030 | gb2312
 gbk cp936 ms936 windows-936 x-gbk | gbk gb18030 | gbk
-big5 big-5 csbig5 cn-big5 x-x-big5 cp950 | big5 cp950 big5hkscs | big5
+big5 big-5 csbig5 cn-big5 x-x-big5 cp950 | big5-agreed big5-agreed-hkscs | big5
 big5-hkscs big5hkscs | big5hkscs | big5hkscs
 euc-kr euckr ks_c_5601-1987 ks_c_5601-1989 ks_c_5601 ksc_5601 ksc5601 korean | euc_kr cp949 | euc_kr
 euc-kr cseuckr windows-949 cp949 ms949 uhc | euc_kr cp949 | euc_kr

@@ -114,6 +114,18 @@ def test_what_came_as_8bit_stays_8bit() -> None:
     assert text_of(part).startswith(text)
 
 
+@pytest.mark.parametrize(
+    ("charset", "byte"), [("iso-8859-1", b"\x93"), ("iso-8859-9", b"\x85"), ("shift_jis", b"\xfd")]
+)
+def test_octets_that_readers_of_the_charset_differ_on_do_not_move(charset: str, byte: bytes) -> None:
+    """Windows-1252 under the name of ISO-8859-1: a footer that needs another charset stays out."""
+    data = mail(LETTER_EN, charset=charset, encoding="8bit") + byte + b"quoted\r\n"
+    with pytest.raises(MailUnreadable) as caught:
+        add_footer(data, JA, replace(SAMPLE, company="㈱サンプル"))
+    assert caught.value.reason is Reason.UNDECODABLE
+    assert byte + b"quoted\r\n" in add_footer(data, EN, ENGLISH).data
+
+
 def test_few_letters_that_need_it_go_into_quoted_printable() -> None:
     """What is nearly all ASCII stays readable in the raw."""
     values = replace(ENGLISH, company="Müller")

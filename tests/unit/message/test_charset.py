@@ -131,3 +131,29 @@ def test_exact_means_that_all_readers_agree(data: bytes, name: str, expected: bo
     charset = lookup(name)
     assert charset is not None
     assert is_exact(data, charset) is expected
+
+
+@pytest.mark.parametrize("data", [b"\xc6\xe7", b"\xc7\x4d", b"\xbf\xf2\xc8\xfe"])
+def test_big5_rows_that_readers_disagree_on_are_not_read(data: bytes) -> None:
+    """Kana and Cyrillic stand in two orders there: in UTF-8 they would be other letters than were sent."""
+    for name in ("big5", "cp950"):
+        with pytest.raises(CharsetError):
+            read(data, name)
+
+
+def test_big5_beside_those_rows_is_read() -> None:
+    """A trail byte is no lead byte; signs are Windows' own, as on nearly every screen; then Hong Kong's."""
+    assert read(b"\xa4\xc6\xc5\xe9\xa1\x45", "big5") == b"\xa4\xc6\xc5\xe9".decode("big5") + "‧"
+    assert read("啫".encode("big5hkscs"), "big5") == "啫"
+
+
+def test_gb2312_has_the_signs_of_gbk() -> None:
+    """As every reader has them: the raised dot of foreign names, the long dash."""
+    assert read(b"\xa1\xa4\xa1\xaa", "gb2312") == "·—"
+
+
+@pytest.mark.parametrize("data", [b"\xa10", b"\xa4\xa2\xa4", b"\xff\xfe"])
+def test_half_characters_of_euc_jp_are_not_read(data: bytes) -> None:
+    """Not even with the rows of NEC and IBM."""
+    with pytest.raises(CharsetError):
+        read(data, "euc-jp")
