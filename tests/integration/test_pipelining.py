@@ -107,7 +107,7 @@ async def test_commands_behind_the_final_dot(behind: str, hold: str, size: int, 
     first = {
         "ordinary": ORDINARY,
         "rejection": rejection(),
-        "big": ORDINARY + b"0123456789abcdef0123456789abcdef\r\n" * (12_000 if size > 1 else 300),
+        "big": ORDINARY + b"0123456789abcdef0123456789abcdef\r\n" * (12_000 if size > 1 else 100),
         "refused": ORDINARY,
     }[hold]
     script = {"dot": [reply(554, "5.6.0 no"), None]} if hold == "refused" else None
@@ -121,7 +121,7 @@ async def test_commands_behind_the_final_dot(behind: str, hold: str, size: int, 
         assert len([t for t in own(hop) if t.complete]) == mails
         assert all(b"mallory@example.com" not in t.recipients for t in own(hop))
         if hold != "rejection":
-            assert without_trace(own(hop)[0].content) == first
+            assert first in [without_trace(t.content) for t in own(hop) if t.complete]
 
 
 @pytest.mark.parametrize("size", SIZES)
