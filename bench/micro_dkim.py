@@ -1,8 +1,9 @@
 """Cost of a DKIM signature on one core. Run: python bench/micro_dkim.py [--json].
 
 A whole signature field, from the mail's bytes, for a letter of 4 KB and for 5 MB of base64; the RSA or
-Ed25519 operation alone; what the policy asks of a signed mail; and dkimpy, which signs in pure Python, on the same
-letter in the same run. Each figure is the best of several rounds, in microseconds. Nothing here is a test.
+Ed25519 operation alone; what the policy asks of a signed mail; and dkimpy, which signs in pure Python, on the
+same letter in the same run. Each figure is the best of several rounds, in microseconds. Nothing here is a
+test.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Verifiers of DKIM signatures that are not ours: dkimpy (with PyNaCl for Ed25519), and Perl's Mail::DKIM.
 
-Neither asks a name server: public keys are handed in, as ``selector._domainkey.domain`` -> text of the record.
+Neither asks a name server: keys are handed in, as ``selector._domainkey.domain`` -> text of the record.
 """
 
 import subprocess
@@ -32,7 +32,7 @@ def _verified(verifier: "dkim.DKIM", index: int, answer: object) -> bool:
 
 
 def verify_in_perl(folder: Path, mails: Sequence[bytes], records: Mapping[str, str]) -> list[dict[str, str]]:
-    """Mail::DKIM's word on each mail: selector -> ``pass``, ``fail``, ... `folder` holds the files meanwhile."""
+    """Mail::DKIM's word on each mail: selector -> ``pass``, ``fail``. `folder` holds the files."""
     table = folder / "records"
     table.write_text("".join(f"{name}\t{text}\n" for name, text in records.items()), "ascii")
     paths = [folder / f"{number}.eml" for number in range(len(mails))]

@@ -10,6 +10,7 @@ from gateway.errors import ConfigError
 
 ROUTE = {"name": "other", "hosts": ["other.example:25"], "sender_domains": ["example.jp"]}
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound here
+KEY = {"domain": "example.jp", "selector": "a", "key_file": "dkim.pem"}
 LISTEN = {"address": "127.0.0.1", "port": 2525, "networks": ["127.0.0.0/8"]}
 
 
@@ -42,6 +43,9 @@ def keys_of(folder: Path, changes: dict[str, Any]) -> list[str]:
         ({"next_hop": {"ca_file": "ca.pem", "tls": "opportunistic"}}, ["next_hop.ca_file"]),
         ({"next_hop": {"ca_file": "ca.pem", "tls": "required"}}, []),
         ({"next_hop": {"hosts": ["a.example:25", "A.example:25"]}}, ["next_hop.hosts[1]"]),
+        # a key of its own under each name in the DNS
+        ({"dkim": {"key": [KEY, KEY]}}, ["dkim.key[1].selector"]),
+        ({"dkim": {"key": [KEY, {**KEY, "selector": "b"}, {**KEY, "domain": "b.example"}]}}, []),
         # workers share connections
         ({"gateway": {"workers": 3}, "next_hop": {"connections": 2}}, ["next_hop.connections"]),
         ({"gateway": {"workers": 3}, "next_hop": {"connections": 3}}, []),
@@ -93,6 +97,8 @@ def test_checks(tmp_path: Path, changes: dict[str, Any], keys: list[str]) -> Non
     (tmp_path / "password").write_text("secret\n")
     (tmp_path / "password").chmod(0o600)
     (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    (tmp_path / "dkim.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
+    (tmp_path / "dkim.pem").chmod(0o600)
     assert keys_of(tmp_path, changes) == keys
 
 
@@ -112,6 +118,7 @@ def test_workers_by_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             '[[route]]\nname = "b"\nhosts = ["b.example:25"]\nsender_domains = ["x.example"]\n',
             "route[1]",
         ),
+        ("[log]", '[dkim]\npolicy = "resign"\n[log]', "dkim.policy"),
     ],
 )
 def test_warnings(tmp_path: Path, old: str, new: str, key: str) -> None:

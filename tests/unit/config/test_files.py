@@ -79,3 +79,20 @@ broken
 def test_nothing_is_known_of_the_mounts() -> None:
     """Without a word about a folder it counts as a disk."""
     assert not in_memory(Path("/srv"), "")
+
+
+def test_signing_key_files(tmp_path: Path) -> None:
+    """A DKIM key that others may read, and a file that holds none, are told at the start, each in its place."""
+    (tmp_path / "open.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
+    (tmp_path / "open.pem").chmod(0o640)
+    (tmp_path / "none.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    (tmp_path / "none.pem").chmod(0o600)
+    files = ("open.pem", "none.pem", "missing.pem")
+    keys = [{"domain": "example.com", "selector": f"s{n}", "key_file": file} for n, file in enumerate(files)]
+    with pytest.raises(ConfigError) as caught:
+        embedded_config(tmp_path, {"dkim": {"key": keys}})
+    assert [(problem.key, problem.message) for problem in caught.value.problems] == [
+        ("dkim.key[0].key_file", "others than its owner may use this secret (mode 0640)"),
+        ("dkim.key[1].key_file", "there is no private key in it"),
+        ("dkim.key[2].key_file", "there is no such file"),
+    ]
