@@ -82,7 +82,7 @@ def test_nothing_is_known_of_the_mounts() -> None:
 
 
 def test_signing_key_files(tmp_path: Path) -> None:
-    """A DKIM key that others may read, and a file that holds none, are told at the start, each in its place."""
+    """A DKIM key that others may read, and a file that holds none, are told, each in its place."""
     (tmp_path / "open.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
     (tmp_path / "open.pem").chmod(0o640)
     (tmp_path / "none.pem").write_text("-----BEGIN CERTIFICATE-----\n")

@@ -29,6 +29,8 @@ from gateway.message.scan import Message, scan
         ("HR: hr@example.com;", None),
         ("hr@other.example@example.com", None),
         ("HR (open <hr@example.com>", None),
+        ("((((((deep)))))) hr@example.com", None),
+        (f"hr@{'ü' * 70}.example", None),
     ],
 )
 def test_author(value: str, domain: str | None) -> None:
