@@ -145,6 +145,9 @@ def _payload(raw: bytes, encoding: str, body: Body) -> bytes:
 def _target(message: Message, body: Body, spot: Spot, newline: str) -> Target:
     part = message.parts[body.leaf]
     start, end = part.body
+    if part.parent is None and message.data[max(0, start - 4) : start] != b"\r\n\r\n":
+        # An empty body may do without the blank line before it (RFC 5322 §3.5); a footer could not.
+        raise MailUnreadable(Reason.NO_TEXT, "the mail is a header alone")
     raw = bytes(message.data[start:end])
     payload = _payload(raw, part.encoding, body)
     if len(spot.removed) > MAX_PLACEHOLDERS:

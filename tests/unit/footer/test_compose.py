@@ -371,6 +371,7 @@ def test_placeholders_can_be_taken_out_alone() -> None:
         (mail("", encoding="base64") + b"!!!\r\n", Reason.UNDECODABLE),
         (mail("<p", kind="html"), Reason.HTML_DEFECT),
         (mail("x\r\n", kind="calendar"), Reason.NO_TEXT),
+        (mail("")[:-2], Reason.NO_TEXT),  # no blank line: a header alone
         (mail("{{careerrelay}} " * 100 + "\r\n"), Reason.DEFECT),
     ],
 )  # fmt: skip
