@@ -1,0 +1,98 @@
+"""Mails so plain that they cannot be read in two ways.
+
+The second opinion on a mail (`gateway.message.agree`) costs as much as everything else that is done with
+it. Most mails do not need one: a header of nothing but well-formed fields with one simple Content-Type, and
+below it either one body or a few texts between boundaries that occur nowhere else, leave a parser nothing to
+decide. Here that is read from the bytes, by a grammar of its own that is narrower than the scanner's, and
+compared with what the scanner found. A mail that is not plain is given to the other parser.
+
+RFC 5322 §2.2, RFC 2045 §5.1, RFC 2046 §5.1. That `email` reads a plain mail as the
+scanner does is the property of tests/fuzz/message/test_plain.py.
+"""
+
+import re
+from itertools import pairwise
+
+from gateway.message.scan import Message, Part
+
+# Larger ones are no letters: whoever wants to know may ask the other parser.
+MAX_PLAIN = 1 << 20
+
+# A field whose value begins on its first line, or is empty. Anything else ends the reading.
+_FIELD = re.compile(
+    rb"([!-9;-~]++):((?:[ \t]*+[^ \t\r\n\0][^\r\n\0]*+(?:\r\n[ \t]++[^\r\n\0]++)*+|[ \t]*+)\r\n)|([\s\S]++)"
+)
+_TOKEN = rb"[0-9A-Za-z.+_-]++"
+_VALUE = rb'(?:[0-9A-Za-z!#$%&*+.^_{|}~/:?-]++|"[ !#-:<-\[\]-~]*+")'
+_PARAMETER = rb";(?:\r\n)?[ \t]*+" + _TOKEN + rb"=" + _VALUE
+_CONTENT_TYPE = re.compile(rb"[ \t]*+(" + _TOKEN + rb"/" + _TOKEN + rb")(?:" + _PARAMETER + rb")*+;?\r\n")
+_BOUNDARY = re.compile(rb';\s*+boundary="?+([^";]++)', re.IGNORECASE)
+_IDENTITY = re.compile(rb"[ \t]*+(?:7bit|8bit|binary)\r\n", re.IGNORECASE)
+_DECIDING = (b"content-type", b"content-transfer-encoding")
+_DEFAULT = b"text/plain\r\n"
+_TEXT = frozenset({"text/plain", "text/html"})
+
+
+def is_plain(message: Message) -> bool:
+    """Whether the scan is the only way to read this mail. Never raises."""
+    data, root = message.data, message.parts[0]
+    if not isinstance(data, bytes) or len(data) > MAX_PLAIN or message.defects or not message.complete:
+        return False
+    if len(message.parts) == 1:
+        return root.leaf is not None and _plain_header(data, root) is not None
+    children = message.parts[1:]
+    return (
+        root.content_type == "multipart/alternative"
+        and all(part.parent == 0 and part.content_type in _TEXT for part in children)
+        and _plain_alternative(data, root, children)
+    )
+
+
+def _plain_header(data: bytes, part: Part) -> dict[bytes, bytes] | None:
+    """The raw values of the fields that decide on structure; None if not plain, or not as scanned."""
+    found = _FIELD.findall(data, *part.header)
+    if len(found) != len(part.fields) + 1 or found.pop()[2] != b"\r\n" or not found:
+        return None
+    names, values, _ = zip(*found, strict=True)
+    _, ends, scanned, starts = zip(*part.fields, strict=True)
+    if b":".join(names).lower() != b":".join(scanned):
+        return None
+    if values != tuple(map(data.__getitem__, map(slice, starts, ends))):
+        return None
+    # Each of them comes once, or the scan would have named it as a defect.
+    deciding = {name: values[scanned.index(name)] for name in _DECIDING if name in scanned}
+    content_type = _CONTENT_TYPE.fullmatch(deciding.get(b"content-type", _DEFAULT))
+    if content_type is None or content_type[1].lower() != part.content_type.encode():
+        return None
+    return deciding
+
+
+def _plain_alternative(data: bytes, root: Part, children: tuple[Part, ...]) -> bool:
+    """Whether these texts, and nothing else, stand between the boundaries of `root`."""
+    fields = _plain_header(data, root)
+    if fields is None or not _IDENTITY.fullmatch(fields.get(b"content-transfer-encoding", b"8bit\r\n")):
+        return False
+    found = _BOUNDARY.search(fields[b"content-type"])
+    if found is None or found[1].decode() != root.parameters.get("boundary"):
+        return False
+    return _only_between(data, b"--" + found[1], children) and all(
+        _plain_header(data, part) is not None for part in children
+    )
+
+
+def _only_between(data: bytes, delimiter: bytes, parts: tuple[Part, ...]) -> bool:
+    """Whether the lines that begin with `delimiter` are those around `parts`, and nothing else."""
+    # Lines begin behind an LF, to some also behind a CR that stands alone.
+    if data.count(b"\n" + delimiter) != len(parts) + 1 or b"\r" + delimiter in data:
+        return False
+    opening = b"\n%b\r\n" % delimiter
+    first, last = parts[0].header[0], parts[-1].body[1]
+    behind = last + len(delimiter) + 4
+    return (
+        data[first - len(opening) : first] == opening
+        and all(
+            data[part.body[1] : following.header[0]] == b"\r" + opening for part, following in pairwise(parts)
+        )
+        and data[last:behind] == b"\r\n%b--" % delimiter
+        and data[behind : behind + 2] in {b"", b"\r\n"}
+    )
