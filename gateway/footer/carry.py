@@ -24,6 +24,7 @@ MAX_LINE: Final = 998
 
 _QP_LITERAL: Final = re.compile(r"[\t -<>-~]*")
 _QP_UNIT: Final = re.compile(rb"=[0-9A-Fa-f]{2}|.", re.DOTALL)
+_BASE64_RUN: Final = re.compile(rb"[^\r\n \t]++")
 _LONG_LINE: Final = re.compile(rb"[^\n]{%d}" % (MAX_LINE + 2))
 _QP_OCTETS: Final = [
     chr(octet) if octet == 0x09 or (0x20 <= octet < 0x7F and octet != 0x3D) else f"={octet:02X}"
@@ -203,22 +204,22 @@ def wrap_base64(content: bytes, width: int = BASE64_LINE, column: int = 0) -> by
 def _base64_offset(raw: bytes, count: int, width: int, stop: int) -> tuple[int, int]:
     """Where base64 character number `count` stands in the body, and in which column of its line."""
     ends = raw.count(b"\r", 0, stop)
+    full = raw[width : stop : width + 2].count(b"\r") == ends == (stop + 1) // (width + 2)
     if (
-        raw[width : stop : width + 2].count(b"\r") == ends == (stop + 1) // (width + 2)
-    ):  # all lines but the last full
+        full and raw.find(b" ", 0, stop) < 0 and raw.find(b"\t", 0, stop) < 0
+    ):  # all lines but the last are full
         line, column = divmod(count, width)
         if column == 0 and line:
             line, column = line - 1, width  # at the end of a full line: what follows begins with a line end
         return line * (width + 2) + column, column
-    at = 0
+    at = stop
     left = count
-    for line_before_last in raw[:stop].split(b"\r\n")[:-1]:
-        octets = len(line_before_last)
-        if left <= octets:
+    for run in _BASE64_RUN.finditer(raw, 0, stop):  # blanks do not count (RFC 2045 §6.8)
+        if left <= len(run[0]):
+            at = run.start() + left
             break
-        left -= octets
-        at += octets + 2
-    return at + left, left
+        left -= len(run[0])
+    return at, at - (raw.rfind(b"\n", 0, at) + 1)
 
 
 # --- whole bodies ----------------------------------------------------------------------------------------

@@ -33,13 +33,15 @@ OUTLOOK_TABLES = """<!DOCTYPE html>
 <html xmlns:v="urn:schemas-microsoft-com:vml" xmlns:o="urn:schemas-microsoft-com:office:office">
 <head><meta http-equiv="Content-Type" content="text/html; charset=utf-8">
 <!--[if gte mso 9]><xml><o:OfficeDocumentSettings><o:AllowPNG/></o:OfficeDocumentSettings></xml><![endif]-->
-<style>p.MsoNormal, li.MsoNormal { margin:0mm; font-size:10.5pt; font-family:"Yu Gothic",sans-serif }</style></head>
-<body bgcolor="#eef1f5" lang="JA" link="#0563C1" vlink="#954F72">
+<style>p.MsoNormal, li.MsoNormal { margin:0mm; font-size:10.5pt; font-family:"Yu Gothic",sans-serif }</style>
+</head><body bgcolor="#eef1f5" lang="JA" link="#0563C1" vlink="#954F72">
 <table width="100%" border="0" cellspacing="0" cellpadding="0"><tr><td align="center">
-<table width="600" border="0" cellspacing="0" cellpadding="24" bgcolor="#ffffff" style="font-family:sans-serif">
+<table width="600" border="0" cellspacing="0" cellpadding="24" bgcolor="#ffffff"
+style="font-family:sans-serif">
 <tr><td bgcolor="#1f3a5f" style="color:#ffffff"><b>株式会社サンプル 採用事務局</b></td></tr>
 <tr><td><p class="MsoNormal">山田 太郎 様</p><p class="MsoNormal"><o:p>&nbsp;</o:p></p>
-<p class="MsoNormal">慎重に選考いたしました結果、誠に残念ながら、今回は採用を見送らせていただくこととなりました。</p>
+<p class="MsoNormal">慎重に選考いたしました結果、
+誠に残念ながら、今回は採用を見送らせていただくこととなりました。</p>
 <p class="MsoNormal">採用事務局 鈴木</p></td></tr></table>
 </td></tr></table></body></html>
 """
@@ -51,7 +53,8 @@ OUTLOOK_REPLY = """<html><head><style>
 <p class="MsoNormal">誠に残念ながら、今回は採用を見送らせていただくこととなりました。</p>
 <p class="MsoNormal">鈴木 花子</p><p class="MsoNormal">&nbsp;</p>
 <div><div style="border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0mm 0mm 0mm">
-<p class="MsoNormal"><b>From:</b> Taro Yamada &lt;taro@example.test&gt;<br><b>Sent:</b> Monday, November 9, 2026<br>
+<p class="MsoNormal"><b>From:</b> Taro Yamada &lt;taro@example.test&gt;<br>
+<b>Sent:</b> Monday, November 9, 2026<br>
 <b>To:</b> hr@example.co.jp<br><b>Subject:</b> 応募の件</p></div></div>
 <p class="MsoNormal">応募書類をお送りします。</p></div></body></html>
 """
@@ -59,8 +62,8 @@ OUTLOOK_REPLY = """<html><head><style>
 GMAIL_REPLY = (
     '<div dir="ltr">山田 太郎 様<div><br></div>'
     "<div>誠に残念ながら、今回は採用を見送らせていただくこととなりました。</div><div>鈴木</div></div><br>"
-    '<div class="gmail_quote gmail_quote_container"><div dir="ltr" class="gmail_attr">2026年11月9日(月) 10:00 '
-    'Taro &lt;<a href="mailto:taro@example.test">taro@example.test</a>&gt;:<br></div>'
+    '<div class="gmail_quote gmail_quote_container"><div dir="ltr" class="gmail_attr">'
+    '2026年11月9日(月) 10:00 Taro &lt;<a href="mailto:taro@example.test">taro@example.test</a>&gt;:<br></div>'
     '<blockquote class="gmail_quote" style="margin:0px 0px 0px 0.8ex;border-left:1px solid rgb(204,204,204);'
     'padding-left:1ex"><div>応募書類をお送りします。</div></blockquote></div>'
 )
@@ -81,13 +84,15 @@ DARK_LETTERS_ONLY = """<!DOCTYPE html>
 <html><head><style>@media (prefers-color-scheme: dark) { p { color: #eee } li { color: #ddd } }</style></head>
 <body bgcolor="#ffffff"><table role="presentation" width="100%"><tr><td style="background:#111;color:#eee">
 <p style="color:#eee">Dear Mr Yamada,</p>
-<p style="color:#eee">We have decided to move forward with other candidates.</p></td></tr></table></body></html>
+<p style="color:#eee">We have decided to move forward with other candidates.</p></td></tr></table>
+</body></html>
 """
 
 DARK_ALL_OVER = """<html><body style="margin:0;background:#14213d;font-family:sans-serif">
 <table align="center" width="100%" cellpadding="20" style="max-width:560px"><tr><td style="color:#ffffff">
 <p style="color:#ffffff">Dear Mr Yamada,</p>
-<p style="color:#ffffff">We have decided to move forward with other candidates.</p></td></tr></table></body></html>
+<p style="color:#ffffff">We have decided to move forward with other candidates.</p></td></tr></table>
+</body></html>
 """
 
 RIGHT_TO_LEFT = """<!DOCTYPE html><html dir="rtl" lang="ar"><head><meta charset="utf-8"></head>
@@ -114,13 +119,16 @@ NARROW = """<html><head><meta name="viewport" content="width=device-width, initi
 <p>採用担当 鈴木</p></div></body></html>
 """
 
-CENTRED_AND_LARGE = """<html><body style="text-align:center;font-size:28px;line-height:40px;letter-spacing:1px">
+CENTRED_AND_LARGE = """<html><body style="text-align:center;font-size:28px;line-height:40px;
+letter-spacing:1px">
 <center><b><i>Dear Mr Yamada,<br>we have decided to move forward with other candidates.</i></b></center>
 </body></html>
 """
 
-FLOATS = """<html><body><p>Dear Mr Yamada,</p><div style="float:left;width:55%">We have decided to move forward
-with other candidates.</div><div style="float:right;width:40%">Human Resources<br>Example Ltd<br>Tokyo</div></body></html>
+FLOATS = """<html><body><p>Dear Mr Yamada,</p>
+<div style="float:left;width:55%">We have decided to move forward
+with other candidates.</div><div style="float:right;width:40%">Human Resources<br>Example Ltd<br>Tokyo</div>
+</body></html>
 """
 
 MAILS = {
@@ -132,7 +140,11 @@ MAILS = {
     "dark-all-over": Mail(html=DARK_ALL_OVER, new="other candidates", footer="default-en"),
     "right-to-left": Mail(html=RIGHT_TO_LEFT, new="مرشحين آخرين", footer="default-en", rtl=True),
     "right-to-left-reply": Mail(
-        html=RIGHT_TO_LEFT_REPLY, new="מועמדים אחרים", quoted="my application attached", footer="default-en", rtl=True
+        html=RIGHT_TO_LEFT_REPLY,
+        new="מועמדים אחרים",
+        quoted="my application attached",
+        footer="default-en",
+        rtl=True,
     ),
     "no-closing-tags": Mail(html=NO_CLOSING_TAGS, new="採用担当 鈴木"),
     "narrow": Mail(html=NARROW, new="採用担当 鈴木"),

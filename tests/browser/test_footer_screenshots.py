@@ -80,7 +80,8 @@ MEASURE = """
     return anchor.checkVisibility({opacityProperty: true, visibilityProperty: true}) && anchor.contains(hit);
   };
   const all = [root, ...root.querySelectorAll("*")].filter(e => e.tagName !== "BR");
-  return {...result, shown: shown(links[0]), outShown: shown(outs[0]), footer: box(root.getBoundingClientRect()),
+  return {...result, shown: shown(links[0]), outShown: shown(outs[0]),
+          footer: box(root.getBoundingClientRect()),
           boxes: all.map(e => box(e.getBoundingClientRect())),
           text: [...root.querySelectorAll("p, li")].map(e => box(e.getBoundingClientRect())),
           linkText: links[0].innerText, direction: style.direction, align: style.textAlign,
@@ -153,6 +154,7 @@ class Look:
     def __call__(
         self, html: str, view: View, *, name: str = "", new: str = "", quoted: str = ""
     ) -> Mapping[str, Any]:
+        """What `MEASURE` finds; with a `name` also the picture, and ``contrast`` of link and texts in it."""
         page = self.folder / "page.html"
         # The mark outweighs any <meta charset>, as a mail's own header does.
         page.write_text("\ufeff" + html, "utf-8")

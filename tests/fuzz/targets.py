@@ -10,7 +10,6 @@ import email
 import email.policy
 import time
 from collections.abc import Callable, Iterator, Mapping
-from email.message import EmailMessage
 from pathlib import Path
 from types import MappingProxyType
 
@@ -33,7 +32,7 @@ from gateway.smtp.command import MAX_COMMAND, parse_command
 from gateway.smtp.content import END, ContentReader, Unstuffer, stuff, unstuff
 from gateway.smtp.parameters import ParameterError, Parameters
 from gateway.smtp.reply import MAX_LINE, MAX_OCTETS, Reply, ReplyError, ReplyReader
-from tests.unit.footer.mails import EN, ENGLISH, FOOTERS, JA
+from tests.unit.footer.mails import EN, ENGLISH, JA
 from tests.unit.message.samples import MAILS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -195,7 +194,7 @@ def content(data: bytes) -> str:
 
 
 def _reference(sent: bytes) -> tuple[bytes, bool]:
-    """Content without dots and bare line ends, written as plainly as can be; `sent` ends with CRLF or is empty."""
+    """Content without dots and bare line ends, told plainly; `sent` ends with CRLF or is empty."""
     lines = sent.split(b"\r\n")
     plain = b"\r\n".join(line.removeprefix(b".") for line in lines)
     bare = any(b"\r" in line or b"\n" in line for line in lines)
@@ -345,15 +344,17 @@ def dictionary() -> list[bytes]:
 
 
 _WORDS = (
-    b"\r\n|\r\n\r\n|\n|\r|\r\n.\r\n|\r\n.|\r\n |\r\n\t|\x1b$B|\x1b(B|\x1b(J|\x1b(I|\x1b$(D|\xef\xbb\xbf|\xff\xfe",
-    b"Content-Type: |Content-Transfer-Encoding: |Content-Disposition: |MIME-Version: 1.0\r\n|Subject: |From: ",
-    b"multipart/mixed|multipart/alternative|multipart/related|multipart/signed|message/rfc822|text/plain|text/html",
-    b"; charset=|; boundary=|; boundary*0=|; format=flowed|; delsp=yes|; name*=utf-8''|--|=?utf-8?B?|=?utf-8?Q?|?=",
-    b"base64|quoted-printable|7bit|8bit|binary|x-uuencode|iso-2022-jp|shift_jis|euc-jp|utf-8|utf-7|utf-16|gb18030",
-    b"big5|euc-kr|koi8-r|iso-8859-1|windows-1252|us-ascii|cp932|=\r\n|=3D|=0D=0A|=E3=81=82|=\r|&amp;|&#123;",
-    b"<html>|<body>|</body>|</html>|<!--|-->|<![if|<!DOCTYPE html>|<script>|</script>|<style>|</style>|<title>|<table>",
-    b'<div class="gmail_quote">|<blockquote type="cite">|</blockquote>|<div id="divRplyFwdMsg">|<hr>|<br>|</div>|<p>',
-    b'<div style="border-top:solid 1px">|{{careerrelay}}|{{ careerrelay }}|{{|}}|&nbsp;|<b>|</b>|<svg>|<template>',
-    b"-- \r\n|> |wrote:\r\n|-----Original Message-----|________________________________\r\n|From: Taro\r\n|Sent: ",
-    b"MAIL FROM:<|RCPT TO:<| SIZE=| BODY=8BITMIME| SMTPUTF8|250-|250 |354 |5.1.1 |@example.com>|\"|\\",
+    b"\r\n|\r\n\r\n|\n|\r|\r\n.\r\n|\r\n.|\r\n |\r\n\t|\x1b$B|\x1b(B|\x1b(J|\x1b(I|\x1b$(D",
+    b"\xef\xbb\xbf|\xff\xfe|Content-Type: |Content-Transfer-Encoding: |Content-Disposition: ",
+    b"MIME-Version: 1.0\r\n|Subject: |From: |multipart/mixed|multipart/alternative|multipart/related",
+    b"multipart/signed|message/rfc822|text/plain|text/html|; charset=|; boundary=|; boundary*0=",
+    b"; format=flowed|; delsp=yes|; name*=utf-8''|--|=?utf-8?B?|=?utf-8?Q?|?=|base64|quoted-printable",
+    b"7bit|8bit|binary|x-uuencode|iso-2022-jp|shift_jis|euc-jp|utf-8|utf-7|utf-16|gb18030|big5|euc-kr",
+    b"koi8-r|iso-8859-1|windows-1252|us-ascii|cp932|=\r\n|=3D|=0D=0A|=E3=81=82|=\r|&amp;|&#123;",
+    b"<html>|<body>|</body>|</html>|<!--|-->|<![if|<!DOCTYPE html>|<script>|</script>|<style>",
+    b'</style>|<title>|<table>|<div class="gmail_quote">|<blockquote type="cite">|</blockquote>',
+    b'<div id="divRplyFwdMsg">|<hr>|<br>|</div>|<p>|<div style="border-top:solid 1px">',
+    b"{{careerrelay}}|{{ careerrelay }}|{{|}}|&nbsp;|<b>|</b>|<svg>|<template>|-- \r\n|> |wrote:\r\n",
+    b"-----Original Message-----|________________________________\r\n|From: Taro\r\n|Sent: ",
+    b'MAIL FROM:<|RCPT TO:<| SIZE=| BODY=8BITMIME| SMTPUTF8|250-|250 |354 |5.1.1 |@example.com>|"|\\',
 )

@@ -174,6 +174,17 @@ def test_base64_with_lines_of_many_lengths_is_read_by_counting() -> None:
     assert base64.b64decode(raw[:start] + replacement + raw[end:]) == b"abcdefghijklXX"
 
 
+@pytest.mark.parametrize(
+    "raw", [b"YWJj   ZGVm\r\nZ2hpamts", b" YWJjZGV\r\nmZ2hpamts\t\r\n", b"Y W J j ZGVm\tZ2hpamts"]
+)
+def test_blanks_in_base64_do_not_count(raw: bytes) -> None:
+    """What was inserted on the way stays, and the place is found all the same (RFC 2045 §6.8)."""
+    for at in range(13):
+        start, end, replacement = place_base64(raw, b"abcdefghijkl", [(at, at, b"XX")])
+        edited = base64.b64decode(raw[:start] + replacement + raw[end:])
+        assert edited == b"abcdefghijkl"[:at] + b"XX" + b"abcdefghijkl"[at:]
+
+
 def test_wrap_base64_goes_on_in_a_line() -> None:
     """`column` is taken already; a full line is ended first."""
     assert wrap_base64(b"abcdef", 8, 4) == b"YWJj\r\nZGVm"
