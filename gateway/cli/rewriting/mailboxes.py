@@ -13,12 +13,16 @@ from gateway.smtp.address import PathError, parse_path
 MAX_FIELD = 65_536
 MAX_MAILBOXES = 1_000
 
+# Every run is either bounded or taken whole, so that no octet is looked at more than `_RUN` times.
+_RUN = 400
+_ATOM = rb"[^\s<>,;:\"()@]++"
+_QUOTED = rb"\"(?:[^\"\\]|\\.){0,%d}+\"" % _RUN
 _TOKEN = re.compile(
-    rb"<(?P<angle>[^<>]*)>"
-    rb"|(?P<bare>(?:\"(?:[^\"\\]|\\.)*\"|[^\s<>,;:\"()@]+)@[^\s<>,;:\"()@]+)"
-    rb"|\"(?:[^\"\\]|\\.)*\""
-    rb"|\((?:[^()\\]|\\.)*\)"
-    rb"|(?P<end>[,;])",
+    rb"<(?P<angle>[^<>]{0,%d}+)>" % _RUN
+    + rb"|(?P<bare>(?:%b|%b)@%b)" % (_QUOTED, _ATOM, _ATOM)
+    + rb"|%b|%b" % (_QUOTED, _ATOM)
+    + rb"|\((?:[^()\\]|\\.){0,%d}+\)" % _RUN
+    + rb"|(?P<end>[,;])",
     re.DOTALL,
 )
 
