@@ -17,10 +17,10 @@ from typing import Final
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from gateway.errors import ConfigError, MailUnreadable, Problem
+from gateway.errors import ConfigError, Problem
 from gateway.footer.lint import html_problems, language_of, manners, plain_problems, problem
+from gateway.footer.render import context, render, writes_links
 from gateway.footer.values import SAMPLE, VARIABLES, FooterValues
-from gateway.reason import Reason
 
 MAX_FILE: Final = 32 * 1024
 """Octets in a footer file: a footer is a few lines, and each copy of each mail pays for it."""
@@ -45,23 +45,27 @@ _HTML: Final = _environment(html=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FooterText:
-    """One footer, compiled. `language` is the ``lang`` of its HTML (BCP 47), empty if that says none."""
+    """One footer, compiled. `language` is the ``lang`` of its HTML (BCP 47), empty if that says none.
+
+    `links_only` has the kinds ("txt", "html") whose copies differ in nothing but the links written in them.
+    """
 
     name: str
     plain: Template
     html: Template
     language: str
+    links_only: frozenset[str] = frozenset()
 
     def render_plain(self, values: FooterValues) -> str:
         """The lines of the text footer, joined by LF; no blanks at their ends, no blank lines around them.
 
         Raises `MailUnreadable` if the template fails, which loading it has ruled out as far as can be.
         """
-        return _tidy(_render(self.plain, values))
+        return render(self.plain, values, links_only="txt" in self.links_only)
 
     def render_html(self, values: FooterValues) -> str:
         """The HTML footer with LF as line end. Raises `MailUnreadable` as `render_plain` does."""
-        return _render(self.html, values).strip()
+        return render(self.html, values, links_only="html" in self.links_only)
 
     def advice(self) -> list[Problem]:
         """What the manners of RULES.md ask for and this footer lacks: for `rules lint`, not refused."""
@@ -95,27 +99,18 @@ def load_footers(files: Mapping[str, bytes]) -> Mapping[str, FooterText]:
         plain = _compile(_PLAIN, f"{name}.txt", kinds.get("txt", ""), problems)
         html = _compile(_HTML, f"{name}.html", kinds.get("html", ""), problems)
         if plain is not None and html is not None:
-            language = language_of(html.render(_context(SAMPLE)))
-            footers[name] = FooterText(name=name, plain=plain, html=html, language=language)
+            language = language_of(html.render(context(SAMPLE)))
+            links_only = frozenset(
+                kind
+                for kind, environment in (("txt", _PLAIN), ("html", _HTML))
+                if writes_links(environment.parse(kinds[kind]))
+            )
+            footers[name] = FooterText(
+                name=name, plain=plain, html=html, language=language, links_only=links_only
+            )
     if problems:
         raise ConfigError(problems)
     return footers
-
-
-def _context(values: FooterValues) -> dict[str, str]:
-    return {key: getattr(values, key) for key in VARIABLES}
-
-
-def _render(template: Template, values: FooterValues) -> str:
-    try:
-        return template.render(_context(values))
-    except Exception as error:  # whatever a template does, the mail gets through (promise 1)
-        raise MailUnreadable(Reason.INTERNAL_FAULT, f"footer {template.name}: {error}") from error
-
-
-def _tidy(text: str) -> str:
-    # A blank at a line's end would make format=flowed join it with the next (RFC 3676 §4.2).
-    return "\n".join(map(str.rstrip, text.split("\n"))).strip("\n")
 
 
 def _decode(file: str, content: bytes) -> str:
@@ -159,7 +154,7 @@ def _compile(
         template = environment.from_string(tree)
         template.name = file
         judge = html_problems if environment is _HTML else plain_problems
-        found = judge(file, lambda values: template.render(_context(values)))
+        found = judge(file, lambda values: template.render(context(values)))
     except Exception as error:  # noqa: BLE001 - a filter with wrong arguments raises anything
         found = [
             problem(file, f"it cannot be rendered: {error}", "take out what is not plain {{ variable }}")
