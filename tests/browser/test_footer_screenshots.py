@@ -35,15 +35,13 @@ READABLE = 4.5
 """WCAG 2.2, 1.4.3: contrast of text this size. A link counts as read when its letters have it."""
 
 VIEWS = {
-    f"{name}-{width}": view
-    for width in (SMALL, WIDE)
-    for name, view in {
-        "light": View(width=width),
-        # The person's system is dark, and the mail may have styles for that.
-        "dark": View(width=width, prefers="dark"),
-        # The program darkens every mail by itself, as those of phones do.
-        "darkened": View(width=width, prefers="dark", forced=True),
-    }.items()
+    f"light-{SMALL}": View(width=SMALL),
+    f"light-{WIDE}": View(width=WIDE),
+    # The person's system is dark, and the mail may have styles for that.
+    f"dark-{SMALL}": View(width=SMALL, prefers="dark"),
+    f"dark-{WIDE}": View(width=WIDE, prefers="dark"),
+    # The program darkens every mail by itself, as those of phones do.
+    f"darkened-{SMALL}": View(width=SMALL, prefers="dark", forced=True),
 }
 
 # Where the footer, the sender's last words and the quoted original stand. The first step is to make the
