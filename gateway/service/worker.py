@@ -55,7 +55,10 @@ class Worker:
         self._channel = channel
         self._index = index
         self._workers = bundle.config.gateway.worker_count
-        self._policy = build_policy(bundle)
+        self._built = build_policy(bundle)
+        self._policy = self._built
+        self._wanted: Bundle | None = None
+        self._reloading: asyncio.Task[None] | None = None
         self._braked = False
         self._dates = ("", 0)
         self._going = asyncio.Event()
@@ -184,21 +187,33 @@ class Worker:
             if isinstance(message, Drain):
                 self._going.set()
             elif isinstance(message, Reload):
-                self._reload(message.bundle)
+                self._wanted = message.bundle
+                if self._reloading is None or self._reloading.done():
+                    self._reloading = asyncio.create_task(self._reload_wanted())
         if self._channel.closed:
             self._loop.remove_reader(self._channel.fileno())
             self._going.set()
 
-    def _reload(self, bundle: Bundle) -> None:
-        """Take another config and rule set, whole or not at all. Mails in hand keep what they began with."""
+    async def _reload_wanted(self) -> None:
+        """Take the newest bundle, until there is no newer one."""
+        while self._wanted is not None:
+            bundle, self._wanted = self._wanted, None
+            await self._reload(bundle)
+
+    async def _reload(self, bundle: Bundle) -> None:
+        """Take another config and rule set, whole or not at all. Mails in hand keep what they began with.
+
+        Rules take long to build, so a thread does it, while mail goes on by the old ones.
+        """
         try:
-            policy = build_policy(bundle)
+            policy = await self._loop.run_in_executor(None, build_policy, bundle)
             unused = self._routes.reconfigure(bundle)
         except Exception as error:  # noqa: BLE001 - a bad file changes nothing (promise 9)
             self.journal.fault("reload refused", error)
             self._tell(Word.RELOAD_FAILED)
             return
         self._bundle = bundle
+        self._built = policy
         self._policy = observing(policy) if self._braked else policy
         self._open_doors()
         start_logging(form=bundle.config.log.format, level=bundle.config.log.level)
@@ -223,4 +238,4 @@ class Worker:
         log.warning(
             "brake", extra={"fields": {"mode": "observe" if on else self._bundle.config.gateway.mode}}
         )
-        self._policy = observing(self._policy) if on else build_policy(self._bundle)
+        self._policy = observing(self._built) if on else self._built

@@ -104,11 +104,21 @@ def links_of(number: int) -> int:
     return 0 if not number % 2 else sum(not to.endswith(b"@example.co.jp") for to in recipients_of(number))
 
 
-def check(traffic: Traffic, *hops: ScriptedHop) -> set[str]:
+#: A machine that is busy with other things may take long over a commit. Mail would go untouched then, as rule
+#: 22 has it; that is not what these tests are about.
+PATIENT_LEDGER = {"ledger": {"wait_seconds": 60}}
+
+
+def check(traffic: Traffic, log: str, *hops: ScriptedHop) -> set[str]:
     """Every mail arrived once for each of its recipients, with a link of its own where one belongs.
 
-    Gives all tokens.
+    `log` is the gateway's. Gives all tokens.
     """
+    usual = ("reason=injected", "reason=no-match")
+    assert [
+        line for line in log.splitlines() if " reason=" in line and not any(one in line for one in usual)
+    ] == []
+    assert "Traceback" not in log
     assert traffic.unanswered == []
     assert traffic.sent == traffic.total
     arrived: Counter[tuple[bytes, bytes]] = Counter()
