@@ -1,1 +1,1 @@
-"""CareerRelay gateway: an SMTP relay that puts a referral link of the recipient's own into rejection mails."""
+"""CareerRelay gateway: an SMTP relay that puts a link of the recipient's own into rejection mails."""

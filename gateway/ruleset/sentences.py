@@ -56,7 +56,10 @@ def _last_running(text: str, low: int) -> tuple[int, int, int]:
         mark = text[end : end + 1]
         if mark == "。":
             last = (run.start(), end, _RUNNING)
-        elif mark in (".", "!", "?") and end - run.start() >= _RUNNING_LATIN:
-            if end + 1 == len(text) or text[end + 1].isspace():
-                last = (run.start(), end, _RUNNING_LATIN)
+        elif (
+            mark in (".", "!", "?")
+            and end - run.start() >= _RUNNING_LATIN
+            and (end + 1 == len(text) or text[end + 1].isspace())
+        ):
+            last = (run.start(), end, _RUNNING_LATIN)
     return last

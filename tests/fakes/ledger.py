@@ -87,15 +87,18 @@ class FakeLedger:
         row.put_off += outcome.counts_as_put_off
 
     async def intend(self, intents: Sequence[SendIntent]) -> list[Issued]:
+        """See `gateway.transaction.ports.Ledger`."""
         self._asked("intend")
         return [self._issue(intent) for intent in intents]
 
     def note(self, outcome: SendOutcome) -> None:
+        """See `gateway.transaction.ports.Ledger`."""
         self.calls.append("note")
         if not self.down:
             self._write(outcome)
 
     async def find(self, mail_key: bytes) -> OpenMail | None:
+        """See `gateway.transaction.ports.Ledger`."""
         self._asked("find")
         record = self.memory.open.get(mail_key)
         if record is None:
@@ -104,6 +107,7 @@ class FakeLedger:
         return OpenMail(mail_key=mail_key, copies=copies, notice=record.notice)
 
     async def claim(self, mail_key: bytes, copies: Sequence[CopyIntent]) -> list[Claim]:
+        """See `gateway.transaction.ports.Ledger`."""
         self._asked("claim")
         record = self.memory.open.setdefault(mail_key, Record())
         return [self._claim(record, copy) for copy in copies]
@@ -139,6 +143,7 @@ class FakeLedger:
         notice: Notice | None = None,
         close: bool,
     ) -> None:
+        """See `gateway.transaction.ports.Ledger`."""
         self._asked("settle")
         record = self.memory.open[mail_key]
         record.notice = notice or record.notice
@@ -153,10 +158,12 @@ class FakeLedger:
             del self.memory.open[mail_key]
 
     async def link_refused(self) -> int:
+        """See `gateway.transaction.ports.Ledger`."""
         self._asked("link_refused")
         self.memory.refused += 1
         return self.memory.refused
 
     async def pull_brake(self, why: str) -> None:
+        """See `gateway.transaction.ports.Ledger`."""
         self._asked("pull_brake")
         self.memory.brake = why
