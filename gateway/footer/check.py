@@ -40,7 +40,7 @@ def check_edit(  # noqa: PLR0917 - the seam to the transaction: what was, what w
     _check_places(message, plan, ordered)
     if not differs_only_by(edited, ordered, message.data):
         raise _failed("a byte outside of the edits has changed")
-    after = scan(edited)
+    after = scan(edited, like=message)
     if after.defects:
         raise _failed(f"a defect that was not there: {after.defects[0]}")
     if len(after.parts) != len(message.parts):

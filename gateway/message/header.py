@@ -7,39 +7,71 @@ by field (`gateway.message.fields`), which gives the same and names its defects.
 import re
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, repeat
+from typing import NamedTuple
 
-from gateway.message.defects import Defect
-from gateway.message.fields import Buffer, Field, HeaderEnd, read_fields, unfolded
+from gateway.message.defects import Defect, DefectKind
+from gateway.message.fields import (
+    Buffer,
+    ContentType,
+    Field,
+    HeaderEnd,
+    parse_content_type,
+    read_fields,
+    unfolded,
+)
 
 # Name and, from the colon on, the rest, as in `fields`. The first byte that fits no field takes all that is
 # left with it: so nothing is skipped, and nothing is looked at twice.
 _TILE = re.compile(rb"([!-9;-~]++)(:[^\r\n\0]*+(?:\r\n[ \t]++[^\r\n\0]++)*+\r\n)|([\s\S]++)")
 # Longer headers are rare; and the search for the end of one must not cost more than a step of the scan.
 _AT_ONCE = 16 * 1024
+_MIME_FIELDS = frozenset(
+    {b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version"}
+)
+
+
+class Mime(NamedTuple):
+    """What a header says about its part. `doubts` are what could be read in two ways, and in which field.
+
+    `kind` is None where there is no Content-Type: then the part around this one says what it is.
+    """
+
+    kind: ContentType | None
+    encoding: str
+    disposition: ContentType | None
+    doubts: tuple[tuple[DefectKind, int], ...]
 
 
 class Header:
     """The fields of one header: names and values at once, their places when somebody asks for them.
 
-    Most copies of a mail are scanned for their structure and nothing else, so the places, and the fields by
-    name, are worked out on the first use. `tiles` are the names and, from the colon on, the rest of the
-    fields, which follow each other from `start` on; a header with odd bytes in it brings `fields` instead.
+    Copies of a mail are scanned for their structure and nothing else, so the places, and the fields by name,
+    are worked out on the first use. `tiles` are the names and, from the colon on, the rest of the fields,
+    which follow each other from `start` on and are together `raw`; a header with odd bytes in it brings
+    `fields` instead.
     """
 
-    __slots__ = ("_by_name", "_fields", "_start", "_tiles", "names")
+    __slots__ = ("_by_name", "_fields", "_start", "_tiles", "mime", "names", "raw")
 
     def __init__(
         self,
         start: int,
         names: Sequence[bytes],
-        tiles: Sequence[tuple[bytes, ...]] = (),
+        mime: Mime,
+        *,
+        tiles: tuple[bytes, Sequence[tuple[bytes, ...]]] = (b"", ()),
         fields: tuple[Field, ...] | None = None,
     ) -> None:
         self.names = names
+        self.mime = mime
+        self.raw, self._tiles = tiles
         self._start = start
-        self._tiles = tiles
         self._fields = fields
         self._by_name: dict[bytes, list[Field]] | None = None
+
+    def at(self, start: int) -> "Header":
+        """The same fields at another place of a mail."""
+        return Header(start, self.names, self.mime, tiles=(self.raw, self._tiles))
 
     def __eq__(self, other: object) -> bool:
         """Whether the other header has the same fields at the same places."""
@@ -71,21 +103,61 @@ class Header:
             self._by_name = found
         return self._by_name
 
-    def value(self, number: int, data: Buffer) -> bytes:
-        """The unfolded value of a field by its number, as `Field.value` gives it."""
-        return unfolded(self._tiles[number][1][1:]) if self._tiles else self.fields[number].value(data)
-
 
 def read_header(
-    data: Buffer, start: int, defects: list[Defect], delimiters: tuple[bytes, ...], *, complete: bool = True
+    data: Buffer,
+    start: int,
+    defects: list[Defect],
+    delimiters: tuple[bytes, ...],
+    *,
+    complete: bool = True,
+    like: Header | None = None,
 ) -> tuple[Header, int, HeaderEnd]:
-    """Read the header at `start`: what `read_fields` reads, in one pass where it can be."""
+    """Read the header at `start`: what `read_fields` reads, in one pass where it can be.
+
+    `like` is a header that was read before; where the same bytes stand here, they are the same fields.
+    """
     last = data.find(b"\r\n\r\n", start, start + _AT_ONCE)
     # A name that begins with two dashes may be a delimiter.
     if last > start and not (delimiters and data.find(b"\n--", start - 1, last) >= 0):
-        tiles = _TILE.findall(data, start, last + 2)
+        raw = data[start : last + 2]
+        if like is not None and raw == like.raw:
+            return like.at(start), last + 2, HeaderEnd.BLANK_LINE
+        tiles = _TILE.findall(raw)
         if not tiles[-1][2]:
             names = [name.lower() for name, _, _ in tiles]
-            return Header(start, names, tiles), last + 2, HeaderEnd.BLANK_LINE
+            return (
+                Header(start, names, _read_mime(names, tiles), tiles=(raw, tiles)),
+                last + 2,
+                HeaderEnd.BLANK_LINE,
+            )
     fields, end, ended_by = read_fields(data, start, defects, delimiters, complete=complete)
-    return Header(start, [each.name for each in fields], fields=fields), end, ended_by
+    tiles = [(each.name, data[each.value_start - 1 : each.end]) for each in fields]
+    names = [each.name for each in fields]
+    return Header(start, names, _read_mime(names, tiles), fields=fields), end, ended_by
+
+
+def _read_mime(names: Sequence[bytes], tiles: Sequence[tuple[bytes, ...]]) -> Mime:
+    """The MIME fields that matter, with a doubt for each that could be read in two ways."""
+    kind, encoding, disposition = None, "7bit", None
+    seen = set()
+    doubts = []
+    for number, name in enumerate(names):
+        if name not in _MIME_FIELDS:
+            continue
+        if name in seen:
+            doubts.append((DefectKind.DUPLICATE_FIELD, number))
+            continue
+        seen.add(name)
+        value = unfolded(tiles[number][1][1:])
+        if name == b"content-type":
+            kind = parse_content_type(value)
+            if not kind.clear or "/" not in kind.value:
+                doubts.append((DefectKind.BAD_CONTENT_TYPE, number))
+        elif name == b"content-transfer-encoding":
+            encoding = value.lower().decode("ascii", "replace")
+        elif name == b"content-disposition":
+            disposition = parse_content_type(value)
+        elif not value.startswith(b"1.0"):
+            doubts.append((DefectKind.BAD_VERSION, number))
+    return Mime(kind, encoding, disposition, tuple(doubts))

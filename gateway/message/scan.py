@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from gateway.message.defects import Defect, DefectKind
-from gateway.message.fields import Buffer, ContentType, Field, HeaderEnd, parse_content_type
+from gateway.message.fields import Buffer, ContentType, Field, HeaderEnd
 from gateway.message.header import Header, read_header
 from gateway.message.tree import Message, Part, Span
 
@@ -63,21 +63,25 @@ class _Level:
     closed: bool = False
 
 
-def scan(data: Buffer, *, complete: bool = True) -> Message:
+def scan(data: Buffer, *, complete: bool = True, like: Message | None = None) -> Message:
     """Find the spans of `data`, the whole of a mail or (``complete=False``) its held head.
+
+    `like` is a mail that `data` was made from. It changes nothing but the time that this takes: a header
+    whose bytes are those of the same part's there is not cut into its fields again.
 
     Never raises, whatever the bytes. Time is linear in the data, memory in the number of fields and parts.
     """
-    return _Scan(data, complete=complete).run()
+    return _Scan(data, complete=complete, known=() if like is None else like.parts).run()
 
 
 class _Scan:
     """The state of one pass."""
 
-    __slots__ = ("complete", "data", "defects", "drafts", "levels", "prefix", "tried")
+    __slots__ = ("complete", "data", "defects", "drafts", "known", "levels", "prefix", "tried")
 
-    def __init__(self, data: Buffer, *, complete: bool) -> None:
+    def __init__(self, data: Buffer, *, complete: bool, known: tuple[Part, ...]) -> None:
         self.data = data
+        self.known = known
         self.complete = complete
         self.defects: list[Defect] = []
         self.drafts: list[_Draft] = []
@@ -145,11 +149,24 @@ class _Scan:
         """Read the header at `start`, add the part, and give back where to look for the next boundary."""
         data = self.data
         delimiters = tuple(b"--" + boundary for boundary in self.tried)
-        head, end, ended_by = read_header(data, start, self.defects, delimiters, complete=self.complete)
+        index = len(self.drafts)
+        head, end, ended_by = read_header(
+            data,
+            start,
+            self.defects,
+            delimiters,
+            complete=self.complete,
+            like=self.known[index].head if index < len(self.known) else None,
+        )
         body = end + 2 if ended_by is HeaderEnd.BLANK_LINE else end
-        kind, encoding, disposition = self._read_mime(head, default, start)
+        given, encoding, disposition, doubts = head.mime
+        kind = given or default
+        for doubt, number in doubts:
+            self._defect(doubt, head.fields[number].start)
+        if encoding not in _ENCODINGS:
+            self._defect(DefectKind.BAD_ENCODING, start)
         draft = _Draft(
-            index=len(self.drafts),
+            index=index,
             parent=None if parent is None else parent.index,
             header=(start, body),
             head=head,
@@ -170,34 +187,6 @@ class _Scan:
         if kind.value.startswith("multipart/"):
             self._open_level(draft)
         return body - 2
-
-    def _read_mime(
-        self, head: Header, default: ContentType, start: int
-    ) -> tuple[ContentType, str, ContentType | None]:
-        """The three MIME fields that matter, with a defect for each that could be read in two ways."""
-        kind, encoding, disposition = default, "7bit", None
-        seen = set()
-        for number, name in enumerate(head.names):
-            if name not in _MIME_FIELDS:
-                continue
-            if name in seen:
-                self._defect(DefectKind.DUPLICATE_FIELD, head.fields[number].start)
-                continue
-            seen.add(name)
-            value = head.value(number, self.data)
-            if name == b"content-type":
-                kind = parse_content_type(value)
-                if not kind.clear or "/" not in kind.value:
-                    self._defect(DefectKind.BAD_CONTENT_TYPE, head.fields[number].start)
-            elif name == b"content-transfer-encoding":
-                encoding = value.lower().decode("ascii", "replace")
-            elif name == b"content-disposition":
-                disposition = parse_content_type(value)
-            elif not value.startswith(b"1.0"):
-                self._defect(DefectKind.BAD_VERSION, head.fields[number].start)
-        if encoding not in _ENCODINGS:
-            self._defect(DefectKind.BAD_ENCODING, start)
-        return kind, encoding, disposition
 
     def _open_level(self, draft: _Draft) -> None:
         """Note the boundary of a multipart, if it can be told apart from the others."""
@@ -346,11 +335,6 @@ def _common_prefix(values: tuple[bytes, ...]) -> bytes:
         if greatest[at : at + 1] != bytes((each,)):
             return least[:at]
     return least
-
-
-_MIME_FIELDS = frozenset(
-    {b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version"}
-)
 
 
 _BARE_RETURN = re.compile(rb"\r(?!\n)")
