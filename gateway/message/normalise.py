@@ -57,13 +57,15 @@ def _ranges(points: list[int]) -> str:
     return "".join(out)
 
 
-def _tables() -> tuple[str, str]:
+def _tables() -> tuple[str, str, str]:
     """Which characters of the BMP still change after case folding, and which join those before them.
 
-    Ideographs and Hangul syllables do neither and are not asked.
+    At last those that become one of these when their case is folded. Ideographs and Hangul syllables do none
+    of this and are not asked.
     """
+    points = (*range(0x3400), *range(0xA000, 0xAC00), *range(0xD7A4, 0xD800), *range(0xE000, 0x10000))
     changed, joining = [], []
-    for point in (*range(0x3400), *range(0xA000, 0xAC00), *range(0xD7A4, 0xD800), *range(0xE000, 0x10000)):
+    for point in points:
         character = chr(point)
         if _joins(character):
             joining.append(point)
@@ -73,10 +75,12 @@ def _tables() -> tuple[str, str]:
             and _fold(folded) != character
         ):
             changed.append(point)
-    return _ranges(changed), _ranges(joining)
+    special = {chr(point) for point in (*changed, *joining)}
+    unusual = [point for point in points if not special.isdisjoint(chr(point).casefold())]
+    return _ranges(changed), _ranges(joining), _ranges(unusual)
 
 
-_CHANGED_SET, _JOINING_SET = _tables()
+_CHANGED_SET, _JOINING_SET, _UNUSUAL_SET = _tables()
 # Astral characters are all looked at (emoji stay, mathematical letters do not); they are rare.
 _STOP_SET = f"[{_CHANGED_SET}\U00010000-\U0010ffff]"
 # Written twice, since `re` searches fast for a pattern that begins with a set, and not for a repeated one.
@@ -84,6 +88,8 @@ _STOP = re.compile(f"{_STOP_SET}{_STOP_SET}*+")
 _JOINING = re.compile(f"[{_JOINING_SET}]")
 _SEGMENT = re.compile(f"[^{_JOINING_SET}]?[{_JOINING_SET}]+|{_STOP_SET}")
 _INVISIBLE = re.compile(f"[{_INVISIBLE_SET}]")
+# Text without any of these (most letters are) only needs its case and its white space folded.
+_UNUSUAL = re.compile(f"[{_UNUSUAL_SET}{_INVISIBLE_SET}\U00010000-\U0010ffff]")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*+\n")
 _NEEDLESS = re.compile(f" (?<=[{_JAPANESE_SET}] )(?=[{_JAPANESE_SET}])")
 _JAPANESE = re.compile(f"[{_JAPANESE_SET}]")
@@ -97,13 +103,16 @@ def _change(found: re.Match[str]) -> str:
 def normalise(source: str) -> str:
     """The normal form of `source`, in linear time."""
     ascii_only = source.isascii()
-    if not ascii_only:
+    usual = ascii_only or _UNUSUAL.search(source) is None
+    if not usual:
         source = _INVISIBLE.sub("", source)
     paragraphs = [" ".join(words) for each in _BLANK_LINE.split(source) if (words := each.split())]
     text = "\n".join(paragraphs)
     if ascii_only:
         return text.lower()
     text = _NEEDLESS.sub("", text).casefold()
+    if usual:
+        return text
     if _JOINING.search(text):
         return _SEGMENT.sub(_change, text)
     return _STOP.sub(_change, text)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.message import normalise as module
 from gateway.message.normalise import normalise, positions
 
 TEXTS = st.text(
@@ -82,3 +83,13 @@ def test_positions_of_a_phrase() -> None:
     at = normalise(source).index("採用")
     places = positions(source)
     assert source[places[at] : places[at + 2]] == "採　用"
+
+
+def test_usual_text_has_nothing_to_change() -> None:
+    """The short way leaves out steps that would have found nothing, whatever the character."""
+    for point in (*range(0xD800), *range(0xE000, 0x10000)):
+        character = chr(point)
+        if module._UNUSUAL.search(character) is None:
+            assert module._INVISIBLE.search(character) is None
+            assert module._STOP.search(character.casefold()) is None
+            assert module._JOINING.search(character.casefold()) is None
