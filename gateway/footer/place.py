@@ -14,7 +14,7 @@ _PLACEHOLDER: Final = re.compile(r"\{\{[ \t]{0,3}careerrelay[ \t]{0,3}\}\}", re.
 PLACEHOLDER_WORD: Final = "careerrelay"
 MAX_PLACEHOLDERS: Final = 50
 """More than anybody writes; each is looked up in the encoded body by itself."""
-_BLANK_END: Final = re.compile(r"(?:\A|\n)[ \t\u3000]*\r?\n\Z")
+_BLANKS: Final = " \t\u3000"
 _BLANK_START: Final = re.compile(r"[ \t\u3000]*(?:\r?\n|\Z)")
 _LINE_END: Final = re.compile(r"[ \t\u3000]*\r?\n")
 
@@ -60,7 +60,7 @@ def newline_of(decoded: str) -> str:
 
 def plain_spot(decoded: str, new_end: int, where: Where, *, newline: str, flowed: bool) -> Spot:
     """The place in a text/plain body whose newly written text ends at `new_end`."""
-    if where is Where.AUTO and "{{" in decoded:
+    if where is Where.AUTO and "{" in decoded:
         found = plain_placeholders(decoded)
         if found:
             fresh = (span for span in found if span[1] <= new_end and not _in_quoted_line(decoded, span[0]))
@@ -70,7 +70,7 @@ def plain_spot(decoded: str, new_end: int, where: Where, *, newline: str, flowed
             return Spot(
                 start=start, end=end, how=Placement.PLACEHOLDER, lead=lead, trail=trail, removed=others
             )
-    at = {Where.AUTO: new_end, Where.END: len(decoded), Where.TOP: 0}[where]
+    at = new_end if where is Where.AUTO else 0 if where is Where.TOP else len(decoded)
     if 0 < at < len(decoded) and decoded[at - 1] != "\n":
         line_end = _LINE_END.match(decoded, at)
         if line_end is not None:
@@ -99,7 +99,7 @@ def _how(decoded: str, at: int) -> Placement:
 def _lead(decoded: str, at: int, newline: str, *, flowed: bool) -> str:
     """Line ends that make the line before `at` complete and leave one blank line."""
     before = decoded[max(0, at - 200) : at]
-    if at == 0 or _BLANK_END.search(before) or before == "\ufeff":
+    if at == 0 or _ends_blank(before) or before == "\ufeff":
         return ""
     lead = newline if before.endswith("\n") else newline * 2
     line = before.rstrip("\r\n")
@@ -107,6 +107,12 @@ def _lead(decoded: str, at: int, newline: str, *, flowed: bool) -> str:
     if flowed and line.endswith(" ") and not line.endswith("\n-- ") and line != "-- ":
         lead += newline
     return lead
+
+
+def _ends_blank(text: str) -> bool:
+    """Whether the last line of `text`, which is a whole one, is blank."""
+    line = text[:-1].removesuffix("\r")
+    return text.endswith("\n") and not line[line.rfind("\n") + 1 :].strip(_BLANKS)
 
 
 def _trail(decoded: str, at: int, newline: str) -> str:
