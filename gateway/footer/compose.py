@@ -22,7 +22,7 @@ from gateway.footer.scripts import same_charset, script_of
 from gateway.footer.template import FooterText
 from gateway.footer.values import FooterValues
 from gateway.message import transfer
-from gateway.message.scan import Message
+from gateway.message.scan import Message, Part
 from gateway.message.splice import Edit
 from gateway.message.text import Body, MailText
 from gateway.reason import Reason
@@ -142,8 +142,19 @@ def _payload(raw: bytes, encoding: str, body: Body) -> bytes:
         raise MailUnreadable(Reason.UNDECODABLE, str(error)) from error
 
 
+def _check_encoding_field(message: Message, part: Part) -> None:
+    """Python's email decodes nothing where the name of the encoding has blanks behind it."""
+    field = part.first(b"content-transfer-encoding")
+    if field is None:
+        return
+    written = message.data[field.value_start : field.end].removesuffix(b"\r\n").lstrip(b" \t")
+    if written.lower() != part.encoding.encode() and part.encoding not in IDENTITY:
+        raise MailUnreadable(Reason.DISAGREE, "white space around the name of the transfer encoding")
+
+
 def _target(message: Message, body: Body, spot: Spot, newline: str) -> Target:
     part = message.parts[body.leaf]
+    _check_encoding_field(message, part)
     start, end = part.body
     if part.parent is None and message.data[max(0, start - 4) : start] != b"\r\n\r\n":
         # An empty body may do without the blank line before it (RFC 5322 §3.5); a footer could not.

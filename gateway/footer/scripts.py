@@ -36,6 +36,16 @@ _CHARACTER: Final = {
 }
 # Tables of the same name that readers use as well: what they spell differently is not written.
 _ALSO: Final = {"big5": ("cp950", "big5hkscs"), "gb2312": ("gbk",)}
+# Names that some programs write and one or another common reader does not know (found with tests/readers):
+# such a part moves to UTF-8, as all of them know that.
+_LITTLE_KNOWN: Final = frozenset(
+    """
+    cp50220 cp50221 cp50222 csiso2022jp jis iso-2022-jp-ms iso-2022-jp-1 iso-2022-jp-3 iso-2022-jp-2004
+    windows-31j cswindows31j x-ms-cp932 x-sjis cp51932 eucjp-ms ujis x-euc x-euc-jp utf-8-sig cp65001 utf16
+    csutf16 gb_2312 gb_2312-80 euc-cn x-gbk csbig5 x-x-big5 big5hkscs ks_c_5601-1989 ks_c_5601 ksc_5601
+    ksc5601 korean ms949 uhc latin-1 x-mac-roman x-cp1250 x-cp1252 x-cp1254 x-cp1257 x-cp1258
+    """.split()  # noqa: SIM905 - a list of names reads better than a column of quotes
+)
 _NEVER_WRITTEN: Final = frozenset({"utf-7", "iso-2022-kr", "hz-gb-2312"})
 _JAPANESE: Final = frozenset({"iso-2022-jp", "shift_jis", "euc-jp"})
 
@@ -119,6 +129,8 @@ def script_of(label: str, payload: bytes) -> Script | None:
     """
     charset = lookup(label or "us-ascii")
     if charset is None or charset.encoder is None or charset.label in _NEVER_WRITTEN:
+        return None
+    if label.lower() in _LITTLE_KNOWN or "'" in label:
         return None
     codec = charset.encoder
     if codec == "utf-16":

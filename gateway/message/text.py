@@ -20,6 +20,7 @@ from gateway.message.transfer import decode as transfer_decode
 from gateway.reason import Reason
 
 Span = tuple[int, int]
+_WITH_ESCAPES = ("iso-2022-", "utf-16")
 _MAIN_TYPES = frozenset({"text/plain", "text/html"})
 # Longer text is no letter. What is past it is never looked at; the same bound as for HTML.
 MAX_TEXT = 512 * 1024
@@ -179,9 +180,13 @@ def _decode(raw: bytes, encoding: str, name: str) -> tuple[str, Reason | None]:
     except TransferError:
         reason = Reason.UNDECODABLE
     charset = lookup(name)
-    if charset is None or (charset.label == "us-ascii" and (not raw.isascii() or b"\x1b$" in raw)):
-        # Unknown; or said to be ASCII, or nothing said, and it is not. A guess does for the rules, not for
-        # an edit.
+    if (
+        charset is None
+        or (charset.label == "us-ascii" and not raw.isascii())
+        or (b"\x1b$" in raw and not charset.label.startswith(_WITH_ESCAPES))
+    ):
+        # Unknown; or said to be ASCII, or nothing said, and it is not; or ISO-2022 under another name. A
+        # guess does for the rules, not for an edit.
         return decode_header(raw), reason or Reason.CHARSET
     try:
         return decode(raw, charset), reason

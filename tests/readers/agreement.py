@@ -93,8 +93,9 @@ def _of_letter(
         if kind in kinds:
             kept = known and result.placement != "placeholder"
             yield from _of_text(kind, old, new, footer, page=kind == "text/html", known=kept)
-        elif known and _words(new).replace(footer.plain, "") != _words(old):
-            # The reader may make one form from the other; with the footer, but with nothing else that is new.
+        elif known and kind == "text/html" and _words(new).replace(footer.plain, "") != _words(old):
+            # The reader may make HTML from the text; with the footer, but with nothing else that is new. Text
+            # that it makes from HTML has signs of its own.
             yield f"{kind} has changed"
 
 

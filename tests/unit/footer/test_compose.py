@@ -126,6 +126,16 @@ def test_octets_that_readers_of_the_charset_differ_on_do_not_move(charset: str, 
     assert byte + b"quoted\r\n" in add_footer(data, EN, ENGLISH).data
 
 
+@pytest.mark.parametrize("written", ["quoted-printable ", "QUOTED-PRINTABLE\t", "\r\n quoted-printable"])
+def test_blanks_behind_the_name_of_an_encoding_leave_the_mail_alone(written: str) -> None:
+    """To Python's email it is no encoding at all, and the footer would be lost in what it shows."""
+    data = mail(LETTER_EN, encoding="quoted-printable")
+    with pytest.raises(MailUnreadable) as caught:
+        add_footer(data.replace(b": quoted-printable", b": " + written.encode()))
+    assert caught.value.reason is Reason.DISAGREE
+    assert add_footer(data.replace(b": quoted-printable", b":  Quoted-Printable")).plan.parts == (0,)
+
+
 def test_few_letters_that_need_it_go_into_quoted_printable() -> None:
     """What is nearly all ASCII stays readable in the raw."""
     values = replace(ENGLISH, company="Müller")

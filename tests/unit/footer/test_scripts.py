@@ -10,9 +10,12 @@ def script(label: str, payload: bytes = b"") -> Script:
     return found
 
 
-@pytest.mark.parametrize("label", ["utf-7", "iso-2022-kr", "hz-gb-2312", "x-unknown"])
+@pytest.mark.parametrize(
+    "label",
+    ["utf-7", "iso-2022-kr", "hz-gb-2312", "x-unknown", "CP50221", "Windows-31J", "x-sjis", "'utf-8'"],
+)
 def test_nothing_is_added_in_a_charset_that_nobody_should_write(label: str) -> None:
-    """Such a part moves to UTF-8."""
+    """Nor under a name that not every reader knows. Such a part moves to UTF-8."""
     assert script_of(label, b"") is None
 
 
@@ -29,7 +32,7 @@ def test_nothing_is_added_in_a_charset_that_nobody_should_write(label: str) -> N
         ("iso-2022-jp", "～－", b"\x1b$B!A!]\x1b(B"),
         ("shift_jis", "〜～", b"\x81\x60\x81\x60"),
         ("shift_jis", "㈱", None),
-        ("windows-31j", "案内", b"\x88\xc4\x93\xe0"),
+        ("cp932", "案内", b"\x88\xc4\x93\xe0"),
         ("euc-jp", "丂", None),
         ("big5", "案內", b"\xae\xd7\xa4\xba"),
         ("big5", "の", None),

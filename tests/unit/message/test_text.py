@@ -137,6 +137,8 @@ def test_charsets_and_encodings(charset: str, codec: str, encoding: str) -> None
         ([b"Content-Type: text/plain"], "採用".encode(), Reason.CHARSET, "採用"),
         ([], "採用".encode("iso2022_jp"), Reason.CHARSET, "採用"),
         ([], "採用を見送".encode("cp932"), Reason.CHARSET, "採用を見送"),
+        ([b"Content-Type: text/plain; charset=utf-8"], "採用".encode("iso2022_jp"), Reason.CHARSET, "採用"),
+        ([b"Content-Type: text/plain; charset=cp932"], "採用".encode("iso2022_jp"), Reason.CHARSET, "採用"),
         ([b"Content-Transfer-Encoding: base64"], b"!!!", Reason.UNDECODABLE, "!!!"),
         ([b"Content-Transfer-Encoding: quoted-printable"], b"a = b", Reason.UNDECODABLE, "a = b"),
         ([b"Content-Transfer-Encoding: x-other"], b"abc", Reason.UNDECODABLE, "abc"),
