@@ -51,7 +51,7 @@ class Header:
     `fields` instead.
     """
 
-    __slots__ = ("_by_name", "_fields", "_start", "_tiles", "mime", "names", "raw")
+    __slots__ = ("_by_name", "_fields", "_start", "mime", "names", "raw", "tiles")
 
     def __init__(
         self,
@@ -64,14 +64,14 @@ class Header:
     ) -> None:
         self.names = names
         self.mime = mime
-        self.raw, self._tiles = tiles
+        self.raw, self.tiles = tiles
         self._start = start
         self._fields = fields
         self._by_name: dict[bytes, list[Field]] | None = None
 
     def at(self, start: int) -> "Header":
         """The same fields at another place of a mail."""
-        return Header(start, self.names, self.mime, tiles=(self.raw, self._tiles))
+        return Header(start, self.names, self.mime, tiles=(self.raw, self.tiles))
 
     def __eq__(self, other: object) -> bool:
         """Whether the other header has the same fields at the same places."""
@@ -85,7 +85,7 @@ class Header:
         """All fields, from the top down."""
         if self._fields is None:
             names = self.names
-            lengths = [len(name) + len(rest) for name, rest, _ in self._tiles]
+            lengths = [len(name) + len(rest) for name, rest, _ in self.tiles]
             at = list(accumulate(lengths, initial=self._start))
             values = [start + len(name) + 1 for start, name in zip(at, names, strict=False)]
             # What a named tuple's own constructor does, without a call of Python code for each.

@@ -20,16 +20,16 @@ MAX_PLAIN = 1 << 20
 
 # A field whose value begins on its first line, or is empty. Anything else ends the reading.
 _FIELD = re.compile(
-    rb"([!-9;-~]++):((?:[ \t]*+[^ \t\r\n\0][^\r\n\0]*+(?:\r\n[ \t]++[^\r\n\0]++)*+|[ \t]*+)\r\n)|([\s\S]++)"
+    rb"([!-9;-~]++)(:(?:[ \t]*+[^ \t\r\n\0][^\r\n\0]*+(?:\r\n[ \t]++[^\r\n\0]++)*+|[ \t]*+)\r\n)|([\s\S]++)"
 )
 _TOKEN = rb"[0-9A-Za-z.+_-]++"
 _VALUE = rb'(?:[0-9A-Za-z!#$%&*+.^_{|}~/:?-]++|"[ !#-:<-\[\]-~]*+")'
 _PARAMETER = rb";(?:\r\n)?[ \t]*+" + _TOKEN + rb"=" + _VALUE
-_CONTENT_TYPE = re.compile(rb"[ \t]*+(" + _TOKEN + rb"/" + _TOKEN + rb")(?:" + _PARAMETER + rb")*+;?\r\n")
+_CONTENT_TYPE = re.compile(rb":[ \t]*+(" + _TOKEN + rb"/" + _TOKEN + rb")(?:" + _PARAMETER + rb")*+;?\r\n")
 _BOUNDARY = re.compile(rb';\s*+boundary="?+([^";]++)', re.IGNORECASE)
-_IDENTITY = re.compile(rb"[ \t]*+(?:7bit|8bit|binary)\r\n", re.IGNORECASE)
+_IDENTITY = re.compile(rb":[ \t]*+(?:7bit|8bit|binary)\r\n", re.IGNORECASE)
 _DECIDING = (b"content-type", b"content-transfer-encoding")
-_DEFAULT = b"text/plain\r\n"
+_DEFAULT = b":text/plain\r\n"
 _TEXT = frozenset({"text/plain", "text/html"})
 
 
@@ -49,18 +49,13 @@ def is_plain(message: Message) -> bool:
 
 
 def _plain_header(data: bytes, part: Part) -> dict[bytes, bytes] | None:
-    """The raw values of the fields that decide on structure; None if not plain, or not as scanned."""
+    """The fields that decide on structure, each from its colon on; None if not plain, or not as scanned."""
     found = _FIELD.findall(data, *part.header)
-    if len(found) != len(part.fields) + 1 or found.pop()[2] != b"\r\n" or not found:
-        return None
-    names, values, _ = zip(*found, strict=True)
-    _, ends, scanned, starts = zip(*part.fields, strict=True)
-    if b":".join(names).lower() != b":".join(scanned):
-        return None
-    if values != tuple(map(data.__getitem__, map(slice, starts, ends))):
+    if not found or found.pop()[2] != b"\r\n" or not found or found != part.head.tiles:
         return None
     # Each of them comes once, or the scan would have named it as a defect.
-    deciding = {name: values[scanned.index(name)] for name in _DECIDING if name in scanned}
+    names = part.head.names
+    deciding = {name: found[names.index(name)][1] for name in _DECIDING if name in names}
     content_type = _CONTENT_TYPE.fullmatch(deciding.get(b"content-type", _DEFAULT))
     if content_type is None or content_type[1].lower() != part.content_type.encode():
         return None
@@ -70,7 +65,7 @@ def _plain_header(data: bytes, part: Part) -> dict[bytes, bytes] | None:
 def _plain_alternative(data: bytes, root: Part, children: tuple[Part, ...]) -> bool:
     """Whether these texts, and nothing else, stand between the boundaries of `root`."""
     fields = _plain_header(data, root)
-    if fields is None or not _IDENTITY.fullmatch(fields.get(b"content-transfer-encoding", b"8bit\r\n")):
+    if fields is None or not _IDENTITY.fullmatch(fields.get(b"content-transfer-encoding", b":8bit\r\n")):
         return False
     found = _BOUNDARY.search(fields[b"content-type"])
     if found is None or found[1].decode() != root.parameters.get("boundary"):
