@@ -120,10 +120,16 @@ def _bodies(message: Message, text: MailText) -> list[Body]:
         raise MailUnreadable(text.reason)
     if not message.complete or not text.complete:
         raise MailUnreadable(Reason.WINDOW, "the main text is not all there")
-    bodies = [body for body in (text.plain, text.html) if body is not None]
+    bodies = [body for body in (text.plain, text.html) if body is not None and _has_room(message, body)]
     if not bodies:
         raise MailUnreadable(Reason.NO_TEXT)
     return bodies
+
+
+def _has_room(message: Message, body: Body) -> bool:
+    """Whether a body can hold anything: not where a boundary stands in place of its first line."""
+    start, end = message.parts[body.leaf].body
+    return start < end or message.data[start : start + 2] != b"--"
 
 
 def _is_flowed(message: Message, body: Body) -> bool:

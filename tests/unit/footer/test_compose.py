@@ -136,6 +136,17 @@ def test_blanks_behind_the_name_of_an_encoding_leave_the_mail_alone(written: str
     assert add_footer(data.replace(b": quoted-printable", b":  Quoted-Printable")).plan.parts == (0,)
 
 
+def test_a_part_without_even_an_empty_body_is_passed_over() -> None:
+    """Its header ends where the next boundary begins; the other text gets the footer, or there is none."""
+    plain = b"Content-Type: text/plain\r\n\r\n--b\r\n"
+    head = b"From: a@example.com\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n"
+    page = b"Content-Type: text/html\r\n\r\n<p>Hello</p>\r\n--b--\r\n"
+    assert add_footer(head + plain + page, EN, ENGLISH).plan.parts == (1,)
+    with pytest.raises(MailUnreadable) as caught:
+        add_footer(head + plain + b"Content-Type: image/png\r\n\r\nx\r\n--b--\r\n", EN, ENGLISH)
+    assert caught.value.reason is Reason.NO_TEXT
+
+
 def test_few_letters_that_need_it_go_into_quoted_printable() -> None:
     """What is nearly all ASCII stays readable in the raw."""
     values = replace(ENGLISH, company="Müller")
@@ -423,3 +434,23 @@ def test_a_mail_in_a_file_is_edited_the_same() -> None:
             edited = join(mapped, splice(mapped, edits))
             check_edit(message, text, plan, SAMPLE, edits, edited)
     assert edited == add_footer(data).data
+
+
+def test_utf_16_without_nul_moves_to_base64() -> None:
+    """Text of nothing but Japanese has no NUL in UTF-16; the footer has, so that 7bit and 8bit will not do."""
+    text = "これはもしかすると読まれる"
+    data = mail(text, charset="utf-16le", encoding="8bit")
+    assert b"\0" not in data
+    edited = add_footer(data)
+    (part,) = scan(edited.data).parts
+    assert (part.encoding, part.parameters["charset"]) == ("base64", "utf-16le")
+    assert text_of(read(edited.data)).startswith(text)
+
+
+def test_half_a_surrogate_pair_moves_nowhere() -> None:
+    """UTF-7 can hold one, UTF-8 cannot: the mail is left alone (found by fuzzing)."""
+    message = scan(mail("a", charset="us-ascii").replace(b"us-ascii", b"utf-7") + b" +2AA-\r\n")
+    plan = prepare(message, read_text(message), JA)
+    with pytest.raises(MailUnreadable) as caught:
+        plan.edits(SAMPLE)
+    assert caught.value.reason is Reason.UNDECODABLE
