@@ -134,6 +134,8 @@ class Target:
         eight_bit = not self.raw.isascii()
         if any(carry.too_long(new) or not (eight_bit or new.isascii()) for _, _, new in octets):
             return None
+        if script.wide and any(b"\0" in new for _, _, new in octets):
+            return None  # no NUL without a transfer encoding (RFC 2045 §2.7), though the old text has none
         return [Edit(start=base + first, end=base + last, replacement=new) for first, last, new in octets]
 
     def _raw_quoted(self, offset: int) -> int:
@@ -164,7 +166,10 @@ class Target:
         if payload is None or script is None:
             if not same_charset(self.charset, "utf-8") and _DOUBTFUL.search(text):
                 raise MailUnreadable(Reason.UNDECODABLE, "characters that readers of its charset differ on")
-            payload, charset, script = text.encode("utf-8", "surrogatepass"), "UTF-8", UTF_8
+            try:
+                payload, charset, script = text.encode(), "UTF-8", UTF_8
+            except UnicodeEncodeError as error:  # half of a surrogate pair, which UTF-7 can hold
+                raise MailUnreadable(Reason.UNDECODABLE, str(error)) from error
         encoding, body = self._encoded(payload, text, script)
         kept = encoding == self.part.encoding
         edits = field_edits(message, self.part, charset=charset, encoding=None if kept else encoding)
@@ -191,7 +196,7 @@ class Target:
     def _encoded(self, payload: bytes, text: str, script: Script) -> tuple[str, bytes]:
         """The transfer encoding of the moved part, and its body."""
         came = self.part.encoding
-        if came in IDENTITY and not carry.too_long(payload):
+        if came in IDENTITY and not carry.too_long(payload) and b"\0" not in payload:
             if payload.isascii():
                 return came, payload
             if not self.raw.isascii():

@@ -437,7 +437,7 @@ def test_a_mail_in_a_file_is_edited_the_same() -> None:
 
 
 def test_utf_16_without_nul_moves_to_base64() -> None:
-    """Text of nothing but Japanese has no NUL in UTF-16; the footer has, so that 7bit and 8bit will not do."""
+    """Japanese alone has no NUL in UTF-16; the footer has, so that 7bit and 8bit will not do."""
     text = "これはもしかすると読まれる"
     data = mail(text, charset="utf-16le", encoding="8bit")
     assert b"\0" not in data
