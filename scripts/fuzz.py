@@ -6,8 +6,8 @@ learnt, so that the next run begins there. `fuzz.py TARGET FILE...` runs inputs 
 """
 
 import argparse
+import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,10 +49,11 @@ def main(command: Sequence[str]) -> int:
         for path in asked.inputs:
             print(path, target(path.read_bytes()))
         return 0
-    asked.found.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    # libFuzzer ends the process without a chance to clean up: the folder of the run before goes now.
+    work = asked.found / f"begin-{asked.target}"
+    shutil.rmtree(work, ignore_errors=True)
     begin, words = work / "seeds", work / "words"
-    begin.mkdir()
+    begin.mkdir(parents=True)
     for number, seed in enumerate(targets.seeds(asked.target)):
         (begin / f"{number:04}").write_bytes(seed)
     words.write_text("".join(map(quoted, targets.dictionary())), "ascii")
