@@ -113,18 +113,18 @@ class _Scan:
         at = data.find(b"\0")
         if at >= 0:
             self._defect(DefectKind.NUL, at)
-        if len(self.drafts) == 1:
-            spans = [(0, len(data))]
-        else:
-            spans = [self.drafts[0].header]
-            spans += [
-                (draft.header[0], len(data) if draft.end is None else draft.end)
-                for draft in self.drafts
-                if draft.kind.value.startswith("text/")
-            ]
-        for start, end in spans:
+        root = self.drafts[0]
+        spans = [(root, len(data) if len(self.drafts) == 1 else root.body)]
+        spans += [
+            (draft, len(data) if draft.end is None else draft.end)
+            for draft in self.drafts[1:]
+            if draft.kind.value.startswith("text/")
+        ]
+        for draft, end in spans:
+            # What was cut into fields in one pass has no such thing in it.
+            start = draft.body - 2 if draft.head.tiles else draft.header[0]
             if has_bare_line_end(data, start, end, complete=self.complete or end < len(data)):
-                self._defect(DefectKind.BARE_LINE_END, start)
+                self._defect(DefectKind.BARE_LINE_END, draft.header[0])
                 return
         if len(self.drafts) > 1:
             self._check_dashes()
