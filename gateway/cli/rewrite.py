@@ -73,7 +73,8 @@ def rewrite(
     1 when one had a fault; that one is written as it came.
     """
     _check_usage(file, batch, out, report, shown=as_json + as_diff)
-    from gateway.cli.rewriting.mail import NoAddress, make_rewriter, path_of
+    from gateway.cli.rewriting.envelope import NoAddress, path_of
+    from gateway.cli.rewriting.mail import make_rewriter
 
     try:
         for address in (*((sender,) if sender not in {None, "", "<>"} else ()), *recipients):
@@ -179,11 +180,15 @@ def _batch(
         raise SystemExit(1)
 
 
+def _is_terminal() -> bool:
+    return sys.stderr.isatty()
+
+
 class _Ticker:
     """How far a batch is, for a person who waits: on a terminal only."""
 
     def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
+        self._shown = _is_terminal()
         self._next = 0.0
 
     def tick(self, run: "Batch") -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gateway.cli.rewriting.mailboxes import mailboxes
+from gateway.cli.rewriting.envelope import envelope_of
 from gateway.config import (
     DEFAULT_ROUTE,
     Config,
@@ -31,10 +31,7 @@ from gateway.reason import Reason
 from gateway.ruleset.ruleset import Verdict
 from gateway.ruleset.scope import language_of
 from gateway.service.bundle import Bundle, build_policy, read_signing_keys
-from gateway.smtp.address import NULL_PATH, PathError, parse_path
-from gateway.smtp.address import Path as MailPath
-from gateway.smtp.envelope import Envelope, Mail, Rcpt
-from gateway.smtp.parameters import Parameters
+from gateway.smtp.envelope import Envelope
 from gateway.token import TOKEN_OCTETS
 from gateway.transaction.compose import Composer
 from gateway.transaction.decide import Decision, Reading, decide, read_mail
@@ -45,11 +42,8 @@ SAMPLE_TOKEN = bytes(TOKEN_OCTETS)
 SAMPLE_KEYS = derive_keys(b"careerrelay rewrite: sample key ")
 #: Octets; more than mail systems take. A config's own limit is obeyed where it is lower.
 MAX_MAIL = 160 << 20
-#: Who sends and who gets a mail that does not say: outside of any company (RFC 2606).
-UNKNOWN_SENDER = "sender@unknown.example"
 
 _NEWLINE = re.compile(rb"\r\n|\r|\n")
-_NO_PARAMETERS = Parameters()
 
 
 class Refused(GatewayError):
@@ -58,10 +52,6 @@ class Refused(GatewayError):
     def __init__(self, reason: Reason, detail: str) -> None:
         self.reason = reason
         super().__init__(f"the gateway would refuse this mail: {detail}")
-
-
-class NoAddress(GatewayError):
-    """What was given as sender or recipient is no address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,49 +246,6 @@ def has_bare_newline(raw: bytes) -> bool:
 def _has_other_newline(raw: bytes) -> bool:
     pairs = raw.count(b"\r\n")
     return pairs != raw.count(b"\n") or pairs != raw.count(b"\r")
-
-
-def envelope_of(data: bytes, sender: str | None, recipients: Sequence[str] | None) -> Envelope:
-    """The envelope, from the header where it is not given. Raises `NoAddress`."""
-    head = None if sender is not None and recipients is not None else _header(data)
-    if sender is not None:
-        path = NULL_PATH if sender in {"", "<>"} else path_of(sender)
-    elif head is not None and head.value(b"return-path") == b"<>":
-        path = NULL_PATH
-    else:
-        named = _named(head, b"from", b"sender")
-        path = path_of(named[0] if named else UNKNOWN_SENDER)
-    if recipients is None:
-        # once each: a recipient given twice is one copy
-        recipients = tuple(dict.fromkeys(_named(head, b"to", b"cc", b"bcc")))
-    return Envelope(
-        Mail(path, _NO_PARAMETERS), tuple(Rcpt(path_of(address), _NO_PARAMETERS) for address in recipients)
-    )
-
-
-def _header(data: bytes) -> Message:
-    end = data.find(b"\r\n\r\n")
-    return scan(data if end < 0 else data[: end + 4], complete=False)
-
-
-def _named(head: Message | None, *names: bytes) -> list[str]:
-    if head is None:
-        return []
-    return [
-        address for name in names for field in head.all(name) for address in mailboxes(field.value(head.data))
-    ]
-
-
-def path_of(address: str) -> MailPath:
-    """A given address as a path. Raises `NoAddress`."""
-    written = address if address.startswith("<") else f"<{address}>"
-    try:
-        path, rest = parse_path(b"TO:" + written.encode("utf-8"), b"TO", null_allowed=False)
-    except (PathError, UnicodeEncodeError) as error:
-        raise NoAddress(f"{address!r} is no mail address: {error}") from error
-    if rest or not path.domain:
-        raise NoAddress(f"{address!r} is no mail address")
-    return path
 
 
 def forced_verdict(text: MailText | None) -> Verdict:

@@ -2,6 +2,7 @@
 
 import json
 import mailbox
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -532,3 +533,27 @@ def test_footer_preview_of_nothing(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "there are: default-en, default-ja" in result.stderr
     assert preview("default-en", "--html", str(tmp_path / "no" / "page.html")).exit_code == 1
+
+
+# --- what else lies in a tree ---
+
+
+def test_only_plain_files_are_read(tmp_path: Path) -> None:
+    """Neither a folder that is called like a mail nor a named pipe, which would hold the program for ever."""
+    inside = tmp_path / "in"
+    (inside / "folder.eml").mkdir(parents=True)
+    (inside / "folder.eml" / "a.eml").write_bytes(ORDINARY)
+    for name in ("pipe", "pipe.eml"):
+        os.mkfifo(inside / name)
+    (inside / "loop").symlink_to(inside)
+    lines, _, result = run(tmp_path)
+    assert (sorted(lines), result.exit_code) == (["folder.eml/a.eml"], 0)
+
+
+def test_progress_is_for_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the number of mails is shown on standard error; elsewhere nothing is."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.eml").write_bytes(REJECTION)
+    assert run(tmp_path)[2].stderr == ""
+    monkeypatch.setattr("gateway.cli.rewrite._is_terminal", lambda: True)
+    assert run(tmp_path)[2].stderr.endswith("\r1 mails, 1 changed\n")

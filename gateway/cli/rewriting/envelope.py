@@ -1,0 +1,61 @@
+"""The envelope of a mail in a file: as it is given, else from its header."""
+
+from collections.abc import Sequence
+
+from gateway.cli.rewriting.mailboxes import mailboxes
+from gateway.errors import GatewayError
+from gateway.message.scan import Message, scan
+from gateway.smtp.address import NULL_PATH, Path, PathError, parse_path
+from gateway.smtp.envelope import Envelope, Mail, Rcpt
+from gateway.smtp.parameters import Parameters
+
+#: Who sends a mail that does not say: outside of any company (RFC 2606).
+UNKNOWN_SENDER = "sender@unknown.example"
+_NO_PARAMETERS = Parameters()
+
+
+class NoAddress(GatewayError):
+    """What was given as sender or recipient is no address."""
+
+
+def envelope_of(data: bytes, sender: str | None, recipients: Sequence[str] | None) -> Envelope:
+    """The envelope, from the header where it is not given. Raises `NoAddress`."""
+    head = None if sender is not None and recipients is not None else _header(data)
+    if sender is not None:
+        path = NULL_PATH if sender in {"", "<>"} else path_of(sender)
+    elif head is not None and head.value(b"return-path") == b"<>":
+        path = NULL_PATH
+    else:
+        named = _named(head, b"from", b"sender")
+        path = path_of(named[0] if named else UNKNOWN_SENDER)
+    if recipients is None:
+        # once each: a recipient given twice is one copy
+        recipients = tuple(dict.fromkeys(_named(head, b"to", b"cc", b"bcc")))
+    return Envelope(
+        Mail(path, _NO_PARAMETERS), tuple(Rcpt(path_of(address), _NO_PARAMETERS) for address in recipients)
+    )
+
+
+def _header(data: bytes) -> Message:
+    end = data.find(b"\r\n\r\n")
+    return scan(data if end < 0 else data[: end + 4], complete=False)
+
+
+def _named(head: Message | None, *names: bytes) -> list[str]:
+    if head is None:
+        return []
+    return [
+        address for name in names for field in head.all(name) for address in mailboxes(field.value(head.data))
+    ]
+
+
+def path_of(address: str) -> Path:
+    """A given address as a path. Raises `NoAddress`."""
+    written = address if address.startswith("<") else f"<{address}>"
+    try:
+        path, rest = parse_path(b"TO:" + written.encode("utf-8"), b"TO", null_allowed=False)
+    except (PathError, UnicodeEncodeError) as error:
+        raise NoAddress(f"{address!r} is no mail address: {error}") from error
+    if rest or not path.domain:
+        raise NoAddress(f"{address!r} is no mail address")
+    return path
