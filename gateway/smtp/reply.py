@@ -128,7 +128,7 @@ class ReplyReader:
         *lines, rest = (self._buffer + data).split(b"\n")
         for line in lines:
             self._line(line.removesuffix(b"\r"), replies)
-        if len(rest) > MAX_LINE:
+        if len(rest) > MAX_LINE + 1:  # the CR of a line that is as long as it may be
             raise ReplyError("reply line too long")
         self._buffer = rest
         return replies
