@@ -132,12 +132,15 @@ def test_bounds_of_a_reply() -> None:
     line = b"250 " + b"x" * (MAX_LINE - 4) + b"\r\n"
     many = b"250-a\r\n" * (MAX_LINES - 1) + b"250 a\r\n"
     assert [len(reply.lines) for reply in ReplyReader().feed(line + many)] == [1, MAX_LINES]
+    reader = ReplyReader()
+    assert reader.feed(line[:-1]) == []
+    assert len(reader.feed(line[-1:])) == 1
 
 
 def test_reader_holds_no_endless_line() -> None:
     """A server that never ends its line is given up; what is held until then is bounded."""
     reader = ReplyReader()
-    for _ in range(MAX_LINE):
+    for _ in range(MAX_LINE + 1):
         reader.feed(b"2")
     with pytest.raises(ReplyError, match="too long"):
         reader.feed(b"2")
