@@ -24,6 +24,12 @@ import re2
 MOST_FOUND = 4096
 """Words looked at in one text. Past it the text is no letter; the rest is not judged."""
 
+HEAD = 256
+"""Characters in which a core word is looked for first: most letters that have one have it there."""
+
+MOST_QUICK = 1000
+"""Core words for which the quicker form of automaton is worth its memory, some kilobytes a word."""
+
 PATTERN_MEMORY = 32 << 20
 """Bytes that RE2 may use for the states of the pattern set; with its default 1,000 patterns thrash."""
 
@@ -62,6 +68,7 @@ class Lexicon:
 
     __slots__ = (
         "_core",
+        "_core_longest",
         "_core_marks",
         "_core_set",
         "_machine",
@@ -86,7 +93,8 @@ class Lexicon:
         self._numbers = [*words, *patterns]
         self._phrase = [entries[number].phrase for number in self._numbers]
         self._core_marks = [_mark(entries[number]) for number in core]
-        self._core = _machine([entries[number].text for number in core])
+        self._core = _machine([entries[number].text for number in core], quick=len(core) <= MOST_QUICK)
+        self._core_longest = max((len(entries[number].text) for number in core), default=0)
         self._patterns = [
             (index, _compile(entries[number].text)) for index, number in enumerate(patterns, len(words))
         ]
@@ -95,11 +103,18 @@ class Lexicon:
 
     def has_core(self, text: str) -> bool:
         """Does any core word or pattern stand in the text? One inside a longer word counts here."""
-        for word, start, end in _walk(self._core, text):
-            mark = self._core_marks[word]
-            if not mark or _stands_alone(text, start, end, mark):
-                return True
+        if self._has_core_word(text, 0, HEAD) or (
+            len(text) > HEAD and self._has_core_word(text, max(0, HEAD + 1 - self._core_longest), len(text))
+        ):
+            return True
         return self._core_set is not None and bool(self._core_set.Match(_encodable(text)))
+
+    def _has_core_word(self, text: str, low: int, high: int) -> bool:
+        for word, start, end in _walk(self._core, text[low:high]):
+            mark = self._core_marks[word]
+            if not mark or _stands_alone(text, low + start, low + end, mark):
+                return True
+        return False
 
     def find(self, text: str, names: Sequence[str] = ()) -> Findings:
         """Every entry that stands in the text, in order of its start, less what is hidden or inside a name.
@@ -224,12 +239,13 @@ def _mask(found: Sequence[Found], text: str, names: Sequence[str]) -> list[Found
     return kept
 
 
-def _machine(words: Sequence[str]) -> ahocorasick_rs.AhoCorasick:
+def _machine(words: Sequence[str], *, quick: bool = False) -> ahocorasick_rs.AhoCorasick:
+    forms = ahocorasick_rs.Implementation
     return ahocorasick_rs.AhoCorasick(
         words,
         matchkind=ahocorasick_rs.MatchKind.Standard,
         store_patterns=False,
-        implementation=ahocorasick_rs.Implementation.ContiguousNFA,
+        implementation=forms.DFA if quick else forms.ContiguousNFA,
     )
 
 
