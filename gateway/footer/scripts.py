@@ -132,6 +132,8 @@ def script_of(label: str, payload: bytes) -> Script | None:
         return None
     if label.lower() in _LITTLE_KNOWN or "'" in label:
         return None
+    if charset.label == "iso-2022-jp" and not payload.isascii():
+        return None  # kana as single octets: to some readers the text ends there
     codec = charset.encoder
     if codec == "utf-16":
         codec = "utf-16-le" if payload[:2] == b"\xff\xfe" else "utf-16-be"

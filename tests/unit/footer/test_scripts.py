@@ -50,6 +50,12 @@ def test_only_what_every_reader_of_the_charset_knows_is_written(
     assert script(label).write(text) == written
 
 
+def test_iso_2022_jp_with_octets_above_127_moves() -> None:
+    """Half-width kana to some readers; others stop reading there, and would not come to the footer."""
+    assert script_of("iso-2022-jp", b"\xb1") is None
+    assert script_of("iso-2022-jp", b"\x1b(I1\x1b(B") is not None
+
+
 def test_utf_16_is_written_in_the_order_of_its_mark() -> None:
     """RFC 2781 §4.3: big-endian without one."""
     assert script("utf-16", b"\xff\xfea\0").write("b") == b"b\0"
