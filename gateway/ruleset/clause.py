@@ -6,14 +6,28 @@ must not stand in the sentence, before, behind or between; no condition ("if ...
 into a case; and a bound noun in the same sentence or near it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from gateway.ruleset.evidence import Kind
 from gateway.ruleset.lexicon import Place
+from gateway.ruleset.termset import TermSet
 
-Present = Mapping[int, Sequence[Place]]
-"""The terms of one sentence, each with its places in order."""
+
+class Present(Protocol):
+    """What a clause asks a sentence."""
+
+    @property
+    def terms(self) -> TermSet:
+        """All terms in it."""
+
+    def places(self, terms: TermSet) -> list[Place]:
+        """Where the words stand that are one of the terms, in order."""
+
+    def begins(self, terms: TermSet, low: int, high: int) -> bool:
+        """Does one of the terms begin in [low, high], and end behind `low`?"""
+
 
 MOST_PLACES = 24
 """Places of one slot looked at in a sentence; what repeats more often is no sentence."""
@@ -21,27 +35,33 @@ MOST_PLACES = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clause:
-    """A statement with its terms as numbers. Made by `compiler`, immutable."""
+    """A statement with its terms as numbers. Made by `statements`, immutable; `needed` are the slots as sets.
+
+    `disturbing` are all terms of the conditions from `none_before` on: without any of them nothing disturbs.
+    """
 
     id: str
     pack: str
+    name: str
     kind: Kind
     weight: float
     unlocks: bool
     reason: str
     slots: tuple[tuple[int, ...], ...]
+    needed: tuple[TermSet, ...]
     ordered: bool
     distance: int
-    none: tuple[int, ...]
-    none_before: tuple[int, ...]
-    none_after: tuple[int, ...]
-    none_between: tuple[int, ...]
+    none: TermSet
+    none_before: TermSet
+    none_after: TermSet
+    none_between: TermSet
     reach: int
-    condition_before: tuple[int, ...]
-    condition_after: tuple[int, ...]
-    bound: tuple[tuple[int, ...], ...]
+    condition_before: TermSet
+    condition_after: TermSet
+    bound: tuple[TermSet, ...]
     near: frozenset[str]
-    unless_near: tuple[int, ...]
+    unless_near: TermSet
+    disturbing: TermSet
     where: frozenset[str]
 
     def find(self, present: Present) -> Place | None:
@@ -51,21 +71,22 @@ class Clause:
         must stand near is asked there too.
         """
         if len(self.slots) == 1:
-            for place in _places(present, self.slots[0]):
-                if self._undisturbed(present, place):
-                    return place
-            return None
-        for place in self._chains(present) if self.ordered else self._windows(present):
+            places = _places(present, self.slots[0], self.needed[0])
+        else:
+            places = self._chains(present) if self.ordered else self._windows(present)
+        if not self.disturbing & present.terms:
+            return places[0] if places else None
+        for place in places:
             if self._undisturbed(present, place):
                 return place
         return None
 
     def _chains(self, present: Present) -> list[Place]:
         """Spans in which the slots follow each other, the closest first slot for each last one."""
-        chains = list(_places(present, self.slots[0]))
-        for slot in self.slots[1:]:
+        chains = _places(present, self.slots[0], self.needed[0])
+        for slot, terms in zip(self.slots[1:], self.needed[1:], strict=True):
             longer: list[Place] = []
-            for start, end in _places(present, slot):
+            for start, end in _places(present, slot, terms):
                 # The latest chain that ends before this place: if that is too far away, all others are.
                 best: Place | None = None
                 for chain in chains:
@@ -81,7 +102,9 @@ class Clause:
     def _windows(self, present: Present) -> list[Place]:
         """Spans that hold every slot, in any order, with gaps of at most `distance` between neighbours."""
         tagged = sorted(
-            (place, number) for number, slot in enumerate(self.slots) for place in _places(present, slot)
+            (place, number)
+            for number, (slot, terms) in enumerate(zip(self.slots, self.needed, strict=True))
+            for place in _places(present, slot, terms)
         )
         windows: list[Place] = []
         for first in range(len(tagged)):
@@ -101,34 +124,26 @@ class Clause:
 
     def _undisturbed(self, present: Present, place: Place) -> bool:
         start, end = place
-        if self.none_before and _stands(present, self.none_before, start - self.reach, start - 1):
+        here = present.terms
+        if self.none_before & here and present.begins(self.none_before, start - self.reach, start - 1):
             return False
-        if self.none_after and _stands(present, self.none_after, end, end + self.reach):
+        if self.none_after & here and present.begins(self.none_after, end, end + self.reach):
             return False
-        if self.none_between and _stands(present, self.none_between, start, end):
+        if self.none_between & here and present.begins(self.none_between, start, end):
             return False
-        if self.condition_before and _stands(present, self.condition_before, -1, start):
+        if self.condition_before & here and present.begins(self.condition_before, -1, start):
             return False
         return not (
-            self.condition_after and _stands(present, self.condition_after, end - 1, end + self.reach)
+            self.condition_after & here and present.begins(self.condition_after, end - 1, end + self.reach)
         )
 
 
-def _places(present: Present, terms: Sequence[int]) -> Sequence[Place]:
+def _places(present: Present, terms: Sequence[int], together: TermSet) -> list[Place]:
+    """Where one of the terms stands, in order; a word that is several of them counts as often."""
+    found = present.places(together)
     if len(terms) == 1:
-        return present[terms[0]][:MOST_PLACES] if terms[0] in present else ()
-    found: list[Place] = []
-    for term in terms:
-        if term in present:
-            found += present[term][:MOST_PLACES]
+        return found[:MOST_PLACES]
+    if len(found) * len(terms) > MOST_PLACES:
+        found = [place for term in terms for place in present.places(1 << term)[:MOST_PLACES]]
     found.sort()
     return found[:MOST_PLACES]
-
-
-def _stands(present: Present, terms: Sequence[int], low: int, high: int) -> bool:
-    """Does one of the terms begin in [low, high]?"""
-    for term in terms:
-        for start, end in present.get(term, ()):
-            if low <= start <= high and end > low:
-                return True
-    return False

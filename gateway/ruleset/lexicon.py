@@ -9,13 +9,17 @@ set, whose cost the lint bounds; places are looked up only for the patterns that
 
 A mail without any core word stops after the walk over the small automaton that holds only those.
 
+The walk only says where words begin and end. `standing` then tells, for as much of a text as somebody asks
+about, which of them stand.
+
 Longest match wins: a word that lies inside a longer one is not there (不採用 hides 採用), whichever term
 either belongs to. Terms marked `phrase` hide nothing and stand beside the words that they hold; only one that
 begins in the middle of a word (合格となり in 不合格となり) is not there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import ahocorasick_rs
@@ -36,8 +40,11 @@ PATTERN_MEMORY = 32 << 20
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789" + "".join(map(chr, range(0xC0, 0x250))))
 
 Place = tuple[int, int]
+Match = tuple[int, int, int]
+"""Word, start, end: what the walk found. Words have numbers of their own, not those of their entries."""
+
 Found = tuple[int, int, int]
-"""Start, end, entry: one word at its place."""
+"""Start, end, meaning: a word that stands, and what it stands for (see `book`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +61,13 @@ class Entry:
 _ANYWHERE, _LEFT, _RIGHT = 0, 1, 2
 
 SENTENCE_ENDS = (".", "。", "!", "?", "\n")
-"""What ends a sentence in normalised text; a Latin full stop only where no letter or digit follows."""
+"""What ends a sentence in normalised text, the first words of each automaton; see `ends_sentence`."""
 
-DRAWN = (*(sign * 4 for sign in "-=_*+~#─━═—＝＊☆★◆◇■□●○◎▽▼△▲"), "-- ", "--\n")
-"""What a drawn rule holds, as people put above their signature."""
+FIRST_WORD = len(SENTENCE_ENDS)
+"""The number of the first word behind them."""
 
-Findings = tuple[list[Found], list[int], bool]
-"""The entries in order of start, the positions after the ends of sentences, and is there a drawn rule?"""
+_FULL_STOP = SENTENCE_ENDS.index(".")
+_by_end = itemgetter(2, 1, 0)  # as the automaton gives them: of those that end together the longest first
 
 
 class Lexicon:
@@ -71,32 +78,48 @@ class Lexicon:
         "_core_longest",
         "_core_marks",
         "_core_set",
+        "_count",
         "_machine",
         "_marks",
-        "_numbers",
         "_patterns",
         "_phrase",
         "_set",
-        "_words",
-        "entries",
+        "crossing",
+        "entry_of",
+        "first_marked",
+        "longest",
     )
 
     def __init__(self, entries: Sequence[Entry]) -> None:
-        """Compile. Raises `ValueError` with RE2's own words for a pattern it cannot read."""
-        self.entries = tuple(entries)
+        """Compile. Raises `ValueError` with RE2's own words for a pattern it cannot read.
+
+        `entry_of` has for each word the position of its entry, or None for the ends of sentences. `longest`
+        is the length of the longest plain word, `crossing` are the words inside which a sentence may end.
+        Before `first_marked` are the words that stand wherever they are found.
+        """
         words = [number for number, entry in enumerate(entries) if not entry.pattern]
-        core = [number for number in words if entries[number].core]
-        self._words = len(words)
-        self._marks = [_mark(entries[number]) for number in words]
-        self._machine = _machine([*(entries[number].text for number in words), *SENTENCE_ENDS, *DRAWN])
+        words.sort(key=lambda number: _mark(entries[number]) != _ANYWHERE)
         patterns = [number for number, entry in enumerate(entries) if entry.pattern]
-        self._numbers = [*words, *patterns]
-        self._phrase = [entries[number].phrase for number in self._numbers]
+        core = [number for number in words if entries[number].core]
+        self._count = len(words)
+        self.entry_of: tuple[int | None, ...] = (*(None,) * FIRST_WORD, *words, *patterns)
+        self._marks = [*[_ANYWHERE] * FIRST_WORD, *(_mark(entries[number]) for number in words)]
+        self._marks += [_ANYWHERE] * len(patterns)
+        self._phrase = [number is not None and entries[number].phrase for number in self.entry_of]
+        self._machine = _machine([*SENTENCE_ENDS, *(entries[number].text for number in words)])
+        self.first_marked = FIRST_WORD + sum(_mark(entries[number]) == _ANYWHERE for number in words)
+        self.longest = max((len(entries[number].text) for number in words), default=0)
+        self.crossing = frozenset(
+            word
+            for word, number in enumerate(self.entry_of)
+            if number is not None and _may_cross(entries[number])
+        )
         self._core_marks = [_mark(entries[number]) for number in core]
         self._core = _machine([entries[number].text for number in core], quick=len(core) <= MOST_QUICK)
         self._core_longest = max((len(entries[number].text) for number in core), default=0)
         self._patterns = [
-            (index, _compile(entries[number].text)) for index, number in enumerate(patterns, len(words))
+            (word, _compile(entries[number].text))
+            for word, number in enumerate(patterns, FIRST_WORD + len(words))
         ]
         self._set = _pattern_set([entries[number].text for number in patterns])
         self._core_set = _pattern_set([entries[number].text for number in patterns if entries[number].core])
@@ -116,66 +139,84 @@ class Lexicon:
                 return True
         return False
 
-    def find(self, text: str, names: Sequence[str] = ()) -> Findings:
-        """Every entry that stands in the text, in order of its start, less what is hidden or inside a name.
+    def matches(self, text: str, limit: int) -> list[Match]:
+        """Every word that begins before `limit` with its place, in order of its end; some behind it, too.
 
-        `names` are masked: what touches one of them is not there. The same walk gives the ends of sentences.
+        The ends of sentences are among them. Not yet told: which words stand.
         """
-        raw: list[Found] = []
-        ends: list[int] = []
-        drawn = False
-        marks, limit = self._marks, self._words
-        for word, start, end in _walk(self._machine, text):
-            if word < limit:
-                # Sorted as they are, these stand in order of start, the longest first.
-                if not marks[word] or _stands_alone(text, start, end, marks[word]):
-                    raw.append((start, -end, word))
-            elif word >= limit + len(SENTENCE_ENDS):
-                drawn = True
-            elif word > limit or not _goes_on(text, end):
-                ends.append(end)
-        if self._set is not None:
-            raw += self._matched(text)
-        raw.sort()
-        kept = self._longest(raw[:MOST_FOUND])
-        if names:
-            kept = _mask(kept, text, names)
-        return kept, ends, drawn
+        if self._set is None:
+            found = _walk(self._machine, text if limit >= len(text) else text[: limit + self.longest])
+        else:
+            found = _walk(self._machine, text)
+            matched = self._matched(text)
+            if matched:
+                found = sorted([*found, *matched], key=_by_end)
+        return found if len(found) <= MOST_FOUND else self._first(found, text)
 
-    def _matched(self, text: str) -> list[Found]:
-        """The places of the patterns that the set finds, as `find` sorts them."""
+    def _matched(self, text: str) -> list[Match]:
+        """The places of the patterns that the set finds."""
         text = _encodable(text)
-        places: list[Found] = []
+        places: list[Match] = []
         for index in self._set.Match(text) or ():
-            number, pattern = self._patterns[index]
+            word, pattern = self._patterns[index]
             for found, _ in zip(pattern.finditer(text), range(MOST_FOUND), strict=False):
                 if found.end() > found.start():
-                    places.append((found.start(), -found.end(), number))
+                    places.append((word, found.start(), found.end()))
         return places
 
-    def _longest(self, raw: Sequence[Found]) -> list[Found]:
-        """Drop words inside longer ones, and phrases that begin inside a word."""
-        numbers, phrase = self._numbers, self._phrase
+    def _first(self, found: Sequence[Match], text: str) -> list[Match]:
+        """The ends of all sentences, and the `MOST_FOUND` words that begin first."""
+        ends = [match for match in found if match[0] < FIRST_WORD]
+        words = [
+            (word, start, end)
+            for word, start, end in found
+            if word >= FIRST_WORD and _stands_alone(text, start, end, self._marks[word])
+        ]
+        words.sort(key=lambda match: (match[1], -match[2], match[0]))
+        return sorted([*ends, *words[:MOST_FOUND]], key=_by_end)
+
+    def stands_alone(self, text: str, match: Match) -> bool:
+        """Does no Latin letter go on where the word demands an edge?"""
+        word, start, end = match
+        return _stands_alone(text, start, end, self._marks[word])
+
+    def standing(self, text: str, matches: Iterable[Match], meanings: Sequence[int]) -> list[Found]:
+        """Those of the words that stand, in order of their start, the longer one first; with their meaning.
+
+        Not there are words inside longer ones, and phrases that begin inside a word.
+        """
+        marks, phrase, marked = self._marks, self._phrase, self.first_marked
+        placed = [
+            (start, -end, word)
+            for word, start, end in matches
+            if word >= FIRST_WORD and (word < marked or _stands_alone(text, start, end, marks[word]))
+        ]
+        placed.sort()
         kept: list[Found] = []
         # The furthest end of a word so far, where that word began, and the furthest end of those before it.
         reach, began, before = 0, -1, 0
-        for start, minus, word in raw:
-            end = -minus
+        for start, minus, word in placed:
             if start > began:
                 before = reach
             if phrase[word]:
                 if before <= start:
-                    kept.append((start, end, numbers[word]))
+                    kept.append((start, -minus, meanings[word]))
                 continue
+            end = -minus
             if end < reach or end <= before or (end == reach and start > began):
                 continue
-            kept.append((start, end, numbers[word]))
+            kept.append((start, end, meanings[word]))
             reach, began = end, start
         return kept
 
     def describe(self) -> Mapping[str, int]:
         """Sizes, for `status` and the bench."""
-        return {"words": self._words, "patterns": len(self._patterns)}
+        return {"words": self._count, "patterns": len(self._patterns)}
+
+
+def ends_sentence(text: str, word: int, end: int) -> bool:
+    """Is this one of the `SENTENCE_ENDS` the end of one? A full stop inside a number or a name is not."""
+    return word != _FULL_STOP or end >= len(text) or text[end] <= " " or not text[end].isascii()
 
 
 def _stands_alone(text: str, start: int, end: int, mark: int) -> bool:
@@ -185,17 +226,12 @@ def _stands_alone(text: str, start: int, end: int, mark: int) -> bool:
     return not (mark & _RIGHT and end < len(text) and _is_letter(text[end]))
 
 
-def _goes_on(text: str, end: int) -> bool:
-    """A full stop inside a number, a name or an address."""
-    return end < len(text) and text[end] > " " and text[end].isascii()
-
-
 def _is_letter(character: str) -> bool:
     return character in _LETTERS
 
 
-def _walk(machine: ahocorasick_rs.AhoCorasick, text: str) -> list[Found]:
-    """Every word with its place, as (word, start, end)."""
+def _walk(machine: ahocorasick_rs.AhoCorasick, text: str) -> list[Match]:
+    """Every word with its place, in order of its end."""
     try:
         return machine.find_matches_as_indexes(text, overlapping=True)
     except UnicodeEncodeError:
@@ -211,32 +247,19 @@ def _encodable(text: str) -> str:
     return text
 
 
+def _may_cross(entry: Entry) -> bool:
+    """May a sentence end inside the word? One that is nothing else counts as if it did."""
+    return (
+        entry.pattern or entry.text in SENTENCE_ENDS or any(end in entry.text[:-1] for end in SENTENCE_ENDS)
+    )
+
+
 def _mark(entry: Entry) -> int:
     mark = _ANYWHERE
     if entry.whole:
         mark |= _LEFT if _is_letter(entry.text[0]) else 0
         mark |= _RIGHT if _is_letter(entry.text[-1]) else 0
     return mark
-
-
-def _mask(found: Sequence[Found], text: str, names: Sequence[str]) -> list[Found]:
-    spans: list[Place] = []
-    for name in names:
-        at = text.find(name) if name else -1
-        while at >= 0 and len(spans) < MOST_FOUND:
-            spans.append((at, at + len(name)))
-            at = text.find(name, at + len(name))
-    if not spans:
-        return list(found)
-    spans.sort()
-    kept: list[Found] = []
-    first = 0
-    for place in found:
-        while first < len(spans) and spans[first][1] <= place[0]:
-            first += 1
-        if not any(span[0] < place[1] and place[0] < span[1] for span in spans[first : first + 4]):
-            kept.append(place)
-    return kept
 
 
 def _machine(words: Sequence[str], *, quick: bool = False) -> ahocorasick_rs.AhoCorasick:

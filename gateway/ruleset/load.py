@@ -8,9 +8,9 @@ import re2
 
 from gateway.errors import ConfigError, Problem
 from gateway.message.normalise import normalise
+from gateway.ruleset.book import Book
 from gateway.ruleset.evidence import Kind
 from gateway.ruleset.examples import failed_examples
-from gateway.ruleset.page import Book
 from gateway.ruleset.parse import ParsedFile, parse_files
 from gateway.ruleset.ruleset import Rule, Ruleset
 from gateway.ruleset.schema import RuleTable
@@ -92,16 +92,11 @@ class _Loader:
         if self.problems:
             raise ConfigError(self.problems)
         lexicon, terms_of, denied_by = vocabulary.lexicon()
-        anchors = [
-            min(clause.slots, key=lambda slot: sum(map(vocabulary.size, slot)))
-            for clause in statements.clauses
-        ]
         book = Book(
             lexicon=lexicon,
             terms_of=terms_of,
             denied_by=denied_by,
             clauses=statements.clauses,
-            anchors=anchors,
             names=self.names,
             thanks_of=thanks,
         )

@@ -9,13 +9,13 @@ higher score stands, but a veto, an objection or a reason to leave the mail alon
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from typing import Literal, Protocol
 
 from gateway.errors import Problem
 from gateway.reason import Reason
+from gateway.ruleset.book import Book
 from gateway.ruleset.evidence import Hit, Kind
-from gateway.ruleset.page import Book, Page, Sentence
+from gateway.ruleset.page import Page, Subject
 from gateway.ruleset.scope import AddressPattern, Scope, any_matches, language_of
 from gateway.ruleset.sentences import LONGEST_TEXT
 
@@ -179,27 +179,19 @@ class Ruleset:
         return bool(subject) and lexicon.has_core(subject[:LONGEST_TEXT])
 
     def _assess(self, mail: MailView, texts: Sequence[tuple[str, str, str]]) -> list[Assessment]:
-        subject_text = mail.text.subject.text[:LONGEST_TEXT]
-        subject = _merged(self.book, self.book.read(subject_text, whole=True))
-        pages = []
-        for where, text, quoted in texts or [("plain", "", "")]:
-            behind = self.book.read(quoted) if quoted else ()
-            pages.append(
-                Page(
-                    self.book,
-                    where=where,
-                    text=text,
-                    subject=subject,
-                    subject_text=subject_text,
-                    quoted=behind,
-                )
-            )
+        subject = Subject(self.book, mail.text.subject.text)
+        pages = [
+            Page(self.book, subject, where=where, text=text, quoted=quoted)
+            for where, text, quoted in texts or [("plain", "", "")]
+        ]
         found = [page.hits for page in pages if page.hits]
         return (
             [self._weigh(rule, found, mail) for rule in self.rules if rule.action != "off"] if found else []
         )
 
     def _weigh(self, rule: Rule, pages: Sequence[Mapping[int, list[Hit]]], mail: MailView) -> Assessment:
+        if all(rule.clauses.isdisjoint(page) for page in pages):
+            return Assessment(rule=rule, score=0.0, scope="", veto="", leave=None, hits=())
         best = 0.0
         chosen: tuple[Hit, ...] = ()
         against: dict[str, float] = {}
@@ -326,8 +318,3 @@ def _texts(text: TextLike) -> list[tuple[str, str, str]]:
         if body is not None and not any(body.new.text == known for _, known, _ in texts):
             texts.append((where, body.new.text, body.quoted.text))
     return texts
-
-
-def _merged(book: Book, sentences: Sequence[Sentence]) -> Sentence:
-    """All sentences of a subject as one."""
-    return reduce(Sentence.joined, sentences, book.nothing)

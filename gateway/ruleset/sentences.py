@@ -11,25 +11,30 @@ LONGEST_SENTENCE = 400
 """Characters; a text without sentence ends is cut at this length, so that cost a sentence is bounded."""
 
 # A rule drawn with signs, as people put above their signature (and RFC 3676 §4.3: "-- ").
-_RULE = re.compile(r"[-=_*+~#━─―═＿＝＊☆★◆◇■□・…]{4,}|(?:^|\n)-- ?(?:\n|$)")
+_SIGN = frozenset("-=_*+~#━─―═＿＝＊☆★◆◇■□・…")
+_SIGNS = re.compile(rf"[{re.escape(''.join(sorted(_SIGN)))}]{{4,}}")
+_DASHES = re.compile(r"(?:^|\n)-- ?(?:\n|$)")
+# One of these has to be in the text; a rule of mixed signs, or of rarer ones, does not do alone.
+_PLAIN_RULES = (*(sign * 4 for sign in "-=_*+~#─━═—＝＊☆★◆◇■□●○◎▽▼△▲"), "-- ", "--\n")
 _SIGNATURE_LONGEST = 700
 # Running text: no signature holds a line of this length that ends like a sentence, in Japanese and elsewhere.
-_RUN = re.compile(r"[^。.!?\n]{16,}")
+# Read backwards: its mark comes first, and a Latin one has nothing or white space before it.
 _RUNNING, _RUNNING_LATIN = 16, 48
+_LAST_RUN = re.compile(
+    rf"[。.!?](?:(?<=。)[^。.!?\n]{{{_RUNNING},}}|(?:(?<=\s.)|(?<=\A.))[^。.!?\n]{{{_RUNNING_LATIN},}})"
+)
 
 
-def sentence_ends(text: str, found: list[int]) -> list[int]:
-    """Positions after each sentence, from the ends `found` in the text; the last is its length."""
-    ends = found if found and found[-1] >= len(text) else [*found, len(text)]
-    if max(map(sub, ends, [0, *ends])) > LONGEST_SENTENCE:
-        return list(_cut(ends))
-    return ends
+def sentence_ends(breaks: list[int]) -> list[int]:
+    """The same positions, and more where a sentence is too long to be one."""
+    if max(map(sub, breaks, [0, *breaks])) > LONGEST_SENTENCE:
+        return list(_cut(breaks))
+    return breaks
 
 
-def _cut(ends: Iterable[int]) -> Iterator[int]:
-    """The same ends, and more where a sentence is too long to be one."""
+def _cut(breaks: Iterable[int]) -> Iterator[int]:
     start = 0
-    for end in ends:
+    for end in breaks:
         yield from range(start + LONGEST_SENTENCE, end, LONGEST_SENTENCE)
         yield end
         start = end
@@ -42,24 +47,23 @@ def signature_start(text: str) -> int:
     """
     low = max(0, len(text) - _SIGNATURE_LONGEST)
     start, end, least = _last_running(text, low)
-    for found in _RULE.finditer(text, low):
-        if start < found.end() and end - found.end() < least:
-            return found.start()
+    behind = max(start, end - least)  # a rule that ends further on has no running text behind it
+    at = max(behind, low)
+    while at > low and text[at - 1] in _SIGN:
+        at -= 1
+    rules = [found.span() for found in _SIGNS.finditer(text, at)]
+    if text.find("--", low) >= 0:
+        rules = sorted([*rules, *(found.span() for found in _DASHES.finditer(text, low))])
+    for begin, stop in rules:
+        if stop > behind:
+            return begin if any(rule in text for rule in _PLAIN_RULES) else len(text)
     return len(text)
 
 
 def _last_running(text: str, low: int) -> tuple[int, int, int]:
     """The last piece of running text from `low` on: its place, and how long it must be to count as that."""
-    last = (-1, -1, _RUNNING)
-    for run in _RUN.finditer(text, low):
-        end = run.end()
-        mark = text[end : end + 1]
-        if mark == "。":
-            last = (run.start(), end, _RUNNING)
-        elif (
-            mark in (".", "!", "?")
-            and end - run.start() >= _RUNNING_LATIN
-            and (end + 1 == len(text) or text[end + 1].isspace())
-        ):
-            last = (run.start(), end, _RUNNING_LATIN)
-    return last
+    last = _LAST_RUN.search(text[low:][::-1])
+    if last is None:
+        return -1, -1, _RUNNING
+    start, end = len(text) - last.end(), len(text) - last.start() - 1
+    return start, end, _RUNNING if text[end] == "。" else _RUNNING_LATIN

@@ -14,6 +14,7 @@ from gateway.ruleset.schema import (
     StatementTable,
     VetoTable,
 )
+from gateway.ruleset.termset import TermSet, term_set
 from gateway.ruleset.vocabulary import Vocabulary
 
 WEIGHTS = {"strong": 1.0, "weak": 0.3, "against": -0.5}
@@ -93,27 +94,39 @@ class Statements:
                 "mark the rarest of them with core = true: only mails with a core term are looked at",
             )
         conditional = unlocks if row.not_if_conditional is None else row.not_if_conditional
+
+        def condition(name: str, references: Sequence[str]) -> TermSet:
+            return term_set(terms(name, references)) if conditional else 0
+
+        none_before = term_set(terms("none_before", row.none_before))
+        none_after = term_set(terms("none_after", row.none_after))
+        none_between = term_set(terms("none_between", row.none_between))
+        before = condition("condition_before", grammar.condition_before)
+        after = condition("condition_after", grammar.condition_after)
         self.clauses.append(
             Clause(
                 id=row.id,
                 pack=file.pack,
+                name=f"{file.pack}/{row.id}",
                 kind=kind,
                 weight=weight,
                 unlocks=unlocks,
                 reason=reason,
                 slots=slots,
+                needed=tuple(map(term_set, slots)),
                 ordered=row.order == "written",
                 distance=_first(row.distance, grammar.distance, DISTANCE),
-                none=terms("none", row.none),
-                none_before=terms("none_before", row.none_before),
-                none_after=terms("none_after", row.none_after),
-                none_between=terms("none_between", row.none_between),
+                none=term_set(terms("none", row.none)),
+                none_before=none_before,
+                none_after=none_after,
+                none_between=none_between,
                 reach=_first(row.reach, grammar.reach, REACH),
-                condition_before=terms("condition_before", grammar.condition_before) if conditional else (),
-                condition_after=terms("condition_after", grammar.condition_after) if conditional else (),
-                bound=bound,
+                condition_before=before,
+                condition_after=after,
+                disturbing=none_before | none_after | none_between | before | after,
+                bound=tuple(map(term_set, bound)),
                 near=frozenset(row.near),
-                unless_near=terms("unless_near", row.unless_near),
+                unless_near=term_set(terms("unless_near", row.unless_near)),
                 where=frozenset(_where(row)),
             )
         )

@@ -1,0 +1,117 @@
+"""The compiled language: lexicon, what its words mean, and the clauses. Shared by all mails."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import or_
+from typing import NamedTuple
+
+from gateway.ruleset.clause import Clause
+from gateway.ruleset.lexicon import Lexicon
+from gateway.ruleset.termset import TermSet, term_set
+
+Trial = tuple[int, Sequence[TermSet]]
+"""A clause by its number, with the terms that a sentence needs for it."""
+
+
+class Trials(NamedTuple):
+    """Clauses that are tried together, in their order: in the sentences of a text, and in the subject.
+
+    `again`: also where they hold already, for a refusal that is made twice.
+    """
+
+    body: Sequence[Trial]
+    subject: Sequence[Trial]
+    again: bool
+
+
+def able(trials: Sequence[Trial], terms: TermSet) -> list[Trial]:
+    """Those of the clauses for which all is there that they need."""
+    found: list[Trial] = []
+    for trial in trials:
+        for slot in trial[1]:
+            if not slot & terms:
+                break
+        else:
+            found.append(trial)
+    return found
+
+
+def beginning(trials: Sequence[Trial]) -> TermSet:
+    """The terms without which none of the clauses can hold."""
+    terms = 0
+    for _, needed in trials:
+        terms |= needed[0]
+    return terms
+
+
+class Book:
+    """What the rule files say, made ready for reading. Words have the numbers that the lexicon gives them.
+
+    `strong` are the strong signals, `anywhere` what else is looked for in every sentence, `elsewhere` what
+    is looked for only in a refusal, in thanks, or in the subject. A word's meaning are the terms that it
+    stands for, in the bits of `denier` those that it denies, and `crosser` if sentences may end inside it.
+    """
+
+    __slots__ = (
+        "anywhere",
+        "clauses",
+        "crosser",
+        "denier",
+        "elsewhere",
+        "lexicon",
+        "meanings",
+        "names",
+        "strong",
+        "thanks",
+        "thanks_of",
+        "width",
+    )
+
+    def __init__(
+        self,
+        *,
+        lexicon: Lexicon,
+        terms_of: Sequence[tuple[int, ...]],
+        denied_by: Sequence[tuple[int, ...]],
+        clauses: Sequence[Clause],
+        names: Sequence[str],
+        thanks_of: Mapping[str, tuple[int, ...]],
+    ) -> None:
+        """`terms_of` and `denied_by` say for each entry which terms it stands for and which it denies."""
+        self.lexicon = lexicon
+        self.clauses = tuple(clauses)
+        self.names = tuple(names)
+        self.thanks_of: dict[str, TermSet] = {pack: term_set(terms) for pack, terms in thanks_of.items()}
+        self.thanks = reduce(or_, self.thanks_of.values(), 0)
+        # Above the terms that a word stands for are those that it denies, and above these one bit more
+        # for a word inside which a sentence may end: whoever has a text's meaning knows what to look at.
+        self.width = 1 + max((term for held in (*terms_of, *denied_by) for term in held), default=0)
+        self.crosser: TermSet = 1 << 2 * self.width
+        self.meanings: tuple[TermSet, ...] = tuple(
+            0
+            if entry is None
+            else term_set(terms_of[entry])
+            | term_set(denied_by[entry]) << self.width
+            | (self.crosser if word in lexicon.crossing else 0)
+            for word, entry in enumerate(lexicon.entry_of)
+        )
+        self.denier: TermSet = self.crosser - (1 << self.width)
+        # A slot that few words can fill comes first: it is the one that most sentences lack.
+        sizes = Counter(term for held in terms_of for term in held)
+        trials = [
+            (number, sorted(clause.slots, key=lambda slot: sum(sizes[term] for term in slot)))
+            for number, clause in enumerate(self.clauses)
+        ]
+        ready = [(number, tuple(map(term_set, slots))) for number, slots in trials]
+        self.strong = self._trials(ready, lambda clause: clause.unlocks)
+        self.anywhere = self._trials(ready, lambda clause: not clause.unlocks and "body" in clause.where)
+        self.elsewhere = self._trials(ready, lambda clause: not clause.unlocks and "body" not in clause.where)
+
+    def _trials(self, ready: Sequence[Trial], wanted: Callable[[Clause], bool]) -> Trials:
+        chosen = [(trial, self.clauses[trial[0]]) for trial in ready if wanted(self.clauses[trial[0]])]
+        return Trials(
+            body=[trial for trial, clause in chosen if clause.where != {"subject"}],
+            subject=[trial for trial, clause in chosen if clause.where & {"subject", "refusal"}],
+            again=any(clause.unlocks for _, clause in chosen),
+        )
