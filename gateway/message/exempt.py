@@ -43,16 +43,18 @@ _ENDINGS = {".ics": Reason.CALENDAR, ".p7m": Reason.SMIME, ".p7s": Reason.SMIME}
 
 # Marks of vacation programs (RFC 3834 §3 names the first). Not here: auto-generated, Precedence, List-*,
 # X-Auto-Response-Suppress: applications send rejections with them.
-_VACATION = (
-    b"x-autoreply",
-    b"x-auto-reply",
-    b"x-autoreply-from",
-    b"x-auto-reply-from",
-    b"x-mail-autoreply",
-    b"x-autorespond",
-    b"x-autoresponder",
-    b"x-auto-respond",
-    b"x-vacation",
+_VACATION = frozenset(
+    {
+        b"x-autoreply",
+        b"x-auto-reply",
+        b"x-autoreply-from",
+        b"x-auto-reply-from",
+        b"x-mail-autoreply",
+        b"x-autorespond",
+        b"x-autoresponder",
+        b"x-auto-respond",
+        b"x-vacation",
+    }
 )
 _ARMOR = (b"-----BEGIN PGP MESSAGE", b"-----BEGIN PGP SIGNED MESSAGE")
 # Armor stands at the top of a text. What is further down is somebody's quotation of it.
@@ -85,7 +87,7 @@ def _from_header(message: Message) -> Reason | None:
     for field in message.all(b"auto-submitted"):
         if field.value(message.data).lower().startswith((b"auto-replied", b"auto-reply")):
             return Reason.AUTO_REPLY
-    if not message.by_name.keys().isdisjoint(_VACATION):
+    if not _VACATION.isdisjoint(message.parts[0].head.names):
         return Reason.AUTO_REPLY
     kind = message.value(b"content-class")
     if kind is not None and kind.lower() == b"urn:content-classes:calendarmessage":

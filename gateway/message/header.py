@@ -5,8 +5,8 @@ by field (`gateway.message.fields`), which gives the same and names its defects.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from itertools import accumulate, repeat
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from gateway.message.defects import Defect, DefectKind
@@ -45,13 +45,13 @@ class Mime(NamedTuple):
 class Header:
     """The fields of one header: names and values at once, their places when somebody asks for them.
 
-    Copies of a mail are scanned for their structure and nothing else, so the places, and the fields by name,
-    are worked out on the first use. `tiles` are the names and, from the colon on, the rest of the fields,
-    which follow each other from `start` on and are together `raw`; a header with odd bytes in it brings
-    `fields` instead.
+    Nobody asks for more than a few fields, and of a copy for none, so the places are worked out on the first
+    use, and a field is made when it is asked for. `tiles` are the names and, from the colon on, the rest of
+    the fields, which follow each other from `start` on and are together `raw`; a header with odd bytes in it
+    brings `fields` instead.
     """
 
-    __slots__ = ("_by_name", "_fields", "_start", "mime", "names", "raw", "tiles")
+    __slots__ = ("_fields", "_places", "_start", "mime", "names", "raw", "tiles")
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Header:
         self.raw, self.tiles = tiles
         self._start = start
         self._fields = fields
-        self._by_name: dict[bytes, list[Field]] | None = None
+        self._places: list[int] | None = None
 
     def at(self, start: int) -> "Header":
         """The same fields at another place of a mail."""
@@ -84,24 +84,28 @@ class Header:
     def fields(self) -> tuple[Field, ...]:
         """All fields, from the top down."""
         if self._fields is None:
-            names = self.names
-            lengths = [len(name) + len(rest) for name, rest, _ in self.tiles]
-            at = list(accumulate(lengths, initial=self._start))
-            values = [start + len(name) + 1 for start, name in zip(at, names, strict=False)]
-            # What a named tuple's own constructor does, without a call of Python code for each.
-            made = map(tuple.__new__, repeat(Field), zip(at, at[1:], names, values, strict=False))
-            self._fields = tuple(made)
+            self._fields = tuple(map(self._field, range(len(self.names))))
         return self._fields
 
-    @property
-    def by_name(self) -> Mapping[bytes, Sequence[Field]]:
-        """The fields of each name, from the top down."""
-        if self._by_name is None:
-            found: dict[bytes, list[Field]] = {}
-            for each in self.fields:
-                found.setdefault(each.name, []).append(each)
-            self._by_name = found
-        return self._by_name
+    def first(self, name: bytes) -> Field | None:
+        """The first field called `name` (lower case), or None."""
+        return self._field(self.names.index(name)) if name in self.names else None
+
+    def all(self, name: bytes) -> tuple[Field, ...]:
+        """All fields called `name` (lower case), from the top down."""
+        if name not in self.names:
+            return ()
+        return tuple([self._field(number) for number, each in enumerate(self.names) if each == name])
+
+    def _field(self, number: int) -> Field:
+        if self._fields is not None:
+            return self._fields[number]
+        if self._places is None:
+            lengths = [len(name) + len(rest) for name, rest, _ in self.tiles]
+            self._places = list(accumulate(lengths, initial=self._start))
+        start, end = self._places[number : number + 2]
+        name = self.names[number]
+        return Field(start, end, name, start + len(name) + 1)
 
 
 def read_header(

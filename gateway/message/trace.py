@@ -14,6 +14,7 @@ from gateway.message.scan import Message
 
 OWN_ID = b"x-careerrelay-id"
 
+_MARKED = b"(careerrelay-mark"  # no fold can stand within it
 _MARK = re.compile(rb"\(careerrelay-mark[ \t]++([0-9A-Za-z._-]{1,64})[ \t]++([0-9a-f]{32})[ \t]*+\)")
 _OWN_VALUE = re.compile(rb"([0-9A-Za-z._-]{1,64})[ \t]++([0-9a-f]{32})")
 _NOT_DOMAIN = re.compile(rb"[^0-9A-Za-z.:_\[\]-]")
@@ -55,15 +56,17 @@ def received_field(
 
 def count_received(message: Message) -> int:
     """How many ``Received:`` fields the mail has (RFC 5321 §6.3)."""
-    return len(message.all(b"received"))
+    return message.parts[0].head.names.count(b"received")
 
 
 def count_marks(message: Message, mark_key: bytes) -> int:
     """How many of them carry a loop mark made with `mark_key`. Others' and forged marks do not count."""
+    if message.data.find(_MARKED, *message.parts[0].header) < 0:
+        return 0
     count = 0
     for field in message.all(b"received"):
         value = field.value(message.data)
-        if b"(careerrelay-mark" in value:
+        if _MARKED in value:
             count += any(_verifies(mark_key, b"loop", found[1], found[2]) for found in _MARK.finditer(value))
     return count
 

@@ -39,7 +39,7 @@ class Part:
 
     def first(self, name: bytes) -> Field | None:
         """The first field called `name` (lower case), or None."""
-        return next((field for field in self.fields if field.name == name), None)
+        return self.head.first(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +55,6 @@ class Message:
     complete: bool
 
     @property
-    def by_name(self) -> Mapping[bytes, Sequence[Field]]:
-        """The mail's own header fields by their names (lower case)."""
-        return self.parts[0].head.by_name
-
-    @property
     def fields(self) -> tuple[Field, ...]:
         """The mail's own header fields."""
         return self.parts[0].fields
@@ -71,14 +66,13 @@ class Message:
 
     def first(self, name: bytes) -> Field | None:
         """The first field of the mail's header called `name` (lower case), or None."""
-        found = self.by_name.get(name)
-        return found[0] if found else None
+        return self.parts[0].head.first(name)
 
     def all(self, name: bytes) -> Sequence[Field]:
         """All fields of the mail's header called `name` (lower case), from the top down."""
-        return self.by_name.get(name, ())
+        return self.parts[0].head.all(name)
 
     def value(self, name: bytes) -> bytes | None:
         """The unfolded value of the first field called `name`, or None."""
-        found = self.by_name.get(name)
-        return found[0].value(self.data) if found else None
+        found = self.parts[0].head.first(name)
+        return None if found is None else found.value(self.data)

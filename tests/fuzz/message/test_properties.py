@@ -197,10 +197,11 @@ def test_a_header_read_at_once_is_what_its_fields_are(data: bytes, draw: st.Data
     defects: list[Defect] = []
     head, *rest = read_header(data, start, defects, delimiters, complete=complete)
     assert (rest, defects) == ([end, ended_by], doubts)
+    for name in (*head.names, b"none"):
+        found = tuple(field for field in fields if field.name == name)
+        assert (head.all(name), head.first(name)) == (found, found[0] if found else None)
     assert head.fields == fields
     assert list(head.names) == [field.name for field in fields]
-    for name, found in head.by_name.items():
-        assert list(found) == [each for each in fields if each.name == name]
 
 
 @given(ANY, ANY, st.data())
