@@ -6,7 +6,9 @@ process of its own; breaks and stalls are played in one event loop, that of the 
 
 import asyncio
 import contextlib
+import os
 import resource
+import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -213,21 +215,33 @@ async def test_slow_sender_of_a_large_mail() -> None:
         assert without_trace(own(hop)[0].content) == mail
 
 
+def narrow(server: asyncio.Server | None) -> None:
+    """Let the kernel hold little of what comes in: it takes up to 32 MB a connection otherwise."""
+    assert server is not None
+    for listener in server.sockets:
+        with socket.socket(fileno=os.dup(listener.fileno())) as same:
+            same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 131_072)
+
+
 async def test_slow_hop_stops_the_sender_and_then_it_goes_on() -> None:
     """Backpressure: what the hop does not take stays with the sender, and not a byte is lost for it."""
     mail = large(20_000_000)
     hold = asyncio.Event()
     async with ScriptedHop() as hop, gateway(hop) as relay:
+        narrow(hop._server)
+        narrow(relay.servers[0])
         only_for(hop, {"content": Action(hold=hold, after=MIB)})
         async with other_mail(relay, hop), in_content(relay.port) as client:
-            client.writer.write(stuffed(mail))
-            await relay.until(lambda: bool(standing_at(hop)))
-            left = -1
-            while left != waiting(client):
-                left = waiting(client)
-                await asyncio.sleep(0.3)
-            assert waiting(client) > 5_000_000, "somebody took it all in"
-            hold.set()
+            try:
+                client.writer.write(stuffed(mail))
+                await relay.until(lambda: bool(standing_at(hop)))
+                left = -1
+                while left != waiting(client):
+                    left = waiting(client)
+                    await asyncio.sleep(0.3)
+                assert left > 5_000_000, "somebody took it in"
+            finally:
+                hold.set()
             assert await client.code() == 250
         assert without_trace(own(hop)[0].content) == mail
         assert hop.faults == []
