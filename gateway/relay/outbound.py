@@ -97,7 +97,7 @@ class OutboundTransaction:
         self._asked = False  # something stands open at the next hop that RSET would end
         self._clean = False  # the last answer was a 250 to a final dot
         self._streaming = False
-        self._corked = b""  # content that waits to leave in one write with what follows
+        self._corked: bytes | None = None  # a first piece that waits to leave in one write with what follows
         self._tail = _CRLF
 
     @property
@@ -250,7 +250,7 @@ class OutboundTransaction:
             connection.stream()
             self._streaming = True
             self._tail = _CRLF
-            self._corked = b""
+            self._corked = None
             return True
         if reply.code == 421:
             connection.quit()
@@ -274,10 +274,10 @@ class OutboundTransaction:
         if connection.early is not None or not piece:
             return
         self._tail = piece[-2:] if len(piece) > 1 else self._tail[-1:] + piece
-        if not self._corked and len(piece) <= CORK and not connection.fault:
+        if self._corked is None and len(piece) <= CORK and not connection.fault:
             self._corked = piece
             return
-        piece, self._corked = self._corked + piece, b""
+        piece, self._corked = (self._corked or b"") + piece, b""
         try:
             if connection.write(piece):
                 await connection.drained(self._pool.settings.timeouts.block)
@@ -307,7 +307,7 @@ class OutboundTransaction:
             raise NextHopFault("content doesn't end with CRLF")
         try:
             (reply,) = await connection.exchange(
-                self._corked + b".\r\n", 1, self._loop.time() + self._pool.settings.timeouts.dot
+                (self._corked or b"") + b".\r\n", 1, self._loop.time() + self._pool.settings.timeouts.dot
             )
         except ConnectionLost as lost:
             fault = OutcomeUnknown if lost.sent else NextHopFault

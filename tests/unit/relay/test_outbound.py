@@ -647,10 +647,12 @@ async def test_a_small_mail_leaves_with_its_dot_in_one_write() -> None:
         await outbound.write(CONTENT)
         assert (outbound._corked, hop.transactions[0].octets) == (CONTENT, 0)
         await outbound.write(CONTENT)
+        assert outbound._corked == b"", "only the first piece waits"
+        await outbound.write(CONTENT)
         assert outbound._corked == b""
         assert (await outbound.finish()).code == 250
         await outbound.end()
-        assert hop.taken[0].raw == CONTENT * 2
+        assert hop.taken[0].raw == CONTENT * 3
 
 
 @pytest.mark.parametrize("way", ["abort", "end", "reset", "envelope", "data", "cancel"])
