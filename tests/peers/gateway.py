@@ -262,9 +262,9 @@ def pss_bytes(process: int) -> int:
     return 0
 
 
-def cpu_seconds(process: int) -> float:
-    """CPU time of one process so far, with that of its children that ended; 0 if it is gone."""
+def cpu_seconds(process: int, *, children: bool = True) -> float:
+    """CPU time of one process so far, `children` that ended included or not; 0 if it is gone."""
     with contextlib.suppress(OSError):
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+        return sum(map(int, fields[11 : 15 if children else 13])) / os.sysconf("SC_CLK_TCK")
     return 0.0
