@@ -177,6 +177,7 @@ class _Loader:
             share=table.partial.share,
             campaign=table.campaign or table.id,
             footer=table.footer,
+            placement=table.placement,
             scope=self._scope(file, f"{key}.scope", table),
         )
 

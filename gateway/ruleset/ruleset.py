@@ -89,7 +89,8 @@ class Verdict:
 
     `matched`: a rule's evidence reaches its threshold within its scope, and there is a candidate. `action`
     is what that rule asks for; ``none`` when nothing matched or a matched mail is left alone for `reason`.
-    `share` below 1 asks the plan to give the link to that share of recipients, by keyed hash.
+    `share` below 1 asks the plan to give the link to that share of recipients, by keyed hash. `placement`
+    says where in a body the footer goes.
     """
 
     matched: bool
@@ -97,6 +98,7 @@ class Verdict:
     rule: str = ""
     campaign: str = ""
     footer: str = ""
+    placement: Literal["auto", "end", "top"] = "auto"
     score: float = 0.0
     threshold: float = 0.0
     reason: Reason = Reason.NO_MATCH
@@ -118,6 +120,7 @@ class Rule:
     share: float = 1.0
     campaign: str = ""
     footer: str = ""
+    placement: Literal["auto", "end", "top"] = "auto"
     scope: Scope
 
 
@@ -263,6 +266,7 @@ class Ruleset:
             "rule": rule.id,
             "campaign": rule.campaign,
             "footer": rule.footer,
+            "placement": rule.placement,
             "score": chosen.score,
             "threshold": rule.threshold,
             "evidence": chosen.hits,

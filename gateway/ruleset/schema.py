@@ -11,6 +11,7 @@ Texts = tuple[Annotated[str, Field(min_length=1)], ...]
 Near = Literal["same", "next", "previous", "subject", "mail", "quoted"]
 Where = Literal["subject", "body", "refusal", "thanks"]
 Action = Literal["inject", "observe", "partial", "off"]
+Placement = Literal["auto", "end", "top"]
 
 
 class _Table(BaseModel):
@@ -120,6 +121,7 @@ class RuleTable(_Table):
     partial: PartialTable = PartialTable()
     campaign: str = ""
     footer: str = ""
+    placement: Placement = "auto"
     scope: ScopeTable = ScopeTable()
 
 

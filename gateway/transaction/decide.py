@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gateway.dkim.treatment import UNSIGNED, Treatment, treat
 from gateway.errors import MailUnreadable
 from gateway.footer.compose import FooterPlan, prepare
+from gateway.footer.place import Where
 from gateway.message.agree import agrees_with_standard_library
 from gateway.message.exempt import exemption
 from gateway.message.scan import Buffer, Message, scan
@@ -165,7 +166,8 @@ def place(reading: Reading, verdict: Verdict, policy: Policy) -> Decision:
     if not agrees_with_standard_library(reading.message):
         return Decision(reason=Reason.DISAGREE, verdict=verdict)
     try:
-        plan = prepare(reading.message, reading.text, policy.footers[verdict.footer])
+        where = Where(verdict.placement)
+        plan = prepare(reading.message, reading.text, policy.footers[verdict.footer], where=where)
     except MailUnreadable as error:
         return Decision(reason=error.reason, verdict=verdict, detail=error.detail)
     return Decision(reason=Reason.INJECTED, verdict=verdict, footer=plan)
