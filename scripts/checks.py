@@ -23,7 +23,12 @@ LINT: dict[str, Command] = {
     "layers": ("lint-imports",),
     "spelling": ("codespell",),
 }
-TESTS = ("pytest", "--cov", "--cov-report=", "-m", "not long", "--durations=10")
+#: Many tests wait for peers more than they compute. Files stay whole, since their tests share started servers.
+TESTS = (
+    "pytest",
+    *("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"),
+    *("--cov", "--cov-report=", "-m", "not long", "--durations=15"),
+)
 FLOORS = ("python", "scripts/floors.py")
 LONG = ("pytest", "-m", "long", "--timeout=3600", "--hypothesis-profile=long")
 
