@@ -23,7 +23,7 @@ LINT: dict[str, Command] = {
     "layers": ("lint-imports",),
     "spelling": ("codespell",),
 }
-#: Many tests wait for peers more than they compute. Files stay whole, since their tests share started servers.
+#: Many tests wait for peers more than they compute. A file stays whole: its tests share started servers.
 TESTS = (
     "pytest",
     *("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"),
