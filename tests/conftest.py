@@ -4,6 +4,7 @@ asyncio runs in pytest-asyncio's auto mode (pyproject.toml): a coroutine test ne
 """
 
 import os
+from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -31,3 +32,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if CI:
         pytest.fail(f"needs the packages: {packages} (.ci/run installs them)", pytrace=False)
     pytest.skip(f"apt-get install {packages}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Half a surrogate pair in what a test printed or logged can't be sent between processes: escape it."""
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode("utf-8")) for name, text in report.sections
+    ]
+    return report
