@@ -275,10 +275,12 @@ async def test_reload_under_load(tmp_path: Path, workers: int, total: int) -> No
     settings = {"rules": {"directory": str(rules)}, "gateway": {"workers": workers}, **PATIENT_LEDGER}
     async with ScriptedHop() as one, ScriptedHop() as two, running(one, settings, folder=tmp_path) as gateway:
         stirring = asyncio.create_task(stir(gateway, rules, (two, one)))
-        traffic = Traffic(port=gateway.port, total=total)
+        traffic = Traffic(
+            port=gateway.port,
+            total=total,
+            enough=lambda: two.taken and gateway.log().count("reloaded") >= 2,
+        )
         await traffic.run()
-        # on a fast machine the mails may be through before the second set of rules is built
-        await until(lambda: gateway.log().count("reloaded") >= 2, "two reloads")
         stirring.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await stirring
@@ -288,4 +290,5 @@ async def test_reload_under_load(tmp_path: Path, workers: int, total: int) -> No
         assert {row.token for row in rows} == tokens
         assert {row.state for row in rows} == {"accepted"}
         assert open_records(gateway.ledger) == 0
-        assert two.taken or total < 1_000, "the other next hop has its turn after a second"
+        assert gateway.log().count("reloaded") >= 2
+        assert len(two.taken) > 0

@@ -8,7 +8,7 @@ What it may not have to do is guess: once it has sent a final dot, it must be an
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.integration.harness import ORDINARY, identity, rejection
@@ -18,6 +18,8 @@ from tests.peers.record import Transaction
 from tests.peers.scripted import ScriptedHop
 
 ONE = (b"taro@example.com",)
+#: So many times its number of mails `Traffic` sends at most while it has not had enough.
+MOST = 20
 THREE = (b"a@example.com", b"b@example.net", b"boss@example.co.jp")
 
 
@@ -29,7 +31,8 @@ class _AgainError(Exception):
 class Traffic:
     """Mails to be sent and how it went.
 
-    `patient`: put-offs and lost connections are tried again; otherwise they are errors.
+    `patient`: put-offs and lost connections are tried again; otherwise they are errors. `enough`: more mails
+    than `total` are sent until it holds, `MOST` times as many at most; `total` is then their number.
     """
 
     port: int
@@ -40,11 +43,20 @@ class Traffic:
     again: Counter[str] = field(default_factory=Counter)
     unanswered: list[str] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: iter(()))
+    enough: Callable[[], object] = lambda: True
 
     async def run(self) -> None:
         """Send everything."""
-        self.numbers = iter(range(self.total))
+        self.numbers = self._count()
         await asyncio.gather(*(self._session() for _ in range(self.sessions)))
+
+    def _count(self) -> Iterator[int]:
+        least, most = self.total, self.total * MOST
+        number = 0
+        while number < least or (number < most and not self.enough()):
+            self.total = max(self.total, number + 1)
+            yield number
+            number += 1
 
     async def _session(self) -> None:
         number = next(self.numbers, None)
