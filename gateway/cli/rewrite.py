@@ -2,13 +2,13 @@
 
 import json
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.ticker import Ticker
 from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from gateway.cli.rewriting.mail import Rewriter
 
 UNTOUCHED = 3
-_TICK_SECONDS = 0.2
 
 
 @click.command()
@@ -162,7 +161,7 @@ def _batch(
     from gateway.cli.rewriting.batch import Batch
 
     batch.stat()  # a name that leads nowhere is an error, not an empty tree
-    ticker = _Ticker()
+    ticker = Ticker()
     with ExitStack() as open_files:
         lines = sys.stdout if report is None else open_files.enter_context(report.open("w", encoding="ascii"))
         run = Batch(
@@ -171,33 +170,14 @@ def _batch(
             sender=sender,
             recipients=recipients,
             tell=lambda line: click.echo(line, file=lines),
-            progress=ticker.tick,
+            progress=lambda run: ticker.tick(lambda: _state(run)),
         )
         run.run(batch)
-    ticker.end(run)
+    ticker.end(lambda: _state(run))
     if run.faults:
         click.echo(f"{run.faults} with a fault; see the report", err=True)
         raise SystemExit(1)
 
 
-def _is_terminal() -> bool:
-    return sys.stderr.isatty()
-
-
-class _Ticker:
-    """How far a batch is, for a person who waits: on a terminal only."""
-
-    def __init__(self) -> None:
-        self._shown = _is_terminal()
-        self._next = 0.0
-
-    def tick(self, run: "Batch") -> None:
-        """Show the state, not too often."""
-        if self._shown and time.monotonic() >= self._next:
-            self._next = time.monotonic() + _TICK_SECONDS
-            click.echo(f"\r{run.done} mails, {run.changed} changed", err=True, nl=False)
-
-    def end(self, run: "Batch") -> None:
-        """Show the sum."""
-        if self._shown:
-            click.echo(f"\r{run.done} mails, {run.changed} changed", err=True)
+def _state(run: "Batch") -> str:
+    return f"{run.done} mails, {run.changed} changed"

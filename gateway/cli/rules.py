@@ -9,6 +9,10 @@ COMMANDS = {
         "gateway.cli.rules_lint", "lint", "Every mistake in a folder of rules and footers at once."
     ),
     "test": Entry("gateway.cli.rules_test", "test", "The verdict on mails in files, one JSON line each."),
+    "eval": Entry("gateway.cli.rules_eval", "evaluate", "Precision and recall on labelled mails."),
+    "explain": Entry("gateway.cli.rules_explain", "explain", "Why a mail has the verdict that it has."),
+    "compare": Entry("gateway.cli.rules_compare", "compare", "Where another set of rules decides otherwise."),
+    "new": Entry("gateway.cli.rules_new", "new", "Start a rule file from a mail."),
     "resume": Entry("gateway.cli.rules_resume", "resume", "End the brake: rules add links again."),
 }
 

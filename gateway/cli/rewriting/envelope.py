@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from gateway.cli.rewriting.mailboxes import mailboxes
 from gateway.errors import GatewayError
+from gateway.message.mailboxes import mailboxes
 from gateway.message.scan import Message, scan
 from gateway.smtp.address import NULL_PATH, Path, PathError, parse_path
 from gateway.smtp.envelope import Envelope, Mail, Rcpt

@@ -127,7 +127,7 @@ class Rewriter:
         if len(original) > self.limit:
             raise Refused(Reason.SIZE, f"it has {len(original)} octets, and {self.limit} are the limit")
         envelope = envelope_of(original, sender, recipients)
-        policy = self._policy(envelope)
+        policy = self.policy_for(envelope)
         reading, decision = self._decide(original, envelope, policy)
         left = Rewritten(
             original=original,
@@ -153,7 +153,8 @@ class Rewriter:
             edited=edited_leaves(reading.message, decision.footer, scan(content)),
         )
 
-    def _policy(self, envelope: Envelope) -> Policy:
+    def policy_for(self, envelope: Envelope) -> Policy:
+        """The policy for a mail: without a config the sender's domain counts as own."""
         if not self.sender_is_own:
             return self.policy
         domains = (envelope.mail.path.domain.decode("utf-8", "replace"),)
@@ -192,10 +193,13 @@ class Rewriter:
         return reading, decide(reading, envelope, policy, verdict=verdict)
 
 
-def make_rewriter(config_path: Path | None, *, always: bool) -> tuple[Rewriter, tuple[str, ...]]:
+def make_rewriter(
+    config_path: Path | None, *, always: bool, rules: Path | None = None
+) -> tuple[Rewriter, tuple[str, ...]]:
     """The rewriter for a config, or for the shipped rules and footers without one; and what is to be told.
 
-    Makes no key file. Raises `ConfigError` with everything that is wrong.
+    `rules` is a folder that stands in for the config's, or the shipped one; then its files alone say what a
+    rule does. Makes no key file. Raises `ConfigError` with everything that is wrong.
     """
     notes: list[str] = []
     if config_path is None:
@@ -204,6 +208,9 @@ def make_rewriter(config_path: Path | None, *, always: bool) -> tuple[Rewriter, 
     else:
         config = load_config(config_path)
         keys = _keys(config, notes)
+    if rules is not None:
+        section = config.rules.model_copy(update={"directory": rules, "mode": {}})
+        config = config.model_copy(update={"rules": section})
     bundle = Bundle(
         config=config,
         keys=keys,

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from gateway.cli.main import main
 from gateway.cli.rewriting import mail as mail_module
 from gateway.cli.rewriting.mail import MAX_MAIL, SAMPLE_KEYS, Rewriter, make_rewriter
-from gateway.cli.rewriting.mailboxes import MAX_MAILBOXES, mailboxes
 from gateway.config import load_keys
+from gateway.message.mailboxes import MAX_MAILBOXES, mailboxes
 from gateway.message.scan import scan
 from gateway.message.trace import has_own_id, received_field
 
@@ -251,7 +251,10 @@ def test_config(tmp_path: Path) -> None:
     assert "株式会社テスト".encode() in result.stdout_bytes
     assert sorted(each.name for each in tmp_path.iterdir()) == ["config.toml"]
     assert answer(REJECTION, "--config", path, "--to", "x@agency.example")["reason"] == "no-candidate"
-    assert answer(REJECTION, "--config", path, "--from", "x@example.org")["changed"] is False
+    # in scope is who stands in the reverse-path or in the From field (docs/rules.md)
+    assert answer(REJECTION, "--config", path, "--from", "x@example.org")["changed"] is True
+    elsewhere = REJECTION.replace(b"<hr@example.co.jp>", b"<hr@example.org>")
+    assert answer(elsewhere, "--config", path, "--from", "x@example.org")["changed"] is False
     keys = load_keys(tmp_path / "careerrelay.key", create=True)
     keyed = rewrite("--config", path, data=REJECTION)
     assert keyed.stderr == ""
@@ -555,5 +558,5 @@ def test_progress_is_for_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.eml").write_bytes(REJECTION)
     assert run(tmp_path)[2].stderr == ""
-    monkeypatch.setattr("gateway.cli.rewrite._is_terminal", lambda: True)
+    monkeypatch.setattr("gateway.cli.ticker.is_terminal", lambda: True)
     assert run(tmp_path)[2].stderr.endswith("\r1 mails, 1 changed\n")

@@ -1,4 +1,4 @@
-"""The addresses in a header field, for an envelope that nobody gave.
+"""The addresses in a header field.
 
 Only what could stand in MAIL and RCPT is found; display names, comments and groups are passed over. Linear,
 and bounded: a field with 20,000 addresses costs as much as its first `MAX_FIELD` octets.
@@ -27,8 +27,8 @@ _TOKEN = re.compile(
 )
 
 
-def mailboxes(value: bytes) -> list[str]:
-    """The mailboxes (``local@domain``) that an unfolded field value names, in order."""
+def mailboxes(value: bytes, most: int = MAX_MAILBOXES) -> list[str]:
+    """The mailboxes (``local@domain``) that an unfolded field value names, in order, `most` at most."""
     found: list[str] = []
     angle = bare = b""
     for token in (*_TOKEN.finditer(value[:MAX_FIELD]), None):
@@ -40,7 +40,7 @@ def mailboxes(value: bytes) -> list[str]:
         if address:
             found.append(address)
         angle = bare = b""
-        if len(found) >= MAX_MAILBOXES:
+        if len(found) >= most:
             break
     return found
 

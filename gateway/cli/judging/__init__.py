@@ -1,0 +1,1 @@
+"""What ``careerrelay rules test``, ``eval``, ``explain`` ... are made of: verdicts on mails in files."""
