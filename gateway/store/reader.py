@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Connection, Engine, Row, Select, select
+from sqlalchemy import Connection, Engine, Row, Select, and_, select
 
 from gateway.errors import LedgerFault
 from gateway.store.batch import read_brake
@@ -138,7 +138,7 @@ def _fetch(connection: Connection, query: "Select[tuple[object, ...]]") -> "list
 
 def _query(wanted: SendFilter) -> "Select[tuple[object, ...]]":
     query: Select[tuple[object, ...]] = select(sends, people.c.address).select_from(
-        sends.outerjoin(people, people.c.ref == sends.c.person_ref)
+        sends.outerjoin(people, and_(people.c.ref == sends.c.person_ref, people.c.kind == ""))
     )
     if wanted.states:
         query = query.where(sends.c.state.in_([state.value for state in wanted.states]))

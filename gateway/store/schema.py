@@ -4,12 +4,14 @@
   that several nodes with clocks of their own write comparable ones. Columns with a time end in ``_at`` or
   ``_until``.
 * Tokens, mail keys and hashes are octets.
-* `people` is the one place with anything about a person that could lead back to them: the keyed hash of
-  the address, and the address where the admin chose to keep it. Everything that lasts names a person by
-  ``person_ref``, 16 octets that mean nothing once the row in `people` is gone (CREDIT.md, "People's
-  data"). There is no foreign key, so that it can go. The first six octets of a ref are the milliseconds
-  of its making: rows of one moment lie together in the index, which makes the ledger's most frequent
-  write a third cheaper.
+* `people` is the one place with anything about a person that could lead back to them. Each row is
+  something by which a person is known again: the keyed hash of the address (`kind` empty; the address too,
+  where the admin chose to keep it), the same under a partner's matching key (``match``, `scope` is the key's
+  id), or a partner's own id of the person (``person-id``, `scope` is the partner). Rows of one address have
+  one ``ref``. Everything that lasts names a person by that, 16 octets that mean nothing once the rows in
+  `people` are gone (CREDIT.md, "People's data"). There is no foreign key, so that they can go. The first six
+  octets of a ref are the milliseconds of its making: rows of one moment lie together in the index, which
+  makes the ledger's most frequent write a third cheaper.
 * `mails` and `copies` hold the memory of mails whose reply is still owed (SMTP.md rules 18 to 21). They
   are short-lived: closed records are deleted, forgotten ones expire. Copies name the recipient by hash,
   for as long as that.
@@ -26,28 +28,32 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     String,
     Table,
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.types import TypeEngine
+
+from gateway.store import credit_schema
+from gateway.store.base import Number, metadata
+
+__all__ = [
+    "REVISION",
+    "copies",
+    "credit_schema",
+    "events",
+    "mails",
+    "meta",
+    "metadata",
+    "people",
+    "processes",
+    "refusals",
+    "sends",
+]
 
 #: The newest revision that this version of the package knows, and the only one that it writes to.
-REVISION = "0001"
-
-#: Rows are numbered: 64 bits on PostgreSQL, and on SQLite the row id itself.
-Number: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+REVISION = "0002"
 
 meta = Table(
     "meta",
@@ -61,9 +67,11 @@ people = Table(
     "people",
     metadata,
     Column("hash", LargeBinary, primary_key=True),
-    Column("ref", LargeBinary, nullable=False),
+    Column("ref", LargeBinary, nullable=False, index=True),
     Column("address", Text),
-    UniqueConstraint("ref"),
+    Column("kind", String(16), nullable=False, server_default=""),
+    Column("scope", Text, nullable=False, server_default=""),
+    Column("person_id", Text),
     sqlite_with_rowid=False,
 )
 
@@ -94,6 +102,13 @@ sends = Table(
     Column("attempted_at", BigInteger, nullable=False),
     Column("accepted_at", BigInteger),
     Column("settled_at", BigInteger),
+    # Whose mail it was, and for which partner's link: ids of the config.
+    Column("company", Text, nullable=False, server_default="default"),
+    Column("partner", Text, nullable=False, server_default="default"),
+    # The key of the footer in `footers`; none on sends from before that table.
+    Column("footer_hash", LargeBinary),
+    # "mail", or "issue" for links that an ATS sends by itself.
+    Column("origin", String(8), nullable=False, server_default="mail"),
     # Person first: the same index finds all sends of a person.
     UniqueConstraint("person_ref", "mail_key"),
     Index(None, "intended_at"),

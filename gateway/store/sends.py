@@ -11,9 +11,11 @@ from functools import lru_cache
 from sqlalchemy import Connection
 
 from gateway.store.bounded import bounded
+from gateway.store.marks import mark_of, marked
+from gateway.store.people import write_matching
 from gateway.transaction.ports import Issued, SendIntent, SendOutcome, SendState
 
-#: Rows of one statement: 16 columns stay far below SQLite's 32,766 parameters and PostgreSQL's 65,535.
+#: Rows of one statement: 21 columns stay far below SQLite's 32,766 parameters and PostgreSQL's 65,535.
 _ROWS = 256
 
 #: Octets of a person's reference that are random; six more are the time, so that it is 16 in all.
@@ -39,6 +41,9 @@ _SENDS = (
     "host",
     "intended_at",
     "attempted_at",
+    "company",
+    "partner",
+    "footer_hash",
 )
 
 # Both branches of the person's row give it back, and hold it until the commit: it can't be erased in between.
@@ -47,7 +52,7 @@ _PEOPLE_TAIL = (
     " RETURNING hash, ref"
 )
 # Once a copy with the link was taken, the row keeps what that copy carried.
-_KEPT = ("campaign", "rule", "footer", "ruleset", "route", "forced")
+_KEPT = ("campaign", "rule", "footer", "ruleset", "route", "forced", "company", "partner", "footer_hash")
 _SENDS_TAIL = (
     "ON CONFLICT (person_ref, mail_key) DO UPDATE SET "
     + ", ".join(
@@ -74,11 +79,6 @@ _TAKE_BACK = (
 _TOO_LATE = "the ledger answered too late: not sent with this link"
 
 
-def marked(sql: str, connection: Connection) -> str:
-    """`sql`, written with ``?``, with the parameter marks of the connection's driver."""
-    return sql if connection.dialect.paramstyle == "qmark" else sql.replace("?", "%s")
-
-
 @lru_cache(maxsize=2 * _ROWS)
 def _insert(table: str, rows: int, mark: str) -> str:
     columns, tail = (_PEOPLE, _PEOPLE_TAIL) if table == "people" else (_SENDS, _SENDS_TAIL)
@@ -101,8 +101,13 @@ def write_intents(connection: Connection, intents: Sequence[SendIntent], now: in
         chosen.setdefault(key, intent)
     keys = sorted(chosen)
     refs = _people(connection, [chosen[key] for key in keys], now)
+    matching = {
+        (key_id, value): refs[one.person] for one in chosen.values() for key_id, value in one.matching
+    }
+    if matching:
+        write_matching(connection, matching)
     found: dict[tuple[bytes, bytes], tuple[bytes, int, int]] = {}
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    mark = mark_of(connection)
     forced = _truth(connection)
     for start in range(0, len(keys), _ROWS):
         part = keys[start : start + _ROWS]
@@ -128,6 +133,9 @@ def write_intents(connection: Connection, intents: Sequence[SendIntent], now: in
                 "",
                 now,
                 now,
+                one.company,
+                one.partner,
+                one.footer_hash,
             )
         for row in connection.exec_driver_sql(_insert("sends", len(part), mark), tuple(values)):
             found[row[1], row[0]] = (row[2], row[3], row[4])
@@ -153,7 +161,7 @@ def _people(connection: Connection, intents: Sequence[SendIntent], now: int) -> 
     addresses: dict[bytes, str | None] = {}
     for intent in intents:
         addresses[intent.person] = intent.address or addresses.get(intent.person)
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    mark = mark_of(connection)
     moment = (now // 1000).to_bytes(6, "big")
     people = list(addresses.items())
     refs: dict[bytes, bytes] = {}

@@ -133,6 +133,10 @@ class SendIntent:
         person: keyed hash of the recipient's normalised address, 32 octets.
         token: 16 fresh random octets; used only if (mail_key, person) has no token yet.
         address: the plain address, only where the admin chose to keep it.
+        company: whose mail it is; `partner`: for whose link; ids of the config.
+        footer_hash: the key of the footer's content, kept so that it can be shown as it was sent.
+        matching: the address's hash under each live matching key of the partner: pairs of the key's id and
+            32 octets.
     """
 
     mail_key: bytes
@@ -147,6 +151,10 @@ class SendIntent:
     route: str
     address: str | None = None
     forced: bool = False
+    company: str = "default"
+    partner: str = "default"
+    footer_hash: bytes | None = None
+    matching: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

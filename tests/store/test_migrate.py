@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -124,6 +125,76 @@ def test_failed_upgrade_leaves_the_old_state(empty_url: str, monkeypatch: pytest
     assert prepare(empty_url).before is None
 
 
+def older(url: str, revision: str) -> None:
+    """Make the ledger as a release with that schema made it."""
+    database = Database(url)
+    database.create_file()
+    config = module._config()
+    with database.writer(5).connect() as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+_FIRST_DATA = (
+    "INSERT INTO people (hash, ref, address) VALUES ({h1}, {r1}, 'a@example.com'), ({h2}, {r2}, NULL)",
+    (
+        "INSERT INTO sends (token, mail_key, person_ref, campaign, rule, footer, ruleset, sender, message_id,"
+        " route, forced, attempts, put_off, state, reply, host, intended_at, attempted_at)"
+        " VALUES ({r1}, {h1}, {r1}, 'spring', 'r', 'f', 's', 'x', 'm', 'default', {no}, 1, 0, 'accepted', '',"
+        " '', 1, 1)"
+    ),
+    "INSERT INTO events (at, kind, node, operator, detail) VALUES (1, 'brake', 'n', '', 'why')",
+)
+
+
+def fill_first(url: str) -> None:
+    """Data as revision 0001 holds it."""
+    sqlite = Database(url).sqlite
+    values = {
+        name: (f"x'{octet * size}'" if sqlite else f"'\\x{octet * size}'")
+        for name, octet, size in (("h1", "01", 32), ("h2", "02", 32), ("r1", "0a", 16), ("r2", "0b", 16))
+    }
+    for statement in _FIRST_DATA:
+        execute(url, statement.format(no="0" if sqlite else "false", **values))
+
+
+async def test_upgrade_from_each_release_keeps_the_data(empty_url: str) -> None:
+    """What was in the ledger of 0001 is there after the upgrade, with the defaults of what is new."""
+    older(empty_url, "0001")
+    fill_first(empty_url)
+    done = prepare(empty_url)
+    assert (done.before, done.after) == ("0001", REVISION)
+    with LedgerReader(empty_url) as reader:
+        (send,) = reader.all_sends()
+        assert (send.address, send.campaign) == ("a@example.com", "spring")
+        assert reader.brake() is not None
+    found = reading(
+        empty_url,
+        lambda one: list(one.execute(text("SELECT company, partner, footer_hash, origin FROM sends"))),
+    )
+    assert found == [("default", "default", None, "mail")]
+    async with LedgerStore(empty_url, node="node1") as ledger:
+        (issued,) = await ledger.intend([intent()])
+    assert issued.attempts == 0
+
+
+def test_failed_upgrade_of_data_leaves_the_old_state(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault at the end of the way leaves the older schema with its data, as it was."""
+    older(empty_url, "0001")
+    fill_first(empty_url)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            module, "_match_key", lambda *_a, **_k: (_ for _ in ()).throw(OSError("the power went"))
+        )
+        with pytest.raises(LedgerFault, match="the power went"):
+            prepare(empty_url)
+    assert state_of(empty_url) == "0001"
+    columns = reading(empty_url, lambda one: [c["name"] for c in inspect(one).get_columns("people")])
+    assert columns == ["hash", "ref", "address"]
+    assert reading(empty_url, lambda one: one.execute(text("SELECT count(*) FROM people")).scalar_one()) == 2
+    assert prepare(empty_url).before == "0001"
+
+
 def test_many_processes_prepare_at_once(empty_url: str) -> None:
     """Several nodes start for the first time at the same moment: one makes the schema, all find it."""
     program = f"from gateway.store import prepare; print(prepare({empty_url!r}, key_id='k1').key.value)"
@@ -141,7 +212,7 @@ def test_many_processes_prepare_at_once(empty_url: str) -> None:
 
 def test_several_revisions_at_once(url: str) -> None:
     """Somebody merged two ledgers by hand: refused."""
-    execute(url, "INSERT INTO alembic_version (version_num) VALUES ('0002')")
+    execute(url, "INSERT INTO alembic_version (version_num) VALUES ('0001')")
     with pytest.raises(LedgerFault, match="several revisions"):
         prepare(url)
 
