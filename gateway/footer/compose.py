@@ -4,20 +4,21 @@ Nothing here changes bytes: edits are spans and replacements, for `gateway.messa
 done safely raises `MailUnreadable`, and the mail goes out as it came (promise 1).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gateway.errors import MailUnreadable
 from gateway.footer.body import IDENTITY, Target
+from gateway.footer.choose import chosen, placeholders
 from gateway.footer.place import (
     MAX_PLACEHOLDERS,
     Placement,
     Spot,
     Where,
     newline_of,
-    plain_placeholders,
     plain_spot,
 )
-from gateway.footer.place_html import html_placeholders, html_spot
+from gateway.footer.place_html import html_spot
 from gateway.footer.scripts import same_charset, script_of
 from gateway.footer.template import FooterText
 from gateway.footer.values import FooterValues
@@ -59,7 +60,9 @@ class FooterPlan:
             return self._last[0][1]
         footer = self.footer
         runs = tuple(
-            target.run(footer.render_html(values) if target.html else footer.render_plain(values))
+            ""
+            if target.spot.how is Placement.REMOVED
+            else target.run(footer.render_html(values) if target.html else footer.render_plain(values))
             for target in self.targets
         )
         self._last[:] = [(values, runs)]
@@ -72,8 +75,12 @@ def prepare(message: Message, text: MailText, footer: FooterText, *, where: Wher
     Raises `MailUnreadable` with the reason to leave the mail alone: a defect, text that cannot be read or
     is not all there, no text at all.
     """
+    _check_text(message, text)
+    bodies, cleared = chosen(text, where)
     targets = []
-    for body in _bodies(message, text):
+    for body in bodies:
+        if not _has_room(message, body):
+            continue
         decoded = body.decoded
         newline = newline_of(decoded)
         if body.kind == "html":
@@ -83,47 +90,50 @@ def prepare(message: Message, text: MailText, footer: FooterText, *, where: Wher
             flowed = _is_flowed(message, body)
             spot = plain_spot(decoded, body.new_end, where, newline=newline, flowed=flowed)
         targets.append(_target(message, body, spot, newline))
-    return _plan(message, footer, targets)
+    if not targets:
+        raise MailUnreadable(Reason.NO_TEXT)
+    return _plan(message, footer, [*targets, *_removals(message, cleared)])
 
 
 def prepare_removal(message: Message, text: MailText) -> FooterPlan | None:
     """The plan that only takes placeholders out, or None. Raises `MailUnreadable` as `prepare` does."""
+    _check_text(message, text)
+    bodies = [body for body in text.bodies if _has_room(message, body)]
+    if not bodies:
+        raise MailUnreadable(Reason.NO_TEXT)
+    targets = _removals(message, bodies)
+    return _plan(message, None, targets) if targets else None
+
+
+def _removals(message: Message, bodies: Sequence[Body]) -> list[Target]:
+    """For each body with placeholders in it, the target that takes them out and puts nothing in."""
     targets = []
-    for body in _bodies(message, text):
-        decoded = body.decoded
-        spans = plain_placeholders(decoded)
-        if body.kind == "html":
-            spans = [span for runs in html_placeholders(decoded) for span in runs]
+    for body in bodies:
+        spans = [span for runs in placeholders(body) for span in runs]
         if spans:
             (start, end), *rest = spans
-            spot = Spot(
-                start=start, end=end, how=Placement.PLACEHOLDER, lead="", trail="", removed=tuple(rest)
-            )
-            targets.append(_target(message, body, spot, newline_of(decoded)))
-    return _plan(message, None, targets) if targets else None
+            spot = Spot(start=start, end=end, how=Placement.REMOVED, lead="", trail="", removed=tuple(rest))
+            targets.append(_target(message, body, spot, newline_of(body.decoded)))
+    return targets
 
 
 def _plan(message: Message, footer: FooterText | None, targets: list[Target]) -> FooterPlan:
     targets.sort(key=lambda target: target.part.index)
     parts = tuple(target.part.leaf for target in targets if target.part.leaf is not None)
-    first = min(targets, key=lambda target: target.html)
+    first = min(targets, key=lambda target: (target.spot.how is Placement.REMOVED, target.html))
     return FooterPlan(
         message=message, footer=footer, targets=tuple(targets), parts=parts, placement=first.spot.how.value
     )
 
 
-def _bodies(message: Message, text: MailText) -> list[Body]:
-    """The bodies that may be edited, all of them or none."""
+def _check_text(message: Message, text: MailText) -> None:
+    """Whether the texts may be edited at all."""
     if message.defects:
         raise MailUnreadable(Reason.DEFECT, str(message.defects[0]))
     if text.reason is not None:
         raise MailUnreadable(text.reason)
     if not message.complete or not text.complete:
         raise MailUnreadable(Reason.WINDOW, "the main text is not all there")
-    bodies = [body for body in (text.plain, text.html) if body is not None and _has_room(message, body)]
-    if not bodies:
-        raise MailUnreadable(Reason.NO_TEXT)
-    return bodies
 
 
 def _has_room(message: Message, body: Body) -> bool:

@@ -35,6 +35,8 @@ class Placement(StrEnum):
     PLACEHOLDER = "placeholder"
     END = "end"
     TOP = "top"
+    REMOVED = "removed"
+    """Nothing went in: a placeholder was taken out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ class HtmlText(NamedTuple):
 
     `quoted` are spans of `text` inside a reply's or forward's container, `marks` where in the source those
     begin. `body_end` is where in the source the body's content ends. `defect` names what is unsound, "" if
-    nothing.
+    nothing. `open`: the last of the quotes has no end.
     """
 
     text: str
@@ -40,6 +40,7 @@ class HtmlText(NamedTuple):
     marks: tuple[int, ...]
     body_end: int
     defect: str
+    open: bool
 
     def source_index(self, index: int) -> int:
         """Where in the source the character ``text[index]`` came from."""
@@ -213,11 +214,18 @@ class _Reader:
         self.inside = ""
 
     def finish(self, defect: str) -> HtmlText:
+        endless = self.inside == "*"
         if self.inside:
             self.close_quote()
         end = len(self.source) if self.body_end < 0 else self.body_end
         return HtmlText(
-            "".join(self.out), tuple(self.runs), tuple(self.quoted), tuple(self.marks), end, defect
+            "".join(self.out),
+            tuple(self.runs),
+            tuple(self.quoted),
+            tuple(self.marks),
+            end,
+            defect,
+            endless,
         )
 
 

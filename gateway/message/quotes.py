@@ -3,7 +3,7 @@
 Knows how Outlook, Exchange, Gmail, Apple Mail, Thunderbird, Becky! and carriers' mail, in Japanese and
 English, introduce what somebody wrote before. A separator or a block of header lines takes everything after
 it; lines with a quote mark and the line that introduces them are quoted one by one, so that answers between
-them stay new.
+them stay new. Header lines at the very top that tell the mail's own subject, and no date, are the letter's.
 
 A mail without any of the tell-tale strings costs a few searches and no more.
 """
@@ -15,11 +15,15 @@ Span = tuple[int, int]
 
 
 class Division(NamedTuple):
-    """The newly written and the quoted spans of a text, in order, and where the newly written text ends."""
+    """The newly written and the quoted spans of a text, in order, and where the newly written text ends.
+
+    `open`: the last quote has no end, so that it takes what is shown after this text too.
+    """
 
     new: tuple[Span, ...]
     quoted: tuple[Span, ...]
     new_end: int
+    open: bool = False
 
 
 # Without any of these no mark can match. Each begins with a character that is rare in letters.
@@ -47,9 +51,9 @@ _MARK = re.compile(
         [{_RULE}]{{2,80}}[ \t\u3000]*+(?:{_TITLES})[^\n]{{0,120}}$
       | (?:Begin\ forwarded\ message|以下、?転送(?:された)?メッセージ|転送されたメッセージ)[ \t]*+[:：]
       | (?:_{{20,200}}[ \t]*+\r?\n(?:\r?\n)?)?
-        \*?(?:{_FROM})[ \t\u3000]*+\*?[:：]\*?[^\n]{{1,500}}\n
+        (?P<block>\*?(?:{_FROM})[ \t\u3000]*+\*?[:：]\*?[^\n]{{1,500}}\n
         (?:[^\n]{{1,500}}\n)??
-        [ \t\u3000]*+\*?(?:{_NEXT})[ \t\u3000]*+\*?[:：]
+        [ \t\u3000]*+\*?(?:{_NEXT})[ \t\u3000]*+\*?[:：])
       )
     | (?P<said>
         On\ [^\n]{{5,300}}(?:\n[^\n]{{1,200}})?wrote:[ \t]*+\r?$
@@ -63,25 +67,37 @@ _MARK = re.compile(
     re.MULTILINE | re.VERBOSE,
 )
 _NEXT_LINE = re.compile(r"\s*+[>＞]")
+_LINE = re.compile(r"[^\n]*+(?:\n|\Z)")
+_NAME = re.compile(r"[ \t\u3000*]*+([^\s:：*]{1,20})[ \t\u3000*]*+[:：]")
+_SUBJECTS = frozenset({"Subject", "SUBJECT", "件名", "題名"})
+_DATES = frozenset({"Sent", "Date", "DATE", "送信日時", "日時", "日付", "送信日", "送信"})
+_MAX_BLOCK = 4096
 
 
-def divide(text: str) -> Division:
-    """Tell new from quoted text. Linear in its length."""
+def divide(text: str, subject: str = "") -> Division:
+    """Tell new from quoted text, of a mail with this subject. Linear in its length."""
     if _TELL_TALE.search(text) is None:
         return Division(((0, len(text)),) if text else (), (), len(text))
     size = len(text)
     quoted: list[Span] = []
     position = 0
+    endless = False
     while (found := _MARK.search(text, position)) is not None:
         start, end = found.span()
         if found.lastgroup == "rest":
+            own = 0 if text[:start].strip() else _own_header(text, found, subject)
+            if own:
+                position = own
+                continue
             quoted.append((start, size))
+            endless = True
             break
         line_end = text.find("\n", end)
         line_end = size if line_end < 0 else line_end + 1
         if found.lastgroup == "said":
             if not _NEXT_LINE.match(text, end):
                 quoted.append((start, size))
+                endless = True
                 break
             line_end = min(end + 1, size) if text[end : end + 1] == "\n" else line_end
         if quoted and quoted[-1][1] == start:
@@ -91,10 +107,37 @@ def divide(text: str) -> Division:
         position = line_end
         if position >= size:
             break
-    return _division(text, quoted)
+    return _division(text, quoted, endless=endless)
 
 
-def _division(text: str, quoted: list[Span]) -> Division:
+def all_quoted(text: str) -> Division:
+    """The division of a text that belongs to a quote which began before it."""
+    return Division((), ((0, len(text)),) if text else (), 0, open=True)
+
+
+def _own_header(text: str, found: re.Match[str], subject: str) -> int:
+    """Where the header lines end that a letter opens with of its own accord; 0 if they are another mail's.
+
+    What somebody forwards comes with its date, and under a subject that says so (``Fwd:``).
+    """
+    at = found.start("block")
+    own = False
+    if at != found.start() or not subject:
+        return 0
+    for line in _LINE.finditer(text, at, at + _MAX_BLOCK):
+        if not line[0].strip():
+            break
+        name = _NAME.match(line[0])
+        if name is None:
+            continue
+        if name[1] in _DATES:
+            return 0
+        if name[1] in _SUBJECTS:
+            own = line[0][name.end() :].split() == subject.split()
+    return found.end() if own else 0
+
+
+def _division(text: str, quoted: list[Span], *, endless: bool) -> Division:
     new: list[Span] = []
     reached = 0
     for start, end in quoted:
@@ -108,4 +151,4 @@ def _division(text: str, quoted: list[Span]) -> Division:
         if text[end:new_end].strip():
             break
         new_end = start
-    return Division(tuple(new), tuple(quoted), new_end)
+    return Division(tuple(new), tuple(quoted), new_end, endless)

@@ -1,8 +1,9 @@
 """The text of a mail: its subject and its main body, as rules, footer and `explain` need it.
 
-The main body is the first text/plain and the text/html that is its alternative; never an attachment, never
-an embedded message. What cannot be read to the letter is still given to the rules as well as it can be, but
-with a reason, and a mail with a reason is not edited.
+The main body is a text/plain and the text/html that is its alternative, or several such passages in a row
+(`gateway.message.passages`); never an attachment, never an embedded message. What cannot be read to the
+letter is still given to the rules as well as it can be, but with a reason, and a mail with a reason is not
+edited.
 """
 
 from array import array
@@ -12,7 +13,8 @@ from typing import Literal
 from gateway.message import normalise
 from gateway.message.charset import CharsetError, decode, decode_anyway, lookup
 from gateway.message.html import HtmlText, read_html
-from gateway.message.quotes import divide
+from gateway.message.passages import Passage, passages
+from gateway.message.quotes import Division, all_quoted, divide
 from gateway.message.scan import Message, Part
 from gateway.message.subject import decode_header
 from gateway.message.transfer import TransferError
@@ -21,11 +23,8 @@ from gateway.reason import Reason
 
 Span = tuple[int, int]
 _WITH_ESCAPES = ("iso-2022-", "utf-16")
-_MAIN_TYPES = frozenset({"text/plain", "text/html"})
 # Longer text is no letter. What is past it is never looked at; the same bound as for HTML.
 MAX_TEXT = 512 * 1024
-# A text this short may be nothing but line ends.
-_BLANK = 64
 # Nine encoded octets for a character (quoted-printable, UTF-8) and its share of line ends.
 _MAX_RAW = 10 * MAX_TEXT
 Kind = Literal["plain", "html"]
@@ -71,7 +70,8 @@ class Body:
 
     `leaf` is its index in ``Message.parts``; `charset` the name that the mail gives ("us-ascii" where it
     gives none); `decoded` its whole source. `new_end` is the index in `decoded` where the newly written text
-    ends: after a signature, before a quoted original, before ``</body>``.
+    ends: after a signature, before a quoted original, before ``</body>``. `quote_open`: the last quote has no
+    end, so that it takes the texts behind this one too.
     """
 
     leaf: int
@@ -81,12 +81,23 @@ class Body:
     new: Prose
     quoted: Prose
     new_end: int
+    quote_open: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """A passage of the main text: its two forms, each of one text, or of several with files between."""
+
+    plain: tuple[Body, ...]
+    html: tuple[Body, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailText:
     """What a mail says.
 
+    `plain` and `html` are the first text of each kind in the first passage, nearly always all there is.
+    `more` is what else there is to read, in reading order; then `passages` has all of it as it is shown.
     `complete` is false where the main text is not all inside the held head; then there are no bodies.
     `reason` says why the text may be read but not edited, or is None.
     """
@@ -96,69 +107,79 @@ class MailText:
     html: Body | None
     complete: bool
     reason: Reason | None = None
+    more: tuple[Body, ...] = ()
+    passages: tuple[Texts, ...] = ()
+
+    @property
+    def bodies(self) -> tuple[Body, ...]:
+        """All of them, in reading order."""
+        found = [body for body in (self.plain, self.html, *self.more) if body is not None]
+        return tuple(sorted(found, key=lambda body: body.leaf))
 
 
 def read_text(message: Message) -> MailText:
     """Read subject and main text. Never raises."""
     subject = message.value(b"subject")
     prose = _NOTHING if subject is None else _whole(decode_header(subject))
-    plain, html, complete = main_parts(message)
+    found, complete = passages(message)
     if not complete:
         return MailText(subject=prose, plain=None, html=None, complete=False)
+    if not found:
+        return MailText(subject=prose, plain=None, html=None, complete=True)
+    (plain, html), *others = found
+    if others or len(plain) > 1 or len(html) > 1:
+        return _read_passages(message, prose, found)
     reason = None
     bodies: list[Body | None] = []
-    for part in (plain, html):
-        if part is None:
-            bodies.append(None)
-            continue
-        body, doubt = _read_body(message, part)
+    for parts in (plain, html):
+        body = None
+        if parts:
+            body, doubt = _read_body(message, parts[0], prose.source)
+            reason = reason or doubt
         bodies.append(body)
-        reason = reason or doubt
     return MailText(subject=prose, plain=bodies[0], html=bodies[1], complete=True, reason=reason)
 
 
-def main_parts(message: Message) -> tuple[Part | None, Part | None, bool]:
-    """The text/plain and text/html of the main body, and whether all of them is there to be read."""
-    parts = message.parts
-    found: dict[str, Part] = {}
-    complete = _find(message, parts[0], found)
-    return (
-        found.get("text/plain"),
-        found.get("text/html"),
-        complete and all(part.complete for part in found.values()),
+def _read_passages(message: Message, subject: Prose, found: tuple[Passage, ...]) -> MailText:
+    """Read several texts in a row. A quote that one of them leaves open takes those behind it."""
+    reason = None
+    texts = []
+    quoted = False
+    for passage in found:
+        forms: list[tuple[Body, ...]] = []
+        still = quoted
+        for parts in passage:
+            inside = quoted
+            form = []
+            for part in parts:
+                body, doubt = _read_body(message, part, subject.source, quoted=inside)
+                reason = reason or doubt
+                if body is not None:
+                    form.append(body)
+                    inside = inside or body.quote_open
+            forms.append(tuple(form))
+            still = still or inside
+        quoted = still
+        texts.append(Texts(plain=forms[0], html=forms[1]))
+    plain = next((body for body in texts[0].plain if body.kind == "plain"), None)
+    html = next((body for body in texts[0].html if body.kind == "html"), None)
+    bodies = [body for each in texts for body in (*each.plain, *each.html)]
+    more = sorted((body for body in bodies if body not in {plain, html}), key=lambda body: body.leaf)
+    return MailText(
+        subject=subject,
+        plain=plain,
+        html=html,
+        complete=True,
+        reason=reason,
+        more=tuple(more),
+        passages=tuple(texts),
     )
 
 
-def is_attachment(part: Part) -> bool:
-    """Whether a reader shows this text part as a file and not as the mail's words."""
-    return part.disposition == "attachment" or (part.filename != "" and part.parent is not None)
-
-
-def _find(message: Message, part: Part, found: dict[str, Part]) -> bool:
-    """Collect the main text below `part`. False where more of it may follow the end of the data."""
-    if part.leaf is not None:
-        if part.content_type not in _MAIN_TYPES or is_attachment(part):
-            return True
-        found.setdefault(part.content_type, part)
-        return part.complete
-    alternative = part.content_type == "multipart/alternative"
-    for child in part.children:
-        below = message.parts[child]
-        if not alternative and below.complete and _is_blank(message, below):
-            continue  # Apple Mail and others put an empty text before the first attachment
-        if not _find(message, below, found):
-            return False
-        if found and not alternative:
-            return True  # the first child with words is the body; what follows hangs on it
-    return part.complete
-
-
-def _is_blank(message: Message, part: Part) -> bool:
-    start, end = part.body
-    return part.leaf is not None and end - start <= _BLANK and not message.data[start:end].strip()
-
-
-def _read_body(message: Message, part: Part) -> tuple[Body | None, Reason | None]:
+def _read_body(
+    message: Message, part: Part, subject: str, *, quoted: bool = False
+) -> tuple[Body | None, Reason | None]:
+    """A part's text; all of it `quoted` where the part before left a quote open."""
     name = part.parameters.get("charset", "us-ascii")
     start, end = part.body
     if end - start > _MAX_RAW:
@@ -168,8 +189,8 @@ def _read_body(message: Message, part: Part) -> tuple[Body | None, Reason | None
         reason = reason or Reason.WINDOW
         decoded = decoded[:MAX_TEXT]
     if part.content_type == "text/html":
-        return _html_body(part, name, decoded, reason)
-    return _plain_body(part, name, decoded), reason
+        return _html_body(part, name, decoded, reason, subject, quoted=quoted)
+    return _plain_body(part, name, decoded, subject, quoted=quoted), reason
 
 
 def _decode(raw: bytes, encoding: str, name: str) -> tuple[str, Reason | None]:
@@ -194,8 +215,12 @@ def _decode(raw: bytes, encoding: str, name: str) -> tuple[str, Reason | None]:
         return decode_anyway(raw, charset), reason or Reason.UNDECODABLE
 
 
-def _plain_body(part: Part, name: str, decoded: str) -> Body:
-    division = divide(decoded)
+def _divide(text: str, *, quoted: bool, subject: str) -> Division:
+    return all_quoted(text) if quoted else divide(text, subject)
+
+
+def _plain_body(part: Part, name: str, decoded: str, subject: str, *, quoted: bool) -> Body:
+    division = _divide(decoded, quoted=quoted, subject=subject)
     new = _pick(decoded, division.new) if division.quoted else _whole(decoded)
     return Body(
         leaf=part.index,
@@ -205,24 +230,28 @@ def _plain_body(part: Part, name: str, decoded: str) -> Body:
         new=new,
         quoted=_pick(decoded, division.quoted) if division.quoted else _NOTHING,
         new_end=division.new_end,
+        quote_open=division.open,
     )
 
 
-def _html_body(part: Part, name: str, decoded: str, reason: Reason | None) -> tuple[Body, Reason | None]:
+def _html_body(
+    part: Part, name: str, decoded: str, reason: Reason | None, subject: str, *, quoted: bool
+) -> tuple[Body, Reason | None]:
     read = read_html(decoded)
     if read.defect:
         reason = reason or Reason.HTML_DEFECT
-    division = divide(read.text)
-    quoted = _union(read.quoted, division.quoted)
-    new = _complement(quoted, len(read.text))
+    division = _divide(read.text, quoted=quoted, subject=subject)
+    spans = _union(read.quoted, division.quoted)
+    new = _complement(spans, len(read.text))
     body = Body(
         leaf=part.index,
         kind="html",
         charset=name,
         decoded=decoded,
         new=_pick(read.text, new, read),
-        quoted=_pick(read.text, quoted, read) if quoted else _NOTHING,
-        new_end=_html_end(read, quoted),
+        quoted=_pick(read.text, spans, read) if spans else _NOTHING,
+        new_end=_html_end(read, spans),
+        quote_open=division.open or read.open,
     )
     return body, reason
 

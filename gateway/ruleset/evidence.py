@@ -16,8 +16,9 @@ class Kind(StrEnum):
 class Hit(NamedTuple):
     """One statement that holds in a mail, and where. A tuple: every mail makes ten, and few look at them.
 
-    `where` is subject, plain or html; `start` and `end` are positions in that normalised text. `weight` is
-    what it adds to the score (below zero: takes away; zero for vetoes). `unlocks` tells the strong ones.
+    `where` is subject, plain, html, or ``text 1`` and so on for those of ``MailText.more``; `start` and `end`
+    are positions in that normalised text. `weight` is what it adds to the score (below zero: takes away; zero
+    for vetoes). `unlocks` tells the strong ones.
     """
 
     kind: Kind

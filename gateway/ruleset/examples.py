@@ -39,6 +39,7 @@ class WrittenText:
     subject: Written
     plain: WrittenBody | None
     html: WrittenBody | None = None
+    more: tuple[WrittenBody, ...] = ()
 
 
 def written_mail(text: str, *, subject: str = "", quoted: str = "", sender: str = SENDER) -> MailView:

@@ -60,6 +60,10 @@ class TextLike(Protocol):
     def html(self) -> BodyLike | None:
         """First text/html."""
 
+    @property
+    def more(self) -> Sequence[BodyLike]:
+        """What else is shown as the mail's text."""
+
 
 def _no_header(_name: bytes) -> bytes | None:
     return None
@@ -318,7 +322,8 @@ def _asks(rule: Rule, mail: MailView) -> Literal["inject", "observe"]:
 def _texts(text: TextLike) -> list[tuple[str, str, str]]:
     """The texts to judge, each with its quoted part; HTML that reads like the plain text is judged once."""
     texts: list[tuple[str, str, str]] = []
-    for where, body in (("plain", text.plain), ("html", text.html)):
+    more = [(f"text {number}", body) for number, body in enumerate(text.more, start=1)]
+    for where, body in (("plain", text.plain), ("html", text.html), *more):
         if body is not None and not any(body.new.text == known for _, known, _ in texts):
             texts.append((where, body.new.text, body.quoted.text))
     return texts

@@ -123,7 +123,7 @@ def read_mail(
             reason = Reason.WINDOW
         elif text.reason is not None:
             reason = text.reason
-        elif text.plain is None and text.html is None:
+        elif not text.bodies:
             reason = Reason.NO_TEXT
         elif has_link(text, policy.link.prefix):
             reason = Reason.HAS_LINK
@@ -140,7 +140,7 @@ def read_mail(
 
 def has_link(text: MailText, prefix: str) -> bool:
     """Whether a link of ours stands anywhere in the main text, quotes included."""
-    return any(body is not None and prefix in body.decoded for body in (text.plain, text.html))
+    return any(prefix in body.decoded for body in text.bodies)
 
 
 def decide(

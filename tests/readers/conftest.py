@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,4 +88,11 @@ READERS: Mapping[str, Callable[[], Reader]] = {
     "postal-mime": _node("postal-mime"),
     "gmime": lambda: by_program(_system_python(), str(HERE / "read_gmime.py")),
     "mime-tools": lambda: by_program(str(find("perl")), str(HERE / "read_mimetools.pl")),
+}
+
+# What a reader misreads in the original, by the charset's name: no footer can mend that. Node's own
+# TextDecoder takes Windows-1252 for ISO-8859-1, and nobody on the web knows UTF-7 any more.
+LACKS: Mapping[str, Collection[str]] = {
+    "mailparser": {"utf-7"},
+    "postal-mime": {"utf-7", "windows-1252"},
 }

@@ -1,21 +1,15 @@
 """Readers that share nothing with ours see the same mail, and the footer, wherever we say that we put one."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import pytest
 
 from gateway.cli.rewriting.mail import Rewriter, make_rewriter
 from tests.readers.agreement import Footer, complaints, report
-from tests.readers.conftest import READERS, Changed
+from tests.readers.conftest import LACKS, READERS, Changed
 from tests.readers.reading import Reading
 from tests.readers.samples import samples
 
-# What a reader misreads in the original, by the charset's name: no footer can mend that. Node's own
-# TextDecoder takes Windows-1252 for ISO-8859-1, and nobody on the web knows UTF-7 any more.
-LACKS: Mapping[str, Collection[str]] = {
-    "mailparser": {"utf-7"},
-    "postal-mime": {"utf-7", "windows-1252"},
-}
 NEEDS = {
     "python": (),
     "mailparser": ("node", "npm"),

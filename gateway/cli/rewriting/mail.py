@@ -257,7 +257,7 @@ def _has_other_newline(raw: bytes) -> bool:
 
 def forced_verdict(text: MailText | None) -> Verdict:
     """The verdict of nobody: to inject the shipped footer of the text's language."""
-    texts = [] if text is None else [body.new.text for body in (text.plain, text.html) if body is not None]
+    texts = [] if text is None else [body.new.text for body in text.bodies]
     if text is not None:
         texts.append(text.subject.text)
     footer = "default-ja" if language_of(*texts) == "ja" else "default-en"

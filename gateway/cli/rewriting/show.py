@@ -53,8 +53,8 @@ def difference(result: Rewritten) -> Iterator[str]:
     before, after = scan(result.original), scan(result.content)
     yield from _changes("@@ header @@", _header(before, 0), _header(after, 0))
     old, new = read_text(before), read_text(after)
-    for was, now in ((old.plain, new.plain), (old.html, new.html)):
-        if was is None or now is None or was.decoded == now.decoded:
+    for was, now in zip(old.bodies, new.bodies, strict=False):
+        if was.decoded == now.decoded:
             continue
         part = after.parts[now.leaf]
         if now.leaf:

@@ -91,3 +91,32 @@ def test_an_introduction_without_quote_marks() -> None:
     division = divide(text)
     assert division.new_end == len(NEW)
     assert [text[start:end] for start, end in division.quoted] == [text[len(NEW) :]]
+
+
+@pytest.mark.parametrize(
+    ("header", "new"),
+    [
+        ("From: HR\r\nTo: Taro\r\nSubject:  Your  application\r\n", True),
+        ("\r\n差出人：人事部\r\n件名：Your application\r\n", True),
+        ("From: HR\r\nSubject: Another\r\n", False),
+        ("From: HR\r\nTo: Taro\r\n", False),
+        ("From: HR\r\nSent: Monday\r\nTo: Taro\r\nSubject: Your application\r\n", False),
+        ("From: HR\r\nSubject: Your application\r\nDate: Monday\r\n", False),
+        ("________________________________\r\nFrom: HR\r\nSubject: Your application\r\n", False),
+        ("Hello\r\n\r\nFrom: HR\r\nSubject: Your application\r\n", False),
+    ],
+)
+def test_a_letter_that_opens_with_its_own_header(header: str, new: bool) -> None:  # noqa: FBT001
+    """It is the mail's own subject that it tells, and no date: nothing was forwarded."""
+    text = header + "\r\nDear Taro,\r\nwe have chosen others.\r\n"
+    division = divide(text, "Your application")
+    assert (division.new_end == len(text)) == new
+    assert divide(text).new_end < len(text)
+
+
+def test_an_own_header_and_a_quote_below() -> None:
+    """Behind the letter's own header lines a quote is looked for as ever."""
+    own = "From: HR\r\nSubject: Result\r\n\r\nDear Taro\r\n\r\n"
+    division = divide(own + ORIGINALS["phone"], "Result")
+    assert division.new_end == len(own)
+    assert division.open

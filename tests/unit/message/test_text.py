@@ -6,7 +6,7 @@ import quopri
 import pytest
 
 from gateway.message.scan import scan
-from gateway.message.text import MAX_TEXT, MailText, main_parts, read_text
+from gateway.message.text import MAX_TEXT, MailText, read_text
 from gateway.reason import Reason
 
 
@@ -98,7 +98,7 @@ def test_a_part_is_named_by_its_index() -> None:
     assert text.plain is not None
     assert text.html is not None
     assert (text.plain.leaf, text.html.leaf) == (2, 3)
-    assert [each and each.index for each in main_parts(message)[:2]] == [2, 3]
+    assert [body.leaf for body in text.bodies] == [2, 3]
 
 
 LETTER = "山田　様\r\n\r\n採用を\r\n見送ります。\r\n"
