@@ -7,6 +7,7 @@ Everything that reads these from disk is here; what is in a rule or a footer is 
 from gateway.config.dkim import Dkim, DkimKey
 from gateway.config.files import read_password, read_signing_key
 from gateway.config.keys import Keys, derive_keys, load_keys
+from gateway.config.listen import Listen
 from gateway.config.load import Examined, embedded_config, examine, examine_text, load_config, parse_config
 from gateway.config.model import Config
 from gateway.config.names import AddressPatterns
@@ -14,7 +15,7 @@ from gateway.config.network import HostPort
 from gateway.config.operation import Ledger, Limits, Log, Timeouts
 from gateway.config.packs import RuleFiles, read_rule_files, read_rule_folder, shipped_packs
 from gateway.config.programme import Link, Rules
-from gateway.config.traffic import DEFAULT_ROUTE, Gateway, Listen, NextHop, Route
+from gateway.config.traffic import DEFAULT_ROUTE, Gateway, NextHop, Route
 
 __all__ = [
     "DEFAULT_ROUTE",

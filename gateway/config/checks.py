@@ -8,8 +8,9 @@ dies of the AttributeError that a hole raises. Checks look at values only; what 
 import itertools
 from collections.abc import Callable, Iterator
 
+from gateway.config.listen import Listen
 from gateway.config.model import Config
-from gateway.config.traffic import DEFAULT_ROUTE, Listen, NextHop, Route
+from gateway.config.traffic import DEFAULT_ROUTE, NextHop, Route
 from gateway.errors import Problem
 
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
@@ -57,6 +58,49 @@ def _route_has_a_condition(key: str, hop: NextHop) -> Found:
     if isinstance(hop, Route) and not (hop.listeners or hop.sender_domains):
         yield key, "this route has no condition, so it would take all mail", "add listeners or sender_domains"
 
+
+def _listener_tls(key: str, listen: Listen) -> Found:
+    if listen.tls != "none" and listen.certificate_file is None:
+        yield f"{key}.certificate_file", f'tls = "{listen.tls}" needs a certificate', "name its PEM file"
+    if listen.tls == "none" and listen.certificate_file is not None:
+        yield f"{key}.tls", "there is a certificate and no TLS", 'write tls = "offered" or "required"'
+    if listen.certificate_key_file is not None and listen.certificate_file is None:
+        yield f"{key}.certificate_file", "there is a key and no certificate", "name its PEM file"
+    if listen.tls_mode == "implicit" and listen.tls != "required":
+        yield f"{key}.tls", 'tls_mode = "implicit" has no way without TLS', 'write tls = "required"'
+
+
+def _listener_certificates(key: str, listen: Listen) -> Found:
+    asked = listen.client_certificates
+    if asked == "none" and (listen.client_names or listen.client_ca_file):
+        named = "client_names" if listen.client_names else "client_ca_file"
+        yield f"{key}.{named}", "no certificate is asked for", 'write client_certificates = "required"'
+    if asked == "required" and listen.tls != "required":
+        yield f"{key}.tls", "a certificate is shown under TLS only", 'write tls = "required"'
+    if asked == "optional" and listen.tls == "none":
+        yield f"{key}.tls", "a certificate is shown under TLS only", 'write tls = "offered" or "required"'
+    if asked != "none" and listen.client_ca_file is None and not listen.client_names:
+        yield (
+            f"{key}.client_names",
+            "anybody who bought a certificate somewhere would be let in: an open relay",
+            'name them, as ["san:mail.example.com"], or name their authority in client_ca_file',
+        )
+
+
+def _anywhere_needs_proof(key: str, listen: Listen) -> Found:
+    if listen.anywhere and listen.client_certificates != "required":
+        yield (
+            f"{key}.anywhere",
+            "anybody could send through this listener: an open relay",
+            'write client_certificates = "required", or name networks',
+        )
+
+
+LISTEN_CHECKS: tuple[Callable[[str, Listen], Found], ...] = (
+    _listener_tls,
+    _listener_certificates,
+    _anywhere_needs_proof,
+)
 
 HOP_CHECKS: tuple[Callable[[str, NextHop], Found], ...] = (
     _login_only_under_tls,
@@ -236,7 +280,7 @@ CHECKS: tuple[Callable[[Config], Found], ...] = (
 
 def _nobody_may_send(config: Config) -> Found:
     for index, listen in enumerate(config.listen):
-        if not listen.networks:
+        if not (listen.networks or listen.anywhere):
             yield f"listen[{index}].networks", "nobody may use this listener", "name the networks that may"
 
 
@@ -292,6 +336,8 @@ def check(config: Config, *, file: str, whole: bool) -> list[Problem]:
         places = [("next_hop", config.next_hop)] if "next_hop" in config.__dict__ else []
     runs = [check(config) for check in CHECKS]
     runs += [check(key, hop) for check in HOP_CHECKS for key, hop in places]
+    listeners = config.__dict__.get("listen", ())
+    runs += [check(f"listen[{i}]", one) for check in LISTEN_CHECKS for i, one in enumerate(listeners)]
     for run in runs:
         try:
             for found in run:  # one by one: what was found before a hole stays

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
+from gateway.config.certificates import CertificateName as _CertificateName
+from gateway.config.certificates import parse_certificate_name, parse_fingerprint
 from gateway.config.fault import Fault
 from gateway.config.names import parse_address, parse_domain, parse_hostname, parse_own_domain, parse_pattern
 from gateway.config.network import HostPort, Network, parse_host_port, parse_listen_address, parse_network
@@ -82,6 +84,10 @@ def _network(value: object) -> object:
     return parse_network(_text(value)) if isinstance(value, str) or not hasattr(value, "prefixlen") else value
 
 
+def _certificate_name(value: object) -> _CertificateName:
+    return value if isinstance(value, _CertificateName) else parse_certificate_name(_text(value))
+
+
 Text = Annotated[str, Strict()]
 Identifier = Annotated[Text, AfterValidator(_identifier)]
 Line = Annotated[Text, AfterValidator(_line)]
@@ -99,6 +105,9 @@ ListenAddress = Annotated[Text, AfterValidator(parse_listen_address)]
 Port = Annotated[int, Strict(), Field(ge=0, le=65_535)]
 NextHopHost = Annotated[HostPort, BeforeValidator(_host_port)]
 PeerNetwork = Annotated[Network, BeforeValidator(_network)]
+
+CertificateName = Annotated[_CertificateName, BeforeValidator(_certificate_name)]
+Fingerprint = Annotated[Text, AfterValidator(parse_fingerprint)]
 
 FilePath = Annotated[Path, BeforeValidator(_path)]
 

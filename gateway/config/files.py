@@ -5,9 +5,10 @@ The files of rules and footers are `gateway.config.packs`; the key file is `gate
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gateway.config.certificates import check_certificates, check_key_pair
 from gateway.config.dkim import DkimKey
 from gateway.config.fault import Fault
 from gateway.config.model import Config
@@ -19,7 +20,6 @@ from gateway.errors import ConfigError, Problem
 # A list of 50,000 addresses; more belong into a pattern.
 _MAX_LIST = 2 << 20
 _MAX_PASSWORD = 4_096
-_MAX_CERTIFICATES = 4 << 20
 _MAX_SIGNING_KEY = 65_536
 
 
@@ -104,14 +104,6 @@ def read_patterns(path: Path, *, key: str) -> tuple[str, ...]:
     return tuple(patterns)
 
 
-def _certificates(path: Path, key: str) -> None:
-    if b"-----BEGIN CERTIFICATE-----" not in read_bytes(path, limit=_MAX_CERTIFICATES, key=key):
-        remedy = "name a PEM file (-----BEGIN CERTIFICATE-----)"
-        raise ConfigError(
-            [Problem(file=str(path), key=key, message="there is no certificate in it", remedy=remedy)]
-        )
-
-
 def _spool_directory(folder: Path, key: str) -> None:
     if not folder.is_dir():
         message, remedy = "there is no such folder", "create it, or name another"
@@ -174,6 +166,7 @@ def check_files(config: Config) -> list[Problem]:
         ("next_hop", held.get("next_hop")),
     ]
     places += [(f"route[{index}]", route) for index, route in enumerate(held.get("route", ()))]
+    places += [(f"listen[{index}]", listen) for index, listen in enumerate(held.get("listen", ()))]
     dkim = held.get("dkim")
     places += [
         (f"dkim.key[{index}]", key)
@@ -181,7 +174,8 @@ def check_files(config: Config) -> list[Problem]:
     ]
     checks: tuple[tuple[str, Callable[[Path, str], None], type[Section]], ...] = (
         ("exclude_file", _patterns, Section),
-        ("ca_file", _certificates, Section),
+        ("ca_file", check_certificates, Section),
+        ("client_ca_file", check_certificates, Section),
         ("password_file", _password, Section),
         ("spool_directory", _spool_directory, Section),
         ("key_file", _signing_key, DkimKey),  # that of [gateway] is made at the first start
@@ -196,4 +190,18 @@ def check_files(config: Config) -> list[Problem]:
                 check(path, f"{section}.{name}")
             except ConfigError as error:
                 problems += error.problems
+    return [*problems, *_key_pairs(places)]
+
+
+def _key_pairs(places: Sequence[tuple[str, Section | None]]) -> list[Problem]:
+    """Every problem with certificates of ours and their keys."""
+    problems: list[Problem] = []
+    for section, model in places:
+        certificate = getattr(model, "certificate_file", None)
+        if certificate is None:
+            continue
+        try:
+            check_key_pair(certificate, getattr(model, "certificate_key_file", None), section=section)
+        except ConfigError as error:
+            problems += error.problems
     return problems

@@ -11,11 +11,12 @@ reads the file once and hands the result to its workers.
 from pydantic import Field
 
 from gateway.config.dkim import Dkim
+from gateway.config.listen import Listen
 from gateway.config.names import fold_address, in_domains
 from gateway.config.operation import Ledger, Limits, Log, Timeouts
 from gateway.config.programme import Company, Link, Partner, Rules
 from gateway.config.section import Section
-from gateway.config.traffic import DEFAULT_ROUTE, Gateway, Listen, NextHop, Notifications, Route
+from gateway.config.traffic import DEFAULT_ROUTE, Gateway, NextHop, Notifications, Route
 
 
 class Config(Section):

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.config import fields as f
-from gateway.config.network import HostPort, admits
 from gateway.config.section import Section
 
 DEFAULT_ROUTE = "default"
@@ -80,37 +79,6 @@ class Gateway(Section):
     def worker_count(self) -> int:
         """How many worker processes to run: `workers`, or one for each core that this process may use."""
         return self.workers or len(os.sched_getaffinity(0))
-
-
-class Listen(Section):
-    """[[listen]]: one address that mail is taken on."""
-
-    name: f.Identifier | None = Field(
-        default=None, description="How routes and the log call it. Default: its address and port."
-    )
-    address: f.ListenAddress = Field(
-        default="127.0.0.1",
-        description="The IP address to listen on; `0.0.0.0` or `::` for all of this machine's.",
-    )
-    port: f.Port = Field(default=25, description="The TCP port; 0 takes any free one (for tests).")
-    networks: tuple[f.PeerNetwork, ...] = Field(
-        default=(),
-        description="Who may use it: networks or addresses. Nobody else; nobody at all when it is empty.",
-    )
-    protocol: Literal["smtp", "lmtp"] = Field(
-        default="smtp",
-        description="`lmtp` answers for each recipient by itself: the better choice where the "
-        "sending system speaks it.",
-    )
-
-    @property
-    def label(self) -> str:
-        """The listener's name, or its address and port."""
-        return self.name or str(HostPort(self.address, self.port))
-
-    def admits(self, peer: str) -> bool:
-        """Whether the peer with this IP address may use the listener."""
-        return admits(self.networks, peer)
 
 
 class NextHop(Section):

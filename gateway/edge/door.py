@@ -1,8 +1,9 @@
 """What a session needs from outside: its listener's rules, the routes behind it, the policy of now."""
 
+import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from gateway.edge.registry import Registry
 from gateway.transaction.context import Services
@@ -33,6 +34,25 @@ class EdgeLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How a listener is secured, and what a peer has to show before it may send.
+
+    Attributes:
+        tls: whether it may be had, or has to be.
+        implicit: from the first octet on, instead of by STARTTLS.
+        context: the TLS context of now; asked for each handshake, since certificates change. None: no TLS.
+        certificates: whether a certificate that `holder` knows is needed.
+        holder: the name behind a certificate (DER); empty for one that is not welcome.
+    """
+
+    tls: Literal["none", "offered", "required"] = "none"
+    implicit: bool = False
+    context: Callable[[], ssl.SSLContext] | None = None
+    certificates: Literal["none", "optional", "required"] = "none"
+    holder: Callable[[bytes], str] = lambda _: ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
     """One listener, as its sessions see it.
 
@@ -40,6 +60,7 @@ class Door:
         label: how routes and the log call the listener.
         lmtp: whether it speaks LMTP (RFC 2033).
         admits: whether a peer with this IP address may use it.
+        access: how it is secured.
         policy, routes: called at MAIL, so that a reload holds from the next mail on.
     """
 
@@ -51,3 +72,4 @@ class Door:
     registry: Registry
     policy: Callable[[], Policy]
     routes: Callable[[], Routes]
+    access: Access = field(default_factory=Access)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from gateway.config import DEFAULT_ROUTE, Config, Listen, NextHop
+from gateway.config import DEFAULT_ROUTE, NextHop
 from gateway.relay.pool import Pool
 from gateway.relay.settings import Host, Login, NextHopSettings, Timeouts
 from gateway.service.bundle import Bundle
@@ -87,9 +87,3 @@ class RouteTable:
 
     def _refused(self, route: str, host: str, reply: Reply) -> None:
         self._alarm(f"next hop {route} ({host}) refuses the gateway itself: {reply}")
-
-
-def listener_test(config: Config, label: str) -> Callable[[str], bool]:
-    """Whether the listener of this label admits a peer; nobody, if there is none in the config."""
-    listen: Listen | None = next((one for one in config.listen if one.label == label), None)
-    return listen.admits if listen is not None else lambda _: False

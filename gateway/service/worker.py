@@ -16,15 +16,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
-from gateway.edge.door import Door, EdgeLimits
 from gateway.edge.registry import Registry
 from gateway.edge.session import Session
 from gateway.edge.spool import Spool
 from gateway.service.bundle import Bundle, build_policy, observing, shown_address
 from gateway.service.control import Channel, Drain, Reload, Word
+from gateway.service.doors import Doors, build_doors
 from gateway.service.journal import LogJournal, start_logging
 from gateway.service.ledger import open_ledger
-from gateway.service.wiring import RouteTable, listener_test, share
+from gateway.service.wiring import RouteTable, share
 from gateway.store import LedgerStore
 from gateway.transaction.context import Services
 from gateway.transaction.policy import Policy
@@ -33,6 +33,8 @@ log = logging.getLogger("careerrelay")
 
 #: How often a worker looks whether another process has pulled or released the brake.
 BRAKE_SECONDS = 1.0
+#: How often it looks whether certificates and the like have changed on disk.
+FILE_SECONDS = 2.0
 #: What is left of the drain bound for closing connections and writing the last rows.
 CLOSE_SECONDS = 5.0
 
@@ -63,7 +65,6 @@ class Worker:
         self._dates = ("", 0)
         self._going = asyncio.Event()
         self._servers: list[asyncio.Server] = []
-        self._doors: dict[str, Door] = {}
         self._registry = Registry(share(bundle.config.limits.connections, of=self._workers, index=index))
         self.journal = LogJournal(shown=self._shown)
         self._ledger: LedgerStore = open_ledger(bundle, create=create)
@@ -79,6 +80,7 @@ class Worker:
             untouched_taken={},
             background=set(),
         )
+        self._doors = self._build_doors(bundle)
 
     def _shown(self, address: str) -> str:
         return shown_address(self._bundle.config, self._bundle.keys, address)
@@ -106,54 +108,34 @@ class Worker:
         self._loop.add_reader(self._channel.fileno(), self._hear)
         self._loop.add_signal_handler(signal.SIGTERM, self._going.set)
         await self._open()
-        watch = asyncio.create_task(self._watch_brake())
+        watches = [asyncio.create_task(watch) for watch in (self._watch_brake(), self._watch_files())]
         self._tell(Word.READY)
         await self._going.wait()
-        watch.cancel()
+        for watch in watches:
+            watch.cancel()
         await self._drain()
 
     async def _open(self) -> None:
-        self._open_doors()
         for listen, listener in zip(self._bundle.config.listen, self._listeners, strict=True):
             server = await self._loop.create_server(
                 partial(self._session, listen.label), sock=listener, backlog=1_024
             )
             self._servers.append(server)
 
-    def _open_doors(self) -> None:
+    def _build_doors(self, bundle: Bundle) -> Doors:
         """What sessions that begin from now on go by; those that are open keep their bounds."""
-        self._doors = {
-            listen.label: self._door(listen.label, lmtp=listen.protocol == "lmtp")
-            for listen in self._bundle.config.listen
-        }
-        self._registry.limit = share(
-            self._bundle.config.limits.connections, of=self._workers, index=self._index
-        )
-
-    def _session(self, label: str) -> Session:
-        return Session(self._doors[label], self._loop)
-
-    def _door(self, label: str, *, lmtp: bool) -> Door:
-        config = self._bundle.config
-        return Door(
-            label=label,
-            lmtp=lmtp,
-            admits=partial(self._admits, label),
-            limits=EdgeLimits(
-                recipients=config.limits.recipients,
-                command_line=config.limits.command_line_bytes,
-                path=config.limits.path_bytes,
-                command_seconds=config.timeouts.command_seconds,
-                block_seconds=config.timeouts.block_seconds,
-            ),
+        doors = build_doors(
+            bundle.config,
             services=self._services,
             registry=self._registry,
             policy=self._current_policy,
             routes=lambda: self._routes,
         )
+        self._registry.limit = share(bundle.config.limits.connections, of=self._workers, index=self._index)
+        return doors
 
-    def _admits(self, label: str, peer: str) -> bool:
-        return listener_test(self._bundle.config, label)(peer)
+    def _session(self, label: str) -> Session:
+        return Session(self._doors.by_label[label], self._loop)
 
     async def _drain(self) -> None:
         """Stop accepting, finish what is in hand, close everything; bounded by `drain_seconds`."""
@@ -207,6 +189,7 @@ class Worker:
         """
         try:
             policy = await self._loop.run_in_executor(None, build_policy, bundle)
+            doors = self._build_doors(bundle)
             unused = self._routes.reconfigure(bundle)
         except Exception as error:  # noqa: BLE001 - a bad file changes nothing (promise 9)
             self.journal.fault("reload refused", error)
@@ -215,13 +198,23 @@ class Worker:
         self._bundle = bundle
         self._built = policy
         self._policy = observing(policy) if self._braked else policy
-        self._open_doors()
+        self._doors = doors
         start_logging(form=bundle.config.log.format, level=bundle.config.log.level)
         for pool in unused:
             task = asyncio.create_task(pool.close(bundle.config.gateway.drain_seconds))
             self._services.background.add(task)
             task.add_done_callback(self._services.background.discard)
         self._tell(Word.RELOADED)
+
+    async def _watch_files(self) -> None:
+        """Take over certificates that were renewed, without anybody having to say so."""
+        while True:
+            await asyncio.sleep(FILE_SECONDS)
+            taken, refused = self._doors.refresh()
+            for name in taken:
+                log.info("read again", extra={"fields": {"what": name}})
+            for problem in refused:
+                self.journal.alarm(problem)
 
     # --- the brake ----------------------------------------------------------------------------------------
 

@@ -28,13 +28,13 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config import Config, Keys, RuleFiles, embedded_config, load_keys, read_rule_files
-from gateway.edge.door import Door, EdgeLimits
 from gateway.edge.registry import Registry
 from gateway.edge.session import Session
 from gateway.edge.spool import Spool
 from gateway.relay.pool import Pool
 from gateway.service.bundle import Bundle, build_policy
-from gateway.service.wiring import RouteTable, listener_test
+from gateway.service.doors import Doors, build_doors, edge_limits
+from gateway.service.wiring import RouteTable
 from gateway.transaction.context import Services
 from gateway.transaction.policy import Policy
 from gateway.transaction.ports import Ledger
@@ -140,6 +140,7 @@ class Relay:
     routes: RouteTable
     registry: Registry
     services: Services
+    doors: Doors | None = None
     port: int = 0
     lmtp_port: int = 0
     servers: list[asyncio.Server] = field(default_factory=list)
@@ -169,7 +170,9 @@ _POLICIES: dict[str, Policy] = {}
 
 
 def _policy(bundle: Bundle, changes: Mapping[str, Any]) -> Policy:
-    key = repr(sorted((section, keys) for section, keys in changes.items() if section != "next_hop"))
+    key = repr(
+        sorted((section, keys) for section, keys in changes.items() if section not in ("next_hop", "listen"))
+    )
     if key not in _POLICIES:
         _POLICIES[key] = build_policy(bundle)
     return _POLICIES[key]
@@ -199,8 +202,16 @@ async def gateway(
         bundle = Bundle(config=config, keys=keys, files=files)
         relay = _assemble(bundle, _policy(bundle, given), ledger or FakeLedger(), folder)
         loop = asyncio.get_running_loop()
+        relay.doors = build_doors(
+            config,
+            services=relay.services,
+            registry=relay.registry,
+            policy=lambda: relay.policy,
+            routes=lambda: relay.routes,
+            limits=replace(edge_limits(config), **(limits or {})),
+        )
         for lmtp in (False, True):
-            door = _door(relay, lmtp=lmtp, limits=limits or {})
+            door = replace(relay.doors.by_label[config.listen[0].label], lmtp=lmtp)
             server = await loop.create_server(functools.partial(Session, door, loop), "127.0.0.1", 0)
             relay.servers.append(server)
             port = server.sockets[0].getsockname()[1]
@@ -242,27 +253,6 @@ def _assemble(bundle: Bundle, policy: Policy, ledger: Ledger, folder: Path) -> R
         routes=routes,
         registry=Registry(config.limits.connections),
         services=services,
-    )
-
-
-def _door(relay: Relay, *, lmtp: bool, limits: Mapping[str, Any]) -> Door:
-    config = relay.config
-    label = config.listen[0].label
-    bounds = EdgeLimits(
-        recipients=config.limits.recipients,
-        command_line=config.limits.command_line_bytes,
-        command_seconds=config.timeouts.command_seconds,
-        block_seconds=config.timeouts.block_seconds,
-    )
-    return Door(
-        label=label,
-        lmtp=lmtp,
-        admits=listener_test(config, label),
-        limits=replace(bounds, **limits),
-        services=relay.services,
-        registry=relay.registry,
-        policy=lambda: relay.policy,
-        routes=lambda: relay.routes,
     )
 
 

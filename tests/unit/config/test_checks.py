@@ -1,5 +1,7 @@
 """What has to fit between keys: each check, by the config that fails it and one that just passes."""
 
+import functools
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +9,25 @@ import pytest
 
 from gateway.config import embedded_config, examine_text
 from gateway.errors import ConfigError
+from tests.peers.certificate import make_certificate
 
 ROUTE = {"name": "other", "hosts": ["other.example:25"], "sender_domains": ["example.jp"]}
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound here
 KEY = {"domain": "example.jp", "selector": "a", "key_file": "dkim.pem"}
 LISTEN = {"address": "127.0.0.1", "port": 2525, "networks": ["127.0.0.0/8"]}
+
+
+TLS = {**LISTEN, "tls": "required", "certificate_file": "gw.pem", "certificate_key_file": "gw.key"}
+NAMES = {"client_names": ["san:mail.example.co.jp"]}
+
+
+@functools.cache
+def _pems() -> tuple[bytes, bytes, bytes]:
+    """Authority, certificate and key."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = make_certificate(Path(folder))
+        certificate, key = made.certificate.read_bytes(), made.key.read_bytes()
+    return certificate, certificate, key
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +101,34 @@ def keys_of(folder: Path, changes: dict[str, Any]) -> list[str]:
         ({"ledger": {"wait_seconds": 241}}, ["ledger.wait_seconds"]),
         ({"ledger": {"lease_seconds": 1060}}, ["ledger.lease_seconds"]),
         ({"ledger": {"lease_seconds": 1061}}, []),
+        # TLS on listeners
+        ({"listen": [TLS]}, []),
+        ({"listen": [{**LISTEN, "tls": "offered"}]}, ["listen[0].certificate_file"]),
+        ({"listen": [{**TLS, "tls": "none"}]}, ["listen[0].tls"]),
+        ({"listen": [{**LISTEN, "certificate_key_file": "gw.key"}]}, ["listen[0].certificate_file"]),
+        ({"listen": [{**TLS, "tls": "offered", "tls_mode": "implicit"}]}, ["listen[0].tls"]),
+        ({"listen": [{**TLS, "tls_mode": "implicit"}]}, []),
+        ({"listen": [{**TLS, "certificate_key_file": "password"}]}, ["listen[0].certificate_file"]),
+        ({"listen": [{**TLS, "client_names": ["mail.example.co.jp"]}]}, ["listen[0].client_names[0]"]),
+        ({"listen": [{**TLS, "client_names": ["sha256:ab"]}]}, ["listen[0].client_names[0]"]),
+        ({"listen": [{**TLS, **NAMES}]}, ["listen[0].client_names"]),
+        ({"listen": [{**TLS, "client_ca_file": "ca.pem"}]}, ["listen[0].client_ca_file"]),
+        ({"listen": [{**TLS, "client_certificates": "required", **NAMES}]}, []),
+        ({"listen": [{**TLS, "client_certificates": "required", "client_ca_file": "ca.pem"}]}, []),
+        ({"listen": [{**TLS, "client_certificates": "required"}]}, ["listen[0].client_names"]),
+        ({"listen": [{**TLS, "client_certificates": "optional"}]}, ["listen[0].client_names"]),
+        (
+            {"listen": [{**TLS, "tls": "offered", "client_certificates": "required", **NAMES}]},
+            ["listen[0].tls"],
+        ),
+        ({"listen": [{**TLS, "tls": "offered", "client_certificates": "optional", **NAMES}]}, []),
+        # nobody's listener is everybody's
+        ({"listen": [{**TLS, "anywhere": True}]}, ["listen[0].anywhere"]),
+        (
+            {"listen": [{**TLS, "anywhere": True, "client_certificates": "optional", **NAMES}]},
+            ["listen[0].anywhere"],
+        ),
+        ({"listen": [{**TLS, "anywhere": True, "client_certificates": "required", **NAMES}]}, []),
         # sizes
         ({"limits": {"memory_bytes": 262_143}}, ["limits.memory_bytes"]),
         ({"limits": {"memory_bytes": 262_144}}, []),
@@ -96,7 +140,9 @@ def test_checks(tmp_path: Path, changes: dict[str, Any], keys: list[str]) -> Non
     """Each combination is refused at the key to change, or taken."""
     (tmp_path / "password").write_text("secret\n")
     (tmp_path / "password").chmod(0o600)
-    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    for name, content in zip(("ca.pem", "gw.pem", "gw.key"), _pems(), strict=True):
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o600)
     (tmp_path / "dkim.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
     (tmp_path / "dkim.pem").chmod(0o600)
     assert keys_of(tmp_path, changes) == keys

@@ -2,11 +2,16 @@
 
 import asyncio
 import inspect
+import re
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import aiosmtpd.smtp
 import pytest
 import uvloop
+
+from tests.peers.certificate import make_certificate
 
 
 class Probe(aiosmtpd.smtp.SMTP):
@@ -87,3 +92,53 @@ def test_stream_reader_protocol_keeps_the_connection_after_eof() -> None:
     """A half-close leaves our side open, so that the reply can still be given (SMTP.md rule 6)."""
     source = inspect.getsource(asyncio.StreamReaderProtocol.eof_received)
     assert "return True" in source
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_tls_layer_takes_octets_by_hand(factory: object, tmp_path: Path) -> None:
+    """`start_tls` has set its own protocol after one turn of the loop, which takes octets by `get_buffer`."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        certificate = make_certificate(tmp_path)
+        ended: asyncio.Future[bytes] = loop.create_future()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            first = await reader.read(65_536)  # the client's hello, read in the clear
+            clear = writer.transport
+            handshake = asyncio.ensure_future(
+                loop.start_tls(clear, writer._protocol, certificate.server(), server_side=True)  # type: ignore[attr-defined]
+            )
+            await asyncio.sleep(0)
+            layer: Any = clear.get_protocol()
+            room = layer.get_buffer(len(first))
+            room[: len(first)] = first
+            loop.call_soon(layer.buffer_updated, len(first))
+            transport = await handshake
+            assert transport is not None
+            reader._transport = writer._transport = transport  # type: ignore[attr-defined]
+            ended.set_result(await reader.readuntil(b"\n"))
+            transport.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        _, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=certificate.client(), server_hostname="localhost"
+        )
+        writer.write(b"under TLS\n")
+        assert await asyncio.wait_for(ended, 5) == b"under TLS\n"
+        writer.close()
+        server.close()
+
+    with asyncio.Runner(loop_factory=factory) as runner:  # type: ignore[arg-type]
+        runner.run(main())
+
+
+def test_what_connection_made_reads() -> None:
+    """Our session does without aiosmtpd's constructor, so `connection_made` must read nothing else of it."""
+    source = inspect.getsource(aiosmtpd.smtp.SMTP.connection_made)
+    read = set(re.findall(r"self\.(_?[a-z_]+)", source))
+    given = {"_original_transport", "transport", "session", "loop", "_handler_coroutine", "_handle_client"}
+    ours = {"_reset_timeout", "_set_rset_state"}
+    only_for_its_starttls = {"_reader", "_writer", "_tls_protocol", "_handle_hooks", "_tls_handshake_okay"}
+    assert read <= given | ours | only_for_its_starttls | {"_create_session", "envelope"}

@@ -1,0 +1,30 @@
+"""EHLO: what is offered to a peer, which is what both sides can do (SMTP.md rule 10)."""
+
+import asyncio
+from collections.abc import Sequence
+
+from gateway.edge.standing import Standing
+from gateway.errors import NextHopFault
+from gateway.smtp.capabilities import advertise
+from gateway.transaction.ports import NextHop
+
+
+async def extensions(
+    hops: Sequence[NextHop], standing: Standing, *, own_size: int
+) -> tuple[bytes, ...] | None:
+    """The lines behind our name in the reply to EHLO; None if nothing is known of the next hops.
+
+    Args:
+        hops: all that the peer's mail may go to.
+        standing: of the peer.
+        own_size: the gateway's own limit in octets; 0 for none.
+    """
+    known = await asyncio.gather(*(hop.capabilities() for hop in hops), return_exceptions=True)
+    for fault in known:
+        if isinstance(fault, BaseException) and not isinstance(fault, NextHopFault):
+            raise fault
+    capabilities = [found for found in known if not isinstance(found, BaseException)]
+    if not capabilities:
+        return None
+    lines = advertise(capabilities, own_size=own_size)
+    return (*lines, b"STARTTLS") if standing.offers_tls else lines

@@ -1,0 +1,42 @@
+"""What a peer has shown of itself, and what it still has to show before it may send."""
+
+from dataclasses import dataclass
+
+from gateway.edge.door import Access
+from gateway.smtp import failure
+from gateway.smtp.reply import Reply
+
+#: What may be said before TLS where TLS is required (RFC 3207 §4).
+BEFORE_TLS = frozenset({b"EHLO", b"HELO", b"LHLO", b"STARTTLS", b"NOOP", b"QUIT"})
+
+
+@dataclass(slots=True, kw_only=True)
+class Standing:
+    """A peer's standing at a door.
+
+    Attributes:
+        secure: whether the connection is under TLS.
+        certificate: the name behind the certificate that it gave, if it is a welcome one.
+    """
+
+    access: Access
+    secure: bool = False
+    certificate: str = ""
+
+    def bar(self) -> Reply | None:
+        """Why this peer may not send now; None if it may."""
+        access = self.access
+        if access.tls == "required" and not self.secure:
+            return failure.NEED_TLS
+        if access.certificates == "required" and not self.certificate:
+            return failure.ACCESS_DENIED
+        return None
+
+    @property
+    def offers_tls(self) -> bool:
+        """Whether STARTTLS is to be offered."""
+        return self.access.tls != "none" and not self.secure
+
+    def protocol(self, base: str) -> str:
+        """The keyword for ``Received: with`` (RFC 3848)."""
+        return base if base == "SMTP" else base + "S" * self.secure
