@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from gateway.config.listen import Listen
 from gateway.config.model import Config
 from gateway.config.traffic import DEFAULT_ROUTE, NextHop, Route
+from gateway.config.web_checks import WEB_CHECKS, WEB_WARNINGS
 from gateway.errors import Problem
 
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
@@ -275,6 +276,7 @@ CHECKS: tuple[Callable[[Config], Found], ...] = (
     _memory_holds_the_window,
     _line_holds_a_path,
     _signing_keys_apart,
+    *WEB_CHECKS,
 )
 
 
@@ -316,6 +318,7 @@ WARNINGS: tuple[Callable[[Config], Found], ...] = (
     _nobody_is_changed,
     _route_never_reached,
     _resigning_without_a_key,
+    *WEB_WARNINGS,
 )
 
 

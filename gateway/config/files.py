@@ -15,12 +15,14 @@ from gateway.config.model import Config
 from gateway.config.names import parse_pattern
 from gateway.config.section import Section
 from gateway.config.textfile import read_bytes, read_text
+from gateway.config.webhook_secret import read_webhook_secrets
 from gateway.errors import ConfigError, Problem
 
 # A list of 50,000 addresses; more belong into a pattern.
 _MAX_LIST = 2 << 20
 _MAX_PASSWORD = 4_096
 _MAX_SIGNING_KEY = 65_536
+_WEBHOOK_SECRETS = ("issue_secret_file", "webhook_secret_file", "push_secret_file")
 
 
 def read_password(path: Path, *, key: str = "password_file") -> str:
@@ -129,6 +131,10 @@ def _signing_key(path: Path, key: str) -> None:
     read_signing_key(path, key=key)
 
 
+def _webhook_secrets(path: Path, key: str) -> None:
+    read_webhook_secrets(path, key=key)
+
+
 def in_memory(folder: Path, mounts: str) -> bool:
     """Whether `folder` is on a file system that lives in memory.
 
@@ -145,16 +151,29 @@ def in_memory(folder: Path, mounts: str) -> bool:
 
 def warn_of_files(config: Config, *, file: str) -> list[Problem]:
     """What is allowed but hardly meant about the places that `config` names."""
+    found = _open_secrets(config)
     folder = config.limits.spool_directory
     try:
         mounts = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape")
     except OSError:
-        return []
+        return found
     if not in_memory(folder.resolve(), mounts):
-        return []
+        return found
     message = f"{folder} is on a tmpfs, so large mails would fill the memory that they are kept out of"
     remedy = "name a folder on a disk"
-    return [Problem(file=file, key="limits.spool_directory", message=message, remedy=remedy)]
+    return [*found, Problem(file=file, key="limits.spool_directory", message=message, remedy=remedy)]
+
+
+def _open_secrets(config: Config) -> list[Problem]:
+    """Webhook secrets that others than their owner may read."""
+    sections = (("link", config.link), ("partner", config.partner))
+    named = [
+        (f"{section}.{name}", path)
+        for section, model in sections
+        for name in _WEBHOOK_SECRETS
+        if isinstance(path := getattr(model, name, None), Path)
+    ]
+    return [problem for key, path in named if (problem := open_to_others(path, key=key)) is not None]
 
 
 def check_files(config: Config) -> list[Problem]:
@@ -164,6 +183,8 @@ def check_files(config: Config) -> list[Problem]:
         ("gateway", held.get("gateway")),
         ("limits", held.get("limits")),
         ("next_hop", held.get("next_hop")),
+        ("link", held.get("link")),
+        ("partner", held.get("partner")),
     ]
     places += [(f"route[{index}]", route) for index, route in enumerate(held.get("route", ()))]
     places += [(f"listen[{index}]", listen) for index, listen in enumerate(held.get("listen", ()))]
@@ -178,6 +199,7 @@ def check_files(config: Config) -> list[Problem]:
         ("client_ca_file", check_certificates, Section),
         ("password_file", _password, Section),
         ("spool_directory", _spool_directory, Section),
+        *((name, _webhook_secrets, Section) for name in _WEBHOOK_SECRETS),
         ("key_file", _signing_key, DkimKey),  # that of [gateway] is made at the first start
     )
     problems: list[Problem] = []

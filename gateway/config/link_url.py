@@ -15,6 +15,7 @@ from gateway.config.names import parse_address, parse_domain
 
 TOKEN = "{token}"  # noqa: S105 - the place of a token, none itself
 
+_PUBLIC_LINK = f"/r/{TOKEN}"
 # RFC 3986 §2.2, §2.3 without the quote ('), parentheses and brackets, which mail programs cut links at.
 _URL = re.compile(r"[A-Za-z0-9._~:/?#@!$&*+,;=%-]+", re.ASCII)
 # With its token, and twice (target and text in HTML), it fits into a line of 998 octets (RFC 5322 §2.1.1).
@@ -81,6 +82,24 @@ def parse_opt_out(text: str) -> str:
     return text
 
 
+def parse_push(text: str) -> str:
+    """Where a partner takes webhooks: https, or http on this machine.
+
+    Raises:
+        Fault: it is neither.
+    """
+    sample = _split(text, least=0)
+    if TOKEN in text:
+        raise Fault("{token} stands in it", "take it out: tokens are in what is sent there")
+    local = re.match(r"http://(127\.0\.0\.1|\[::1\]|localhost)[:/]", text)
+    return text if local else _check_https(text, sample)
+
+
+def own_opt_out(url: str) -> str | None:
+    """The opt-out page beside a link of the gateway's own web server; None where `url` is none of those."""
+    return f"{url.removesuffix(_PUBLIC_LINK)}/o/{TOKEN}" if url.endswith(_PUBLIC_LINK) else None
+
+
 def with_token(url: str, token: str) -> str:
     """`url` with the token in its place."""
     return url.replace(TOKEN, token)
@@ -88,3 +107,4 @@ def with_token(url: str, token: str) -> str:
 
 LinkUrl = Annotated[str, Strict(), AfterValidator(parse_link)]
 OptOutUrl = Annotated[str, Strict(), AfterValidator(parse_opt_out)]
+PushUrl = Annotated[str, Strict(), AfterValidator(parse_push)]

@@ -17,6 +17,7 @@ from gateway.config.operation import Ledger, Limits, Log, Timeouts
 from gateway.config.programme import Company, Link, Partner, Rules
 from gateway.config.section import Section
 from gateway.config.traffic import DEFAULT_ROUTE, Gateway, NextHop, Notifications, Route
+from gateway.config.web import Web
 
 
 class Config(Section):
@@ -35,6 +36,7 @@ class Config(Section):
     company: Company = Field(default_factory=Company, description="Who turns the candidate down.")
     partner: Partner = Field(default_factory=Partner, description="The recruiting agency behind the link.")
     ledger: Ledger = Field(description="Where it is kept what was sent.")
+    web: Web = Field(default_factory=Web, description="The gateway's own web server.")
     limits: Limits = Field(default_factory=Limits, description="What is bounded.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="How long each step may take.")
     log: Log = Field(default_factory=Log, description="What is written to standard error.")

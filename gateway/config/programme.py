@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from gateway.config import fields as f
-from gateway.config.link_url import LinkUrl, OptOutUrl, with_token
+from gateway.config.link_url import LinkUrl, OptOutUrl, PushUrl, own_opt_out, with_token
 from gateway.config.section import Section
 
 
@@ -54,9 +54,43 @@ class Link(Section):
     """[link]: what the footer points to."""
 
     url: LinkUrl = Field(description="The address of the link: https, with `{token}` in it once.")
-    opt_out: OptOutUrl = Field(
-        description='"No more of these": https or mailto, with `{token}` at most once.'
+    opt_out: OptOutUrl | None = Field(
+        default=None,
+        description='"No more of these": https or mailto, with `{token}` at most once. Needed without the public '
+        "link; with it, default: its `/o/{token}`.",
     )
+    landing_url: LinkUrl | None = Field(
+        default=None,
+        description="Where the public link (`/r/{token}` of `[web]`) leads: the partner's page, with `{token}`.",
+    )
+    landing_urls: Mapping[f.Text, LinkUrl] = Field(
+        default_factory=dict, description="The same for single campaigns, by name."
+    )
+    valid_days: f.Days = Field(
+        default=180, description="How long after the mail the public link leads there; then a page says so."
+    )
+    issue_secret_file: f.FilePath | None = Field(
+        default=None,
+        description="Secrets (`whsec_...`, one a line) with which the company's own systems may ask for links "
+        "(`POST /v1/links`). Not the partner's.",
+    )
+    issue_columns: Mapping[f.Text, f.Line] = Field(
+        default_factory=dict,
+        description="Headers of the CSV files for `links issue`: our name (`email`, `external_id`, `campaign`) "
+        "= theirs.",
+    )
+
+    @property
+    def public(self) -> bool:
+        """Whether links may lead through the gateway's own web server."""
+        return self.landing_url is not None
+
+    @property
+    def opt_out_url(self) -> str:
+        """The address for "no more of these", with its `{token}`; empty in a config that `check` refuses."""
+        if self.opt_out is not None:
+            return self.opt_out
+        return own_opt_out(self.url) or "" if self.public else ""
 
     def for_token(self, token: str) -> str:
         """The link of the recipient whose token this is."""
@@ -64,7 +98,7 @@ class Link(Section):
 
     def opt_out_for_token(self, token: str) -> str:
         """The address by which that recipient says "no more of these"."""
-        return with_token(self.opt_out, token)
+        return with_token(self.opt_out_url, token)
 
 
 class Company(Section):
@@ -77,3 +111,15 @@ class Partner(Section):
     """[partner]: the recruiting agency behind the link."""
 
     name: f.Name = Field(default="", description="The name in the footer. Without one it names no agency.")
+    webhook_secret_file: f.FilePath | None = Field(
+        default=None,
+        description="Secrets (`whsec_` and base64, one a line, all of them live) that sign its registrations.",
+    )
+    push_url: PushUrl | None = Field(
+        default=None,
+        description="Where the partner wants to be told of sends (token and campaign, nothing about people).",
+    )
+    push_secret_file: f.FilePath | None = Field(
+        default=None,
+        description="The secret that signs those; with several, the first. Default: `webhook_secret_file`.",
+    )

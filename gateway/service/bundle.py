@@ -136,7 +136,7 @@ def link_form(config: Config) -> LinkForm:
     """How a footer's links and names are made by this config."""
     return LinkForm(
         url=config.link.url,
-        opt_out=config.link.opt_out,
+        opt_out=config.link.opt_out_url,
         company=config.company.name or "",
         partner=config.partner.name or "",
     )

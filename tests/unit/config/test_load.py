@@ -192,7 +192,7 @@ dot_seconds = 600
         ("[gateway]\nnetworks = []", "gateway.networks", "it belongs into [[listen]]"),
         ("directory = 1", "directory", "it belongs into [rules]: write it below that line"),
         ("[log]\nzebra = 1", "log.zebra", "take it out, or write one of: format, level, addresses"),
-        ("[web]\nlisten = 1", "web", None),
+        ("[webhooks]\nlisten = 1", "webhooks", None),
     ],
 )
 def test_unknown_key(text: str, key: str, remedy: str | None) -> None:
