@@ -56,12 +56,13 @@ class Link(Section):
     url: LinkUrl = Field(description="The address of the link: https, with `{token}` in it once.")
     opt_out: OptOutUrl | None = Field(
         default=None,
-        description='"No more of these": https or mailto, with `{token}` at most once. Needed without the public '
-        "link; with it, default: its `/o/{token}`.",
+        description='"No more of these": https or mailto, with `{token}` at most once. Needed without the '
+        "public link; with it, default: its `/o/{token}`.",
     )
     landing_url: LinkUrl | None = Field(
         default=None,
-        description="Where the public link (`/r/{token}` of `[web]`) leads: the partner's page, with `{token}`.",
+        description="Where the public link (`/r/{token}` of `[web]`) leads: the partner's page, with "
+        "`{token}`.",
     )
     landing_urls: Mapping[f.Text, LinkUrl] = Field(
         default_factory=dict, description="The same for single campaigns, by name."
@@ -71,13 +72,13 @@ class Link(Section):
     )
     issue_secret_file: f.FilePath | None = Field(
         default=None,
-        description="Secrets (`whsec_...`, one a line) with which the company's own systems may ask for links "
-        "(`POST /v1/links`). Not the partner's.",
+        description="Secrets (`whsec_...`, one a line) with which the company's own systems may ask for "
+        "links (`POST /v1/links`). Not the partner's.",
     )
     issue_columns: Mapping[f.Text, f.Line] = Field(
         default_factory=dict,
-        description="Headers of the CSV files for `links issue`: our name (`email`, `external_id`, `campaign`) "
-        "= theirs.",
+        description="Headers of the CSV files for `links issue`: our name (`email`, `external_id`, "
+        "`campaign`) = theirs.",
     )
 
     @property
@@ -113,7 +114,8 @@ class Partner(Section):
     name: f.Name = Field(default="", description="The name in the footer. Without one it names no agency.")
     webhook_secret_file: f.FilePath | None = Field(
         default=None,
-        description="Secrets (`whsec_` and base64, one a line, all of them live) that sign its registrations.",
+        description="Secrets (`whsec_` and base64, one a line, all of them live) that sign "
+        "its registrations.",
     )
     push_url: PushUrl | None = Field(
         default=None,

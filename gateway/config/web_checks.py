@@ -5,6 +5,10 @@ from collections.abc import Callable, Iterator
 from gateway.config.link_url import own_opt_out
 from gateway.config.model import Config
 
+_OPT_OUT_REMEDY = (
+    'write an address, as opt_out = "mailto:no-more@example.co.jp?subject={token}", '
+    "or set web.listen and link.landing_url"
+)
 _Found = Iterator[tuple[str, str, str]]
 
 
@@ -16,8 +20,7 @@ def _opt_out_is_known(config: Config) -> _Found:
         yield (
             "link.opt_out",
             'without the public link nobody could say "no more of these"',
-            'write an address, as opt_out = "mailto:no-more@example.co.jp?subject={token}", '
-            "or set web.listen and link.landing_url",
+            _OPT_OUT_REMEDY,
         )
     elif own_opt_out(link.url) is None:
         yield (

@@ -1,8 +1,8 @@
-"""Files with webhook secrets: ``whsec_`` and base64, one a line, as Standard Webhooks writes them.
+"""Files with webhook secrets: ``whsec_`` and base64 (Standard Webhooks), one a line.
 
-All of them are live: while one takes another's place, both are in the file. What is signed by us is signed with
-the first. Unlike a password file it may be readable by others than its owner, which is only warned of: container
-platforms mount secrets with modes that nobody can change.
+All of them are live: while one takes another's place, both are in the file. What is signed by us is signed
+with the first. Unlike a password file it may be readable by others than its owner, which is only warned of:
+container platforms mount secrets with modes that nobody can change.
 """
 
 import base64

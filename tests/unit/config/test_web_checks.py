@@ -30,7 +30,7 @@ WEB = '[web]\nlisten = "127.0.0.1:8025"\n'
 
 def problems(text: str) -> dict[str, str]:
     """Key to remedy of every problem."""
-    found = examine_text(BASE + text, file="c.toml", folder=Path("/tmp"))
+    found = examine_text(BASE + text, file="c.toml", folder=Path("/"))
     return {problem.key: problem.remedy for problem in found.problems}
 
 
@@ -42,7 +42,7 @@ def test_opt_out_is_needed_without_the_public_link(text: str) -> None:
 
 def test_opt_out_of_the_public_link() -> None:
     """With the public link its own page is the default, beside the link."""
-    config = parse_config(BASE + LINK + LANDING + WEB, file="c.toml", folder=Path("/tmp"))
+    config = parse_config(BASE + LINK + LANDING + WEB, file="c.toml", folder=Path("/"))
     assert config.link.opt_out_url == "https://go.example/x/o/{token}"
     assert config.link.opt_out_for_token("7" * 26) == "https://go.example/x/o/" + "7" * 26
 
