@@ -26,6 +26,7 @@ class Reason(StrEnum):
     SUPPRESSED = "suppressed"
     FREQUENCY = "frequency"
     RECIPIENTS = "recipients"
+    SENDER_EXCLUDED = "sender-excluded"
     MARKED_OFF = "marked-off"
 
     # what kind of mail it is

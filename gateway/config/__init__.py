@@ -5,7 +5,7 @@ Everything that reads these from disk is here; what is in a rule or a footer is 
 """
 
 from gateway.config.dkim import Dkim, DkimKey
-from gateway.config.files import read_password, read_signing_key
+from gateway.config.files import Excluded, read_excluded, read_password, read_signing_key
 from gateway.config.keys import Keys, derive_keys, load_keys
 from gateway.config.listen import Listen
 from gateway.config.load import Examined, embedded_config, examine, examine_text, load_config, parse_config
@@ -24,6 +24,7 @@ __all__ = [
     "Dkim",
     "DkimKey",
     "Examined",
+    "Excluded",
     "Gateway",
     "HostPort",
     "Keys",
@@ -44,6 +45,7 @@ __all__ = [
     "load_config",
     "load_keys",
     "parse_config",
+    "read_excluded",
     "read_password",
     "read_rule_files",
     "read_rule_folder",

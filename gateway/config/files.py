@@ -6,6 +6,7 @@ The files of rules and footers are `gateway.config.packs`; the key file is `gate
 import os
 import stat
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.config.certificates import check_certificates, check_key_pair
@@ -106,6 +107,38 @@ def read_patterns(path: Path, *, key: str) -> tuple[str, ...]:
     return tuple(patterns)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excluded:
+    """Who is left alone: patterns of recipients, and of senders, in the config and in its list files."""
+
+    recipients: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+
+
+def read_excluded(config: Config) -> Excluded:
+    """The lists as they are now. Raises `ConfigError` with every line that is wrong."""
+    gateway = config.gateway
+    problems: list[Problem] = []
+
+    def listed(path: Path | None, key: str) -> tuple[str, ...]:
+        try:
+            return () if path is None else read_patterns(path, key=key)
+        except ConfigError as error:
+            problems.extend(error.problems)
+            return ()
+
+    excluded = Excluded(
+        recipients=(*gateway.exclude, *listed(gateway.exclude_file, "gateway.exclude_file")),
+        senders=(
+            *gateway.exclude_senders,
+            *listed(gateway.exclude_senders_file, "gateway.exclude_senders_file"),
+        ),
+    )
+    if problems:
+        raise ConfigError(problems)
+    return excluded
+
+
 def _spool_directory(folder: Path, key: str) -> None:
     if not folder.is_dir():
         message, remedy = "there is no such folder", "create it, or name another"
@@ -195,6 +228,7 @@ def check_files(config: Config) -> list[Problem]:
     ]
     checks: tuple[tuple[str, Callable[[Path, str], None], type[Section]], ...] = (
         ("exclude_file", _patterns, Section),
+        ("exclude_senders_file", _patterns, Section),
         ("ca_file", check_certificates, Section),
         ("client_ca_file", check_certificates, Section),
         ("password_file", _password, Section),

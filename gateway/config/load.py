@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.config import checks
 from gateway.config.draft import read
-from gateway.config.files import check_files, read_patterns, warn_of_files
+from gateway.config.files import check_files, warn_of_files
 from gateway.config.model import Config
 from gateway.config.place import find_line
 from gateway.config.textfile import read_text
@@ -89,17 +89,7 @@ def _examine_table(table: Mapping[str, Any], *, file: str, folder: Path, text: s
         return Examined(config=config, problems=(*placed, *named))
     unlikely = [*checks.warnings(config, file=file), *warn_of_files(config, file=file)]
     warnings = tuple(_placed(problem, text) for problem in unlikely)
-    return Examined(config=_completed(config), problems=(), warnings=warnings)
-
-
-def _completed(config: Config) -> Config:
-    """With the patterns from `exclude_file` among those of `exclude`."""
-    gateway = config.gateway
-    if gateway.exclude_file is None:
-        return config
-    listed = read_patterns(gateway.exclude_file, key="gateway.exclude_file")
-    merged = gateway.model_copy(update={"exclude": (*gateway.exclude, *listed)})
-    return config.model_copy(update={"gateway": merged})
+    return Examined(config=config, problems=(), warnings=warnings)
 
 
 def _whole(examined: Examined) -> Config:

@@ -41,12 +41,13 @@ class Rules(Section):
     brake: Brake = Field(default_factory=Brake, description="See below.")
     editors: tuple[f.MailAddress, ...] = Field(
         default=(),
-        description="Who gets a mail about errors in rule files. Obeyed once rules reload by themselves.",
+        description="Who gets a mail when rule files that were saved are refused; at most one in "
+        "ten minutes.",
     )
     reload: Literal["auto", "apply"] = Field(
         default="auto",
-        description="`auto`: a saved, valid change holds by itself; `apply`: only after `rules apply`. "
-        "Obeyed once rules reload by themselves; SIGHUP reloads at any time.",
+        description="`auto`: a saved, valid change holds by itself within two seconds; `apply`: saved "
+        "files are a draft.",
     )
 
 

@@ -37,6 +37,14 @@ class Gateway(Section):
     exclude_file: f.FilePath | None = Field(
         default=None, description="A file with more of the same, one a line; `#` begins a comment."
     )
+    exclude_senders: tuple[f.Pattern, ...] = Field(
+        default=(),
+        description="Whose mail is left alone whatever the rules say (by reverse-path or From field): "
+        "addresses, domains, or patterns.",
+    )
+    exclude_senders_file: f.FilePath | None = Field(
+        default=None, description="A file with more of these, one a line; `#` begins a comment."
+    )
     mode: f.Mode = Field(
         default="inject",
         description="`inject` adds footers, `observe` only records what would be done, `off` "

@@ -3,11 +3,15 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydantic import ValidationError
 
 from gateway.errors import Problem
 from gateway.ruleset.schema import RuleFile
+
+REMEMBERED = 64
+"""Files remembered with what is in them: a reload changes one or two of them, and has to be quick."""
 
 _BOM = b"\xef\xbb\xbf"
 # Left behind by editors and file managers (".#x.toml", "x.toml~", "x のコピー.toml"): never meant as rules.
@@ -58,8 +62,14 @@ def parse_files(files: Mapping[str, bytes]) -> tuple[list[ParsedFile], list[Prob
     return parsed, problems, warnings
 
 
-def parse_file(name: str, content: bytes) -> ParsedFile | list[Problem]:
-    """Read one file; all its problems of shape when it has any."""
+@lru_cache(maxsize=REMEMBERED)
+def parse_file(name: str, content: bytes) -> ParsedFile | tuple[Problem, ...]:
+    """Read one file; all its problems of shape when it has any. Remembered, as most stay as they are."""
+    result = _parse(name, content)
+    return result if isinstance(result, ParsedFile) else tuple(result)
+
+
+def _parse(name: str, content: bytes) -> ParsedFile | list[Problem]:
     try:
         text = content.removeprefix(_BOM).decode("utf-8")
     except UnicodeDecodeError as error:

@@ -9,11 +9,16 @@ nothing at match time, and the text of the mail need not be folded.
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from gateway.message.normalise import normalise
 
 MOST_VARIANTS = 4096
 """Spellings that one word may have. Braces multiply; a slip must not fill the memory."""
+
+
+REMEMBERED = 16_384
+"""Words remembered with what they stand for: a reload changes few of them, and has to be quick."""
 
 
 class WordError(ValueError):
@@ -25,9 +30,15 @@ def variants(word: str, spellings: Sequence[Sequence[str]] = ()) -> tuple[str, .
 
     Raises `WordError` for unbalanced braces, an empty word, or more than `MOST_VARIANTS` results.
     """
+    return _variants(word, tuple(map(tuple, spellings)))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _variants(word: str, spellings: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
     results: dict[str, None] = {}
+    forms = _speller(spellings) if spellings else None
     for plain in _expand(word):
-        for spelled in _respell(normalise(plain), spellings):
+        for spelled in _respell(normalise(plain), forms):
             if not spelled:
                 raise WordError("stands for an empty word")
             results[spelled] = None
@@ -92,16 +103,26 @@ def _split(inside: str) -> list[str]:
     return parts
 
 
-def _respell(word: str, spellings: Sequence[Sequence[str]]) -> Iterator[str]:
+_Speller = tuple[re.Pattern[str], dict[str, tuple[str, ...]]]
+
+
+@lru_cache(maxsize=32)
+def _speller(spellings: tuple[tuple[str, ...], ...]) -> _Speller:
+    """The forms of all groups as one expression, longest first, and the group of each."""
     group_of = {form: group for group in spellings for form in group}
-    if not group_of:
+    longest_first = sorted(group_of, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first))), group_of
+
+
+def _respell(word: str, speller: _Speller | None) -> Iterator[str]:
+    if speller is None:
         yield word
         return
-    longest_first = "|".join(re.escape(form) for form in sorted(group_of, key=len, reverse=True))
+    forms, group_of = speller
     pieces: list[Sequence[str]] = []
     position = 0
     total = 1
-    for found in re.finditer(longest_first, word):
+    for found in forms.finditer(word):
         pieces += [[word[position : found.start()]], group_of[found.group()]]
         total *= len(group_of[found.group()])
         position = found.end()

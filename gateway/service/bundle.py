@@ -6,17 +6,19 @@ policy from it is deterministic, so what the parent could build, every worker ca
 """
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gateway.config import (
     AddressPatterns,
     Config,
+    Excluded,
     Keys,
     RuleFiles,
     load_config,
     load_keys,
+    read_excluded,
     read_password,
     read_rule_files,
     read_signing_key,
@@ -27,6 +29,7 @@ from gateway.dkim.treatment import Signing
 from gateway.errors import ConfigError, Problem
 from gateway.footer.template import load_footers
 from gateway.ruleset.load import load_rules
+from gateway.ruleset.ruleset import Ruleset
 from gateway.transaction.policy import LinkForm, Policy, Secrets
 
 
@@ -37,7 +40,7 @@ class Bundle:
     config: Config
     keys: Keys
     files: RuleFiles
-    excluded: tuple[str, ...] = ()
+    excluded: Excluded = field(default_factory=Excluded)
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: The content of each DKIM key file, in the order of the config.
     signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
@@ -60,17 +63,26 @@ def read_bundle(path: Path) -> Bundle:
         config=config,
         keys=load_keys(gateway.key_file, create=True),
         files=read_rule_files(config),
-        excluded=gateway.exclude,  # with those of `exclude_file`
+        excluded=read_excluded(config),
         passwords=passwords,
         signing_keys=read_signing_keys(config),
     )
 
 
-def build_policy(bundle: Bundle, *, examples: bool = False) -> Policy:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A bundle and the policy that was made from it, to make the next one quicker."""
+
+    bundle: Bundle
+    policy: Policy
+
+
+def build_policy(bundle: Bundle, *, examples: bool = False, last: Built | None = None) -> Policy:
     """Make the snapshot that transactions go by.
 
     Args:
         examples: whether to run the examples in the rule files too; the parent does, the workers needn't.
+        last: what there was before; its rules are kept where nothing has changed that they are made of.
 
     Raises:
         ConfigError: rules or footers have errors, with all of them and the files that they are in.
@@ -84,7 +96,7 @@ def build_policy(bundle: Bundle, *, examples: bool = False) -> Policy:
         problems += [files.located(problem) for problem in error.problems]
     link = link_form(config)
     try:
-        ruleset = load_rules(
+        ruleset = _same_rules(bundle, set(footers), last) or load_rules(
             files.rules,
             modes=config.rules.mode,
             config_senders=config.rules.senders,
@@ -101,7 +113,8 @@ def build_policy(bundle: Bundle, *, examples: bool = False) -> Policy:
         problems += error.problems
     if problems:
         raise ConfigError(problems)
-    own_domains, excluded = config.gateway.own_domains, AddressPatterns(bundle.excluded)
+    own_domains, excluded = config.gateway.own_domains, AddressPatterns(bundle.excluded.recipients)
+    excluded_senders = AddressPatterns(bundle.excluded.senders)
     return Policy(
         hostname=config.gateway.hostname,
         mode=config.gateway.mode,
@@ -113,6 +126,7 @@ def build_policy(bundle: Bundle, *, examples: bool = False) -> Policy:
         ),
         is_own=lambda address: in_domains(own_domains, address.rpartition("@")[2].lower()),
         is_excluded=excluded.matches if excluded else lambda _: False,
+        is_excluded_sender=excluded_senders.matches if excluded_senders else None,
         dkim=Signing(
             rule=config.dkim.policy,
             keyring=keyring,
@@ -130,6 +144,18 @@ def build_policy(bundle: Bundle, *, examples: bool = False) -> Policy:
         notice_from=config.notifications.from_name,
         postmaster=config.postmaster,
     )
+
+
+def _same_rules(bundle: Bundle, footers: Collection[str], last: Built | None) -> Ruleset | None:
+    """The rules of last time, if they would come out the same."""
+    if last is None or footers != set(last.policy.footers):
+        return None
+
+    def source(of: Bundle) -> tuple[object, ...]:
+        config = of.config
+        return of.files.rules, of.files.groups, config.rules, config.company, config.partner
+
+    return last.policy.ruleset if source(bundle) == source(last.bundle) else None
 
 
 def link_form(config: Config) -> LinkForm:

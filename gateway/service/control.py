@@ -36,6 +36,20 @@ class Reload:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """Parent to one worker: count this, since the counters are the workers'."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellEditors:
+    """Parent to one worker: send the editors of rules a mail about these mistakes."""
+
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Parent to worker: stop accepting, finish what is in hand, go."""
 

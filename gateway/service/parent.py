@@ -1,6 +1,7 @@
 """The parent process: opens the sockets, starts workers, watches them, reloads, drains. It touches no mail.
 
-Signals: SIGTERM and SIGINT drain and exit 0; SIGHUP reads config and rules again. A worker that dies is
+Signals: SIGTERM and SIGINT drain and exit 0; SIGHUP reads config and rules again; rules and lists that change
+are read again by themselves (`gateway.service.reload`). A worker that dies is
 started anew, with a pause if it dies at once; the sockets stay open, so nobody is refused meanwhile (SMTP.md
 rule 26).
 """
@@ -14,17 +15,20 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
-from gateway.errors import ConfigError
 from gateway.service.bundle import Bundle, build_policy, read_bundle
-from gateway.service.control import Channel, Drain, Reload, Word
+from gateway.service.control import Channel, Count, Drain, Reload, TellEditors, Word
+from gateway.service.editors import Editors
 from gateway.service.journal import start_logging
 from gateway.service.ledger import prepare_ledger
+from gateway.service.reload import Refused, Reloader, Taken, watched
 from gateway.service.sockets import name_of, open_listeners, turn_away
+from gateway.service.watch import Watch
+from gateway.transaction.policy import Policy
 
 log = logging.getLogger("careerrelay")
 
@@ -54,12 +58,15 @@ class Parent:
     """The process that an admin starts.
 
     Args:
-        path: the config file; read again at each reload.
+        path: the config file; read again at each SIGHUP.
+        bundle, policy: what was read at the start, and what was made of it.
     """
 
-    def __init__(self, path: Path, bundle: Bundle) -> None:
+    def __init__(self, path: Path, bundle: Bundle, policy: Policy) -> None:
         self._path = path
-        self._bundle = bundle
+        self._reloader = Reloader(path=path, bundle=bundle, policy=policy)
+        self._watch = Watch()
+        self._editors = Editors()
         self._listeners: list[socket.socket] = []
         self._children: dict[int, _Child] = {}
         self._due: dict[int, float] = {}  # worker index -> when to start it again
@@ -78,6 +85,7 @@ class Parent:
         """
         self._listeners = open_listeners(self._bundle.config, file=str(self._path))
         self._catch_signals()
+        self._watch.aim(watched(self._bundle))
         self._ledger_ready = prepare_ledger(self._bundle)
         _import_everything()
         gc.collect()
@@ -88,6 +96,11 @@ class Parent:
             self._step()
         log.info("gateway ends")
         return 0
+
+    @property
+    def _bundle(self) -> Bundle:
+        """What holds now."""
+        return self._reloader.bundle
 
     # --- workers ------------------------------------------------------------------------------------------
 
@@ -117,7 +130,12 @@ class Parent:
             from gateway.service.process import run_worker  # noqa: PLC0415 - only a worker needs an event loop
 
             run_worker(
-                self._bundle, self._listeners, Channel(end), index=index, create=not self._ledger_ready
+                self._reloader.bundle,
+                self._reloader.policy,  # shared with us and the other workers, as long as nobody changes it
+                self._listeners,
+                Channel(end),
+                index=index,
+                create=not self._ledger_ready,
             )
             code = 0
         except BaseException:
@@ -178,8 +196,9 @@ class Parent:
             signal.signal(number, note)
 
     def _step(self) -> None:
-        timeout = min((due - time.monotonic() for due in self._due.values()), default=None)
-        self._listen(max(0.0, timeout) if timeout is not None else None)
+        waits = [max(0.0, due - time.monotonic()) for due in self._due.values()]
+        waits += [wait for wait in (self._watch.wait(), self._editors.wait()) if wait is not None]
+        self._listen(min(waits, default=None))
         # Taken all at once: ten SIGHUPs that came during one reload ask for one more, and whoever wants us to
         # go needn't wait for any of them.
         signals, self._signals = self._signals, []
@@ -187,6 +206,9 @@ class Parent:
             self._drain()
         elif signal.SIGHUP in signals:
             self._reload()
+        elif self._watch.changed():
+            self._follow()
+        self._tell_editors()
         self._reap()
         for index in [index for index, due in self._due.items() if due <= time.monotonic()]:
             del self._due[index]
@@ -232,30 +254,61 @@ class Parent:
 
     def _reload(self) -> None:
         """Read everything again; hand it to the workers if all of it is good, else change nothing."""
+        self._watch.aim(watched(self._bundle))  # before it is read: what changes meanwhile is seen
+        self._go_on(self._reloader.everything)
+
+    def _follow(self) -> None:
+        """The same for rules, footers and lists that have changed by themselves."""
+        self._go_on(self._reloader.files)
+
+    def _go_on(self, read: Callable[[], Taken | Refused | None]) -> None:
+        places = watched(self._bundle)
         try:
-            bundle = read_bundle(self._path)
-            build_policy(bundle, examples=True)
-        except ConfigError as error:
-            for problem in error.problems:
-                fields = {"problem": str(problem)}
-                log.error(_RELOAD_REFUSED, extra={"fields": fields})  # noqa: TRY400 - a traceback tells nobody more
-            return
+            result = read()
         except Exception:
             log.exception(_RELOAD_REFUSED)
+            self._tell_one(Count("reload-refused"))
             return
-        bundle, waiting = _without_restart(self._bundle, bundle)
-        for key in waiting:
+        if isinstance(result, Refused):
+            for problem in result.problems:
+                log.error(_RELOAD_REFUSED, extra={"fields": {"problem": str(problem)}})
+            self._tell_one(Count("reload-refused"))
+            if result.of_rules and self._bundle.config.rules.editors:
+                self._editors.refused([str(problem) for problem in result.problems])
+            return
+        self._editors.good()
+        if result is None:
+            return
+        for key in result.waiting:
             log.warning("this change holds only after a restart", extra={"fields": {"key": key}})
-        self._bundle = bundle
+        bundle = result.bundle
+        if watched(bundle) != places:
+            self._watch.aim(watched(bundle))
         start_logging(form=bundle.config.log.format, level=bundle.config.log.level)
         for child in list(self._children.values()):
-            try:
-                child.channel.send(Reload(bundle))
-            except TimeoutError:
-                log.error("worker hangs, killed", extra={"fields": {"worker": child.pid}})  # noqa: TRY400 - it says all
-                os.kill(child.pid, signal.SIGKILL)
-            except OSError:
-                pass  # it died: the one that takes its place begins with the new bundle
+            self._tell(child, Reload(bundle))
+
+    def _tell(self, child: _Child, message: object) -> bool:
+        try:
+            child.channel.send(message)
+        except TimeoutError:
+            log.error("worker hangs, killed", extra={"fields": {"worker": child.pid}})  # noqa: TRY400 - it says all
+            os.kill(child.pid, signal.SIGKILL)
+        except OSError:
+            pass  # it died: the one that takes its place begins with the new bundle
+        else:
+            return True
+        return False
+
+    def _tell_one(self, message: object) -> bool:
+        """Tell any one worker, for what is to be done once."""
+        ready = (child for child in list(self._children.values()) if child.ready)
+        return any(self._tell(child, message) for child in ready)
+
+    def _tell_editors(self) -> None:
+        problems = self._editors.take()
+        if problems is not None:
+            self._tell_one(TellEditors(problems))
 
     def _drain(self) -> None:
         """Let the workers finish; once none accepts, answer 421 to those in the queue; then go."""
@@ -285,31 +338,6 @@ class Parent:
             self._children.pop(pid, None)
 
 
-def _without_restart(old: Bundle, new: Bundle) -> tuple[Bundle, list[str]]:
-    """The new bundle as far as a running gateway can take it, and the keys that wait for a restart.
-
-    Sockets, processes, the ledger and the key can't be changed under way; who may use a listener can.
-    """
-    one, other = old.config, new.config
-    kept: dict[str, Any] = {}
-    changed: list[str] = []
-    if [listen.label for listen in one.listen] != [listen.label for listen in other.listen] or any(
-        (a.address, a.port, a.protocol) != (b.address, b.port, b.protocol)
-        for a, b in zip(one.listen, other.listen, strict=True)
-    ):
-        kept["listen"] = one.listen
-        changed.append("listen")
-    fixed = {name: getattr(one.gateway, name) for name in ("workers", "node", "key_file")}
-    for name, value in fixed.items():
-        if getattr(other.gateway, name) != value:
-            changed.append(f"gateway.{name}")
-    kept["gateway"] = other.gateway.model_copy(update=fixed)
-    if one.ledger != other.ledger:
-        kept["ledger"] = one.ledger
-        changed.append("ledger")
-    return replace(new, config=other.model_copy(update=kept), keys=old.keys), changed
-
-
 def _import_everything() -> None:
     """Load what the workers need, once, before they are made: they then share its memory."""
     import gateway.service.process  # noqa: F401, PLC0415
@@ -323,5 +351,4 @@ def serve(path: Path) -> int:
     """
     bundle = read_bundle(path)
     start_logging(form=bundle.config.log.format, level=bundle.config.log.level)
-    build_policy(bundle, examples=True)
-    return Parent(path, bundle).run()
+    return Parent(path, bundle, build_policy(bundle, examples=True)).run()

@@ -9,15 +9,22 @@ import uvloop
 from gateway.service.bundle import Bundle
 from gateway.service.control import Channel
 from gateway.service.worker import Worker
+from gateway.transaction.policy import Policy
 
 
 def run_worker(
-    bundle: Bundle, listeners: Sequence[socket.socket], channel: Channel, *, index: int, create: bool
+    bundle: Bundle,
+    policy: Policy,
+    listeners: Sequence[socket.socket],
+    channel: Channel,
+    *,
+    index: int,
+    create: bool,
 ) -> None:
     """Run one worker to its end."""
 
     async def main() -> None:
-        await Worker(bundle, listeners, channel, index=index, create=create).run()
+        await Worker(bundle, policy, listeners, channel, index=index, create=create).run()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())

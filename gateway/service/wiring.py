@@ -85,5 +85,9 @@ class RouteTable:
         """The next hop for failure notices of a mail that went by `hop`."""
         return self._pools.get(self._config.notifications.route or hop.name, self._pools[DEFAULT_ROUTE])
 
+    def own_hop(self) -> ports.NextHop:
+        """The next hop for mail of our own that answers no other mail."""
+        return self._pools[self._config.notifications.route or DEFAULT_ROUTE]
+
     def _refused(self, route: str, host: str, reply: Reply) -> None:
         self._alarm(f"next hop {route} ({host}) refuses the gateway itself: {reply}")

@@ -12,16 +12,17 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from functools import partial
 
 from gateway.edge.registry import Registry
 from gateway.edge.session import Session
 from gateway.edge.spool import Spool
-from gateway.service.bundle import Bundle, build_policy, observing, shown_address
-from gateway.service.control import Channel, Drain, Reload, Word
+from gateway.service.bundle import Built, Bundle, build_policy, observing, shown_address
+from gateway.service.control import Channel, Count, Drain, Reload, TellEditors, Word
 from gateway.service.doors import Doors, build_doors
+from gateway.service.editors import tell_editors
 from gateway.service.journal import LogJournal, start_logging
 from gateway.service.ledger import open_ledger
 from gateway.service.wiring import RouteTable, share
@@ -45,6 +46,7 @@ class Worker:
     def __init__(
         self,
         bundle: Bundle,
+        policy: Policy,
         listeners: Sequence[socket.socket],
         channel: Channel,
         *,
@@ -57,7 +59,7 @@ class Worker:
         self._channel = channel
         self._index = index
         self._workers = bundle.config.gateway.worker_count
-        self._built = build_policy(bundle)
+        self._built = policy
         self._policy = self._built
         self._wanted: Bundle | None = None
         self._reloading: asyncio.Task[None] | None = None
@@ -168,6 +170,10 @@ class Worker:
         for message in self._channel.receive():
             if isinstance(message, Drain):
                 self._going.set()
+            elif isinstance(message, Count):
+                self.journal.count(message.name)
+            elif isinstance(message, TellEditors):
+                self._in_background(self._tell_editors(message.problems))
             elif isinstance(message, Reload):
                 self._wanted = message.bundle
                 if self._reloading is None or self._reloading.done():
@@ -175,6 +181,25 @@ class Worker:
         if self._channel.closed:
             self._loop.remove_reader(self._channel.fileno())
             self._going.set()
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._services.background.add(task)
+        task.add_done_callback(self._services.background.discard)
+
+    async def _tell_editors(self, problems: Sequence[str]) -> None:
+        try:
+            await tell_editors(
+                self._bundle.config.rules.editors,
+                problems,
+                hop=self._routes.own_hop(),
+                policy=self._built,
+                journal=self.journal,
+                date=self._date(),
+                unique=os.urandom(16).hex(),
+            )
+        except Exception as error:  # noqa: BLE001 - mail of others is what matters
+            self.journal.fault("mail to the editors of rules", error)
 
     async def _reload_wanted(self) -> None:
         """Take the newest bundle, until there is no newer one."""
@@ -188,7 +213,9 @@ class Worker:
         Rules take long to build, so a thread does it, while mail goes on by the old ones.
         """
         try:
-            policy = await self._loop.run_in_executor(None, build_policy, bundle)
+            last = Built(bundle=self._bundle, policy=self._built)
+            build = partial(build_policy, bundle, last=last)
+            policy = await self._loop.run_in_executor(None, build)
             doors = self._build_doors(bundle)
             unused = self._routes.reconfigure(bundle)
         except Exception as error:  # noqa: BLE001 - a bad file changes nothing (promise 9)
@@ -201,9 +228,8 @@ class Worker:
         self._doors = doors
         start_logging(form=bundle.config.log.format, level=bundle.config.log.level)
         for pool in unused:
-            task = asyncio.create_task(pool.close(bundle.config.gateway.drain_seconds))
-            self._services.background.add(task)
-            task.add_done_callback(self._services.background.discard)
+            self._in_background(pool.close(bundle.config.gateway.drain_seconds))
+        self.journal.count("reloaded")
         self._tell(Word.RELOADED)
 
     async def _watch_files(self) -> None:

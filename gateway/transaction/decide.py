@@ -21,7 +21,7 @@ from gateway.message.trace import count_marks, count_received, has_own_id
 from gateway.reason import Reason
 from gateway.ruleset.ruleset import MailView, Verdict
 from gateway.smtp.envelope import Envelope
-from gateway.transaction.policy import Policy
+from gateway.transaction.policy import AddressTest, Policy
 
 #: Valid loop marks at which a mail is refused; with fewer it passes untouched (SMTP.md rule 13).
 MARKS_REFUSED = 3
@@ -96,21 +96,11 @@ def read_mail(
     looping = marks >= MARKS_REFUSED or count_received(message) > policy.max_received
     if candidates is None:
         candidates = candidates_of(envelope, policy)
-    reason: Reason | None = None
     text: MailText | None = None
     detail = ""
     treatment = UNSIGNED
-    if marks:
-        reason = Reason.LOOP
-    elif policy.mode == "off":
-        reason = Reason.MODE_OFF
-    elif envelope.mail.path.null:
-        reason = Reason.NULL_SENDER
-    elif not candidates:
-        reason = Reason.NO_CANDIDATE
-    elif has_own_id(message, policy.secrets.own_id):
-        reason = Reason.OWN_HEADER
-    else:
+    reason = Reason.LOOP if marks else _by_envelope(message, envelope, policy, candidates)
+    if reason is None:
         reason = exemption(message, null_sender=False)
         if reason is None or reason is Reason.DKIM:
             treatment = treat(message, policy.dkim, route)
@@ -136,6 +126,30 @@ def read_mail(
         detail=detail,
         treatment=treatment,
     )
+
+
+def _by_envelope(
+    message: Message, envelope: Envelope, policy: Policy, candidates: frozenset[int]
+) -> Reason | None:
+    """Why a mail from and to these people is left alone, whatever kind of mail it is."""
+    if policy.mode == "off":
+        return Reason.MODE_OFF
+    if envelope.mail.path.null:
+        return Reason.NULL_SENDER
+    if not candidates:
+        return Reason.NO_CANDIDATE
+    if has_own_id(message, policy.secrets.own_id):
+        return Reason.OWN_HEADER
+    listed = policy.is_excluded_sender
+    if listed is not None and _sent_by(message, envelope, listed):
+        return Reason.SENDER_EXCLUDED
+    return None
+
+
+def _sent_by(message: Message, envelope: Envelope, listed: AddressTest) -> bool:
+    """Whether a list names the sender, by reverse-path or by From field."""
+    senders = (envelope.mail.path.text(), *mailboxes(message.value(b"from") or b""))
+    return any(listed(sender) for sender in senders)
 
 
 def has_link(text: MailText, prefix: str) -> bool:

@@ -101,7 +101,7 @@ def compose_notice(
     host = hostname.encode("ascii")
     boundary = b"=_" + unique.encode("ascii")
     head = _fields(
-        (b"From", _mailbox(from_name, postmaster or f"postmaster@{hostname}")),
+        (b"From", mailbox(from_name, postmaster or f"postmaster@{hostname}")),
         (b"To", b"<" + mail.path.mailbox + b">"),
         (b"Subject", b"Undelivered mail: not all recipients could be reached"),
         (b"Date", date.encode("ascii")),
@@ -137,7 +137,8 @@ def _part(content_type: bytes, body: bytes, encoding: bytes = b"") -> bytes:
     return head + b"\r\n" + body
 
 
-def _mailbox(name: str, address: str) -> bytes:
+def mailbox(name: str, address: str) -> bytes:
+    """A name, in any letters, and an address, as a From field has them (RFC 5322 §3.4, RFC 2047)."""
     printable = "".join(character for character in name if character.isprintable())[:_MAX_NAME]
     if printable.isascii():
         phrase = '"' + printable.replace("\\", "").replace('"', "") + '"'

@@ -69,6 +69,7 @@ class Policy:
     secrets: Secrets
     is_own: AddressTest
     is_excluded: AddressTest
+    is_excluded_sender: AddressTest | None = None
     dkim: Signing = field(default_factory=Signing)
     max_received: int = 50
     refuse_bare_newlines: bool = False

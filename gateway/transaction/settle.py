@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.errors import NextHopFault
-from gateway.smtp.capabilities import needs_of
 from gateway.smtp.envelope import Envelope
 from gateway.smtp.fold import Fate, Notice, Outcome, fold, is_mixed
 from gateway.smtp.reply import Reply
-from gateway.transaction.compose import Content
 from gateway.transaction.context import Services
-from gateway.transaction.deliver import deliver, outcome_of
 from gateway.transaction.notice import Failure, compose_notice, envelope_of, wanted
+from gateway.transaction.own import send_own
 from gateway.transaction.policy import Policy
 from gateway.transaction.ports import NextHop
 
@@ -77,34 +75,8 @@ class Settlement:
             next_hop=self.host,
         )
         try:
-            outbound = await hop.begin(needs_of(mail, (rcpt,)))
+            (outcome,) = await send_own(hop, mail, (rcpt,), content, self.policy.gateway_refusals)
         except NextHopFault as fault:
             self.services.journal.fault("failure notice", fault)
             return Notice.PUT_OFF
-        try:
-            replies = await outbound.envelope((mail, rcpt))
-            refusal = next((reply for reply in replies if not reply.positive), None)
-            if refusal is not None:
-                await outbound.end()
-                fate = outcome_of(refusal, self.policy.gateway_refusals).fate
-                return _NOTICES.get(fate, Notice.PUT_OFF)
-            delivery = await deliver(
-                outbound,
-                Content.untouched(content).blocks(b""),
-                recipients=1,
-                codes=self.policy.gateway_refusals,
-                before_dot=_go_on,
-            )
-            await outbound.end()
-        except NextHopFault as fault:
-            outbound.abort()
-            self.services.journal.fault("failure notice", fault)
-            return Notice.PUT_OFF
-        except BaseException:
-            outbound.abort()
-            raise
-        return _NOTICES.get(delivery.outcomes[0].fate, Notice.PUT_OFF)
-
-
-def _go_on() -> None:
-    """Nobody's connection matters to a notice."""
+        return _NOTICES.get(outcome.fate, Notice.PUT_OFF)

@@ -19,6 +19,7 @@ from gateway.config import (
     embedded_config,
     load_config,
     load_keys,
+    read_excluded,
     read_rule_files,
 )
 from gateway.config.names import in_domains
@@ -215,7 +216,7 @@ def make_rewriter(
         config=config,
         keys=keys,
         files=read_rule_files(config),
-        excluded=config.gateway.exclude,
+        excluded=read_excluded(config),
         signing_keys=read_signing_keys(config),
     )
     policy = build_policy(bundle)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gateway.config import HostPort, embedded_config, examine, load_config, parse_config
+from gateway.config import HostPort, embedded_config, examine, load_config, parse_config, read_excluded
 from gateway.errors import ConfigError, Problem
 
 GOOD = """
@@ -299,7 +299,10 @@ def test_exclude_file(tmp_path: Path) -> None:
     (tmp_path / "exclude.txt").write_text("# 人材紹介会社\nAgency.example\n\n*@ats.example # ATS\n", "utf-8")
     gateway = {"exclude": ["a@b.example"], "exclude_file": "exclude.txt"}
     config = embedded_config(tmp_path, {"gateway": gateway})
-    assert config.gateway.exclude == ("a@b.example", "agency.example", "*@ats.example")
+    assert read_excluded(config).recipients == ("a@b.example", "agency.example", "*@ats.example")
+    assert read_excluded(config).senders == ()
+    (tmp_path / "exclude.txt").write_text("agency.example", "utf-8")
+    assert read_excluded(config).recipients == ("a@b.example", "agency.example")  # as it is now
 
 
 def test_bad_exclude_file(tmp_path: Path) -> None:

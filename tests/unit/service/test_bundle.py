@@ -60,7 +60,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
     assert bundle.config.gateway.hostname == "gw.example.co.jp"
     assert (tmp_path / "careerrelay.key").stat().st_mode & 0o777 == 0o600
     assert read_bundle(path).keys == bundle.keys
-    assert bundle.excluded == ("*@agency.example", "archive@example.net", "*.ats.example")
+    assert bundle.excluded.recipients == ("*@agency.example", "archive@example.net", "*.ats.example")
     assert bundle.passwords == {"default": "geheim"}
     assert bundle.files.rules.keys() >= {"ja-rejection.toml", "en-rejection.toml"}
     assert "geheim" not in repr(bundle)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import embedded_config, load_keys, read_rule_files
+from gateway.config import Excluded, embedded_config, load_keys, read_rule_files
 from gateway.service import control
 from gateway.service.bundle import Bundle
 from gateway.service.control import MAX_MESSAGE, Channel, Drain, Reload, Word
@@ -64,7 +64,7 @@ def test_a_bundle_goes_over(ends: tuple[Channel, Channel], tmp_path: Path) -> No
         config=config,
         keys=load_keys(tmp_path / "key", create=True),
         files=read_rule_files(config),
-        excluded=("x" * 1_000_000,),
+        excluded=Excluded(recipients=("x" * 1_000_000,)),
         passwords={"default": "geheim"},
     )
     sender = threading.Thread(target=parent.send, args=(Reload(bundle),))

@@ -5,7 +5,7 @@ import pytest
 
 from gateway.config import embedded_config, load_keys, read_rule_files
 from gateway.service.bundle import Bundle
-from gateway.service.parent import _without_restart
+from gateway.service.reload import without_restart
 from gateway.service.wiring import RouteTable, hop_settings, share
 
 ROUTES = [
@@ -106,7 +106,7 @@ def test_what_waits_for_a_restart(tmp_path: Path) -> None:
         ledger={"url": "sqlite:///other.db"},
         limits={"recipients": 3},
     )
-    taken, named = _without_restart(old, new)
+    taken, named = without_restart(old, new)
     assert named == ["listen", "gateway.workers", "gateway.node", "gateway.key_file", "ledger"]
     assert taken.config.listen == old.config.listen
     assert taken.config.ledger == old.config.ledger
@@ -119,6 +119,6 @@ def test_networks_need_no_restart(tmp_path: Path) -> None:
     """Who may use a listener changes under way."""
     old = bundle(tmp_path)
     new = bundle(tmp_path, listen=[LISTEN[0], {**LISTEN[1], "networks": ["192.0.2.0/24"]}])
-    taken, named = _without_restart(old, new)
+    taken, named = without_restart(old, new)
     assert named == []
     assert taken.config.listen[1].admits("192.0.2.7")
