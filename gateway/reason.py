@@ -17,6 +17,8 @@ class Reason(StrEnum):
     # the rules decided
     NO_MATCH = "no-match"
     OBSERVE = "observe"
+    PARTIAL = "partial"
+    BRAKE = "brake"
     MODE_OFF = "off"
     NO_CANDIDATE = "no-candidate"
     VETO = "veto"

@@ -32,7 +32,7 @@ class Rules(Section):
         default=(), description="Whose mail the shipped packs may change: addresses, domains, or patterns."
     )
     frequency_days: f.DaysOrOff = Field(
-        default=90, description="One link a person in this many days; 0 is off. Obeyed once the brake is."
+        default=90, description="One link a person in this many days, over all campaigns; 0 is off."
     )
     mode: Mapping[f.Text, f.Mode] = Field(
         default_factory=dict,

@@ -38,11 +38,13 @@ tls = "none"
 
 [rules]                             # no directory: the packs that come with the program
 senders = ["*@example.co.jp"]
+frequency_days = 0                  # the same person gets a link as often as you like
 [rules.mode]
 "*" = "inject"                      # shipped packs only observe until they are switched on
 [rules.brake]                       # a handful of mails is no traffic to measure shares of
 max_share = 0
 max_per_hour = 0
+max_recipients_per_mail = 0
 
 [link]
 url = "https://careerrelay.example/r/{{token}}"

@@ -286,7 +286,8 @@ class Ruleset:
         if leave is not None:
             return _verdict(common, matched=True, action="none", reason=leave)
         action = _asks(rule, mail)
-        reason = Reason.INJECTED if action == "inject" else Reason.OBSERVE
+        observed = Reason.PARTIAL if rule.action == "partial" else Reason.OBSERVE
+        reason = Reason.INJECTED if action == "inject" else observed
         share = rule.share if rule.action == "partial" else 1.0
         return _verdict(common, matched=True, action=action, reason=reason, share=share)
 

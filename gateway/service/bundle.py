@@ -140,6 +140,8 @@ def build_policy(bundle: Bundle, *, examples: bool = False, last: Built | None =
         size=config.limits.mail_bytes,
         copies_seconds=config.timeouts.copies_seconds,
         parallel_copies=config.limits.parallel_copies,
+        max_candidates=config.rules.brake.max_recipients_per_mail,
+        frequency_days=config.rules.frequency_days,
         gateway_refusals=frozenset(config.gateway.gateway_refusals),
         notice_from=config.notifications.from_name,
         postmaster=config.postmaster,

@@ -54,6 +54,7 @@ class LogJournal:
                 "to": self._shown(copy.recipient),
                 "fate": copy.fate,
                 **({"token": copy.token[:6]} if copy.token else {}),
+                **({"reason": copy.reason} if copy.reason else {}),
                 "host": copy.host,
                 "reply": copy.reply,
             }

@@ -13,24 +13,25 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gateway.ledger.claims import Life, ProcessMark, life_of
+from gateway.ledger.controls import RESUME
 from gateway.smtp.fold import Outcome
 from gateway.store.bounded import bounded
+from gateway.store.chores import forget_tallies
+from gateway.store.left_alone import left_alone
 from gateway.store.process import started_at
 from gateway.store.records import expire_records, find_records, give_back_claims, settle, take_claims
 from gateway.store.repair import repair_line
 from gateway.store.schema import copies, events, meta, processes, refusals
 from gateway.store.sends import take_back, write_intents, write_outcomes
 from gateway.store.work import (
-    Brake,
+    Chore,
     CountRefusal,
     Find,
+    Here,
     Intend,
     KeepHouse,
     Note,
     Probe,
-    PullBrake,
-    ReadBrake,
-    Resume,
     Settle,
     TakeBackClaims,
     TakeBackIntents,
@@ -44,7 +45,6 @@ from gateway.transaction.ports import Claim, CopyIntent, Issued, SendIntent, Sen
 REFUSAL_MICROSECONDS = 600 * 1_000_000
 #: More than any page has free, and random, since PostgreSQL compresses what it can.
 _PROBE_OCTETS = 16_384
-_BRAKE, _RESUME = "brake", "resume"
 
 _log = logging.getLogger("careerrelay.ledger")
 
@@ -113,7 +113,7 @@ class _Batch:
                 ]
             elif isinstance(work, Note):
                 self.outcomes.append(work.outcome)
-        issued = write_intents(self.connection, self.intents, self.now) if self.intents else []
+        issued = self._issue() if self.intents else []
         _write_outcomes(self.connection, self.outcomes, self.now)
         take_back(self.connection, self.taken_back, self.now)
         for index, work in enumerate(works):
@@ -126,6 +126,20 @@ class _Batch:
                 case _:
                     results[index] = results[index] if isinstance(work, Find) else self._other(work)
         return results
+
+    def _issue(self) -> list[Issued]:
+        """Write the intents, but for those of people who are to get no link after all."""
+        left = left_alone(self.connection, self.intents, self.now)
+        if not left:
+            return write_intents(self.connection, self.intents, self.now)
+        wanted = [intent for intent in self.intents if (intent.person, intent.mail_key) not in left]
+        written = iter(write_intents(self.connection, wanted, self.now) if wanted else ())
+        answers: list[Issued] = []
+        for intent in self.intents:
+            reason = left.get((intent.person, intent.mail_key))
+            refused = Issued(token=intent.token, attempts=0, put_off=0, left=reason)
+            answers.append(next(written) if reason is None else refused)
+        return answers
 
     def _look_up(self, works: Sequence[Work], results: list[object]) -> None:
         wanted = {index: work.mail_key for index, work in enumerate(works) if isinstance(work, Find)}
@@ -169,16 +183,8 @@ class _Batch:
                 take_back(self.connection, zip(intents, issued, strict=True), self.now)
             case CountRefusal():
                 return self._count_refusal()
-            case PullBrake(why):
-                if read_brake(self.connection) is None:
-                    self._event(_BRAKE, "", why)
-            case Resume(operator):
-                pulled = read_brake(self.connection) is not None
-                if pulled:
-                    self._event(_RESUME, operator, "")
-                return pulled
-            case ReadBrake():
-                return read_brake(self.connection)
+            case Chore():
+                return work.run(self.connection, Here(self.desk.process, self.desk.mark.node, self.now))
             case KeepHouse():
                 keep_house(self.connection, self.desk, self.now)
             case Probe():
@@ -191,22 +197,11 @@ class _Batch:
         self.connection.execute(insert(refusals).values(at=self.now, node=bounded(self.desk.mark.node)))
         # What an operator has seen and ended doesn't pull the brake again.
         resumed = self.connection.execute(
-            select(func.max(events.c.at)).where(events.c.kind == _RESUME)
+            select(func.max(events.c.at)).where(events.c.kind == RESUME, events.c.subject == "")
         ).scalar_one_or_none()
         since = max(self.now - REFUSAL_MICROSECONDS, resumed or 0)
         counted = select(func.count()).select_from(refusals).where(refusals.c.at > since)
         return int(self.connection.execute(counted).scalar_one())
-
-    def _event(self, kind: str, operator: str, detail: str) -> None:
-        self.connection.execute(
-            insert(events).values(
-                at=self.now,
-                kind=kind,
-                node=bounded(self.desk.mark.node),
-                operator=bounded(operator),
-                detail=bounded(detail),
-            )
-        )
 
 
 def _key_of(work: Work) -> bytes:
@@ -244,17 +239,6 @@ def _claims(
 def _write_outcomes(connection: Connection, outcomes: Sequence[SendOutcome], now: int) -> None:
     for outcome in write_outcomes(connection, outcomes, now):
         _log.warning("outcome without an intent, not in the ledger: %s", repair_line(outcome))
-
-
-def read_brake(connection: Connection) -> Brake | None:
-    """The brake, if it is pulled."""
-    last = connection.execute(
-        select(events.c.kind, events.c.at, events.c.node, events.c.detail)
-        .where(events.c.kind.in_([_BRAKE, _RESUME]))
-        .order_by(events.c.id.desc())
-        .limit(1)
-    ).first()
-    return Brake(at=last.at, node=last.node, why=last.detail) if last and last.kind == _BRAKE else None
 
 
 # --- processes --------------------------------------------------------------------------------------------
@@ -300,6 +284,7 @@ def keep_house(connection: Connection, desk: Desk, now: int) -> None:
     since = now - desk.memory
     expire_records(connection, since)
     connection.execute(delete(refusals).where(refusals.c.at <= now - 2 * REFUSAL_MICROSECONDS))
+    forget_tallies(connection, now)
     gone: list[bytes] = []
     for row in connection.execute(select(processes).where(processes.c.id != desk.process)):
         mark = ProcessMark(node=row.node, boot=row.boot, space=row.space, pid=row.pid, started=row.started)

@@ -6,6 +6,7 @@ page, never twice.
 """
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -13,11 +14,11 @@ from typing import Self
 from sqlalchemy import Connection, Engine, Row, Select, and_, select
 
 from gateway.errors import LedgerFault
-from gateway.store.batch import read_brake
+from gateway.ledger.controls import Brake, Controls, Event
+from gateway.store.chores import fetch_ruleset, read_controls, ruleset_events
 from gateway.store.database import Database, faults_as_ledger_faults
 from gateway.store.migrate import require_current
 from gateway.store.schema import people, sends
-from gateway.store.work import Brake
 from gateway.transaction.ports import SendState
 
 _PAGE = 1_000
@@ -119,13 +120,44 @@ class LedgerReader:
             yield from map(_send, page)
 
     def brake(self) -> Brake | None:
-        """The brake, if it is pulled.
+        """The brake of the whole gateway, if it is on.
 
         Raises:
             LedgerFault: it can't be read.
         """
+        return self.controls().brake
+
+    def controls(self) -> Controls:
+        """What operators and brakes have set.
+
+        Raises:
+            LedgerFault: it can't be read.
+        """
+        with self._connection() as connection:
+            return read_controls(connection)
+
+    def rulesets(self, last: int) -> list[Event]:
+        """The newest changes of the rule set, newest first.
+
+        Raises:
+            LedgerFault: they can't be read.
+        """
+        with self._connection() as connection:
+            return ruleset_events(connection, last)
+
+    def ruleset(self, wanted: str) -> bytes | None:
+        """The content of the rule set with that id, if it was ever active.
+
+        Raises:
+            LedgerFault: it can't be read.
+        """
+        with self._connection() as connection:
+            return fetch_ruleset(connection, wanted)
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
         with faults_as_ledger_faults(self._database), self._engine.connect() as connection:
-            return read_brake(connection)
+            yield connection
 
     def _page(self, query: "Select[tuple[object, ...]]") -> "list[Row[tuple[object, ...]]]":
         with faults_as_ledger_faults(self._database), self._engine.connect() as connection:

@@ -35,7 +35,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from gateway.store import credit_schema
+from gateway.store import credit_schema, rollout_schema
 from gateway.store.base import Number, metadata
 
 __all__ = [
@@ -49,11 +49,12 @@ __all__ = [
     "people",
     "processes",
     "refusals",
+    "rollout_schema",
     "sends",
 ]
 
 #: The newest revision that this version of the package knows, and the only one that it writes to.
-REVISION = "0002"
+REVISION = "0003"
 
 meta = Table(
     "meta",
@@ -174,7 +175,12 @@ events = Table(
     Column("node", Text, nullable=False),
     Column("operator", Text, nullable=False),
     Column("detail", Text, nullable=False),
+    # The rule that it is about, or the rule set; empty for the whole gateway.
+    Column("subject", Text, nullable=False, server_default=""),
     Index(None, "kind", "id"),
     sqlite_autoincrement=True,
 )
-"""What happened to the installation: `brake` pulled, `resume` by an operator."""
+"""What happened to the installation: brakes, resumes, steps of the roll-out, changes of the rule set.
+
+`gateway.ledger.controls` says what they come to.
+"""

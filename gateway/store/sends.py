@@ -226,6 +226,7 @@ def take_back(connection: Connection, sends: Iterable[tuple[SendIntent, Issued]]
             intent.person,
         )
         for intent, issued in sorted(sends, key=lambda pair: (pair[0].person, pair[0].mail_key))
+        if issued.left is None
     ]
     if rows:
         connection.exec_driver_sql(marked(_TAKE_BACK, connection), rows)

@@ -16,7 +16,7 @@ from gateway.store.batch import Desk, enrol, leave, perform
 from gateway.store.database import Database, now_at
 from gateway.store.migrate import prepare, require_current
 from gateway.store.watch import Files
-from gateway.store.work import READING, Work
+from gateway.store.work import Work, is_reading
 
 _log = logging.getLogger("careerrelay.ledger")
 
@@ -96,7 +96,7 @@ class Session:
         connection = self._connection
         if connection is None:
             raise RuntimeError("the session is not open")
-        reading = all(isinstance(work, READING) for work in works)
+        reading = all(map(is_reading, works))
         if reading is not self._reading and self._database.sqlite:
             # A look-up alone takes no lock, and makes nobody wait.
             connection.execution_options(**(_READ_ONLY if reading else _WRITING))

@@ -6,19 +6,25 @@ from types import TracebackType
 from typing import Self
 
 from gateway.errors import LedgerFault
+from gateway.ledger.braking import Row
+from gateway.ledger.controls import Brake, Controls
 from gateway.smtp.fold import Notice
+from gateway.store.chores import (
+    FetchRuleset,
+    PullBrake,
+    RecordRuleset,
+    Resume,
+    SetStage,
+    WriteTallies,
+)
 from gateway.store.database import Database
 from gateway.store.process import own_mark
 from gateway.store.session import Session
 from gateway.store.work import (
-    Brake,
     CountRefusal,
     Find,
     Intend,
     Note,
-    PullBrake,
-    ReadBrake,
-    Resume,
     Settle,
     TakeClaims,
 )
@@ -115,11 +121,21 @@ class LedgerStore:
 
     @property
     def brake(self) -> Brake | None:
-        """The brake as of a second ago at most (as long as the ledger is well).
+        """The brake of the whole gateway, as `controls`; None when it isn't on."""
+        return self._writer.controls.brake
 
-        None when it isn't pulled. Costs nothing.
+    @property
+    def controls(self) -> Controls:
+        """What operators and brakes have set, as of a second ago at most (as long as the ledger is well).
+
+        Costs nothing.
         """
-        return self._writer.brake
+        return self._writer.controls
+
+    @property
+    def informed(self) -> bool:
+        """Whether `controls` was read at all yet."""
+        return self._writer.informed
 
     # --- the port -----------------------------------------------------------------------------------------
 
@@ -161,20 +177,60 @@ class LedgerStore:
 
     async def pull_brake(self, why: str) -> None:
         """Put the whole installation into `observe`. Done later, if it can't be done now."""
-        await self._writer.ask(PullBrake(why), _nothing)
-        self._writer.brake = await self.read_brake()
+        await self.stop_rule("", why)
 
-    # --- beyond it ----------------------------------------------------------------------------------------
+    async def stop_rule(self, rule: str, why: str) -> bool:
+        """The same for one rule; under an empty name for all. False if it was there already."""
+        pulled = await self._writer.ask(PullBrake(why, rule), bool)
+        await self.look()
+        return pulled
+
+    # --- safety and roll-out ------------------------------------------------------------------------------
+
+    async def look(self) -> Controls:
+        """What operators and brakes have set now."""
+        self._writer.hear(await self._writer.ask(self._writer.news(), lambda news: news))
+        return self._writer.controls
 
     async def read_brake(self) -> Brake | None:
-        """The brake as it is in the ledger now."""
-        return await self._writer.ask(ReadBrake(), _brake)
+        """The brake of the whole gateway as it is in the ledger now."""
+        return (await self.look()).brake
 
-    async def resume(self, operator: str) -> bool:
-        """Let the brake go; False if it wasn't pulled. Who did it is recorded."""
-        resumed = await self._writer.ask(Resume(operator), bool)
-        self._writer.brake = None
+    async def resume(self, operator: str, rule: str = "") -> bool:
+        """Let the brake of a rule go, or all; False if none was on. Who did it is recorded."""
+        resumed = await self._writer.ask(Resume(operator, rule), bool)
+        await self.look()
         return resumed
+
+    async def set_stage(self, action: str, *, rule: str, operator: str) -> None:
+        """Let a rule, or with an empty name all, go as far as `action`."""
+        await self._writer.ask(SetStage(operator, rule, action), _nothing)
+        await self.look()
+
+    async def record_ruleset(self, work: RecordRuleset) -> bool:
+        """Make a rule set the active one; gives whether it is."""
+        active = await self._writer.ask(work, bool)
+        await self.look()
+        return active
+
+    async def fetch_ruleset(self, ruleset: str) -> bytes | None:
+        """The content of a rule set that was recorded."""
+        found = await self._writer.ask(FetchRuleset(ruleset), lambda content: content)
+        return found if isinstance(found, bytes) else None
+
+    def count_for_brake(self, *, wanted: bool) -> None:
+        """Whether to read what other processes count; see `others`."""
+        self._writer.counting = wanted
+
+    @property
+    def others(self) -> tuple[Row, ...]:
+        """What other processes have counted for the brake in the last hour, seconds ago."""
+        return self._writer.others
+
+    def write_tallies(self, rows: Sequence[Row]) -> None:
+        """Tell the others what this process has counted. Dropped while the ledger is faulty."""
+        if self.fault is None:
+            self._writer.post(WriteTallies(tuple(rows)))
 
 
 def _issued(result: object) -> list[Issued]:
@@ -187,10 +243,6 @@ def _claims(result: object) -> list[Claim]:
 
 def _open_mail(result: object) -> OpenMail | None:
     return result if isinstance(result, OpenMail) else None
-
-
-def _brake(result: object) -> Brake | None:
-    return result if isinstance(result, Brake) else None
 
 
 def _number(result: object) -> int:

@@ -1,7 +1,11 @@
 """What the writer is asked to do, as values, and which of them may share a transaction."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from sqlalchemy import Connection
 
 from gateway.smtp.fold import Notice
 from gateway.transaction.ports import Claim, CopyIntent, CopyOutcome, Issued, SendIntent, SendOutcome
@@ -67,23 +71,29 @@ class CountRefusal:
     """A copy went through only without its link; gives how many did so lately."""
 
 
-@dataclass(frozen=True, slots=True)
-class PullBrake:
-    """Put the installation into observe."""
+class Here(NamedTuple):
+    """Where and when a chore is done: the writer's id in `processes`, its node, the database's time."""
 
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """End that; gives whether the brake was pulled."""
-
-    operator: str
+    process: bytes
+    node: str
+    now: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReadBrake:
-    """Look whether the brake is pulled; gives `Brake` or None."""
+class Chore(ABC):
+    """Work that is no mail's, and knows itself how it is done (`gateway.store.chores`).
+
+    Attributes:
+        reads: it writes nothing.
+        lasts: it is done even when nobody waits for it any more.
+    """
+
+    __slots__ = ()
+    reads: ClassVar[bool] = False
+    lasts: ClassVar[bool] = False
+
+    @abstractmethod
+    def run(self, connection: Connection, here: Here) -> object:
+        """Do it, in the transaction of the batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,26 +118,23 @@ Work = (
     | TakeBackIntents
     | TakeBackClaims
     | CountRefusal
-    | PullBrake
-    | Resume
-    | ReadBrake
+    | Chore
     | KeepHouse
     | Probe
 )
 
-#: Work that reads. A batch of nothing else takes no lock.
-READING = (Find, ReadBrake)
-#: Work that is done even when nobody waits for it any more: it tells what has happened.
-LASTING = (Note, Settle, TakeBackIntents, TakeBackClaims, PullBrake)
+
+def is_reading(work: Work) -> bool:
+    """Whether it only reads. A batch of nothing else takes no lock."""
+    return work.reads if isinstance(work, Chore) else isinstance(work, Find)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Brake:
-    """The brake is pulled. `at` is in microseconds since 1970 UTC."""
+def is_lasting(work: Work) -> bool:
+    """Whether it is done even when nobody waits for it any more: it tells what has happened."""
+    return work.lasts if isinstance(work, Chore) else isinstance(work, _LASTING)
 
-    at: int
-    node: str
-    why: str
+
+_LASTING = (Note, Settle, TakeBackIntents, TakeBackClaims)
 
 
 def rows_of(work: Work) -> int:

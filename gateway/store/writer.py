@@ -9,7 +9,7 @@ What it does about faults (SMTP.md rule 22):
   faulty, or the thread has been held up, for that long, new work is refused at once.
 * The thread survives. It tries again with pauses that double up to a second, on a fresh connection, and
   goes on as if nothing had been once the fault is gone. Faults and their end are logged once each.
-* What tells of things that have happened (`LASTING`) is kept and written later. Only past the bound of
+* What tells of things that have happened (`is_lasting`) is kept and written later. Only past the bound of
   the queue, or when the process ends, it goes to the log as lines to repair from.
 * Work that was done too late for its caller is taken back: nothing was sent with those links.
 * A piece of work that can't be written by its nature fails alone, not the batch that it was in.
@@ -26,21 +26,22 @@ from typing import TypeVar
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from gateway.errors import LedgerFault
+from gateway.ledger.braking import Row
+from gateway.ledger.controls import Controls
+from gateway.store.chores import News, ReadNews
 from gateway.store.database import Database, fault_of, is_transient
 from gateway.store.repair import repair_lines
 from gateway.store.session import Session
 from gateway.store.work import (
-    LASTING,
-    Brake,
     Intend,
     KeepHouse,
     Mixture,
     Probe,
-    ReadBrake,
     TakeBackClaims,
     TakeBackIntents,
     TakeClaims,
     Work,
+    is_lasting,
     rows_of,
 )
 
@@ -48,7 +49,7 @@ from gateway.store.work import (
 _BATCH_ROWS = 512
 #: Pauses between attempts while the ledger is faulty.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
-#: How often the files and the brake are looked at.
+#: How often the files are looked at, and what operators and brakes have set.
 _TICK_SECONDS = 1.0
 #: How often what is over is deleted.
 _HOUSE_SECONDS = 3_600.0
@@ -101,7 +102,14 @@ class Writer:
         self._retry_at = 0.0
         self._tick_at = 0.0
         self._house_at = time.monotonic() + _HOUSE_SECONDS
-        self.brake: Brake | None = None
+        #: What operators and brakes have set, and what other processes have counted for the brake: a second
+        #: old, as long as the ledger is well. `informed` once it was read at all.
+        self.controls = Controls()
+        self.others: tuple[Row, ...] = ()
+        self.informed = False
+        #: Whether anybody wants to know of those counts.
+        self.counting = False
+        self._news_lock = threading.Lock()
 
     # --- from the event loop ------------------------------------------------------------------------------
 
@@ -123,7 +131,7 @@ class Writer:
         """Hand `work` in and wait for it.
 
         Raises:
-            LedgerFault: it was not done in `wait_seconds`. What is in `LASTING` is done later even so.
+            LedgerFault: it was not done in `wait_seconds`. What `is_lasting` is done later even so.
         """
         loop = asyncio.get_running_loop()
         ticket = _Ticket(work, loop)
@@ -132,7 +140,7 @@ class Writer:
             raise RuntimeError("a ticket of an event loop has a future")
         refusal = self._refusal(ticket.rows)
         if refusal is not None:
-            if isinstance(work, LASTING):
+            if is_lasting(work):
                 self.post(work)
             raise refusal
         self._put(ticket)
@@ -261,7 +269,7 @@ class Writer:
         rows = 0
         while self._queue and rows < _BATCH_ROWS:
             ticket = self._queue[0]
-            if not (ticket.over and not isinstance(ticket.work, LASTING)):
+            if not (ticket.over and not is_lasting(ticket.work)):
                 if not mixture.admits(ticket.work):
                     break
                 batch.append(ticket)
@@ -284,23 +292,34 @@ class Writer:
                 self._failed(tickets, error)
             return
         if extra:
-            brake = results[-1]
-            self.brake = brake if isinstance(brake, Brake) else None
+            self.hear(results[-1])
         self._recovered()
         self._finish(list(zip(tickets, results, strict=False)))
 
     def _upkeep(self) -> list[Work]:
-        """What is due beside the work of others; `ReadBrake` is the last of it."""
+        """What is due beside the work of others; `ReadNews` is the last of it."""
         now = time.monotonic()
         if self._fault is not None:
-            return [Probe(), ReadBrake()]
+            return [Probe(), self.news()]
         if now < self._tick_at:
             return []
         self._tick_at = now + _TICK_SECONDS
         if now < self._house_at:
-            return [ReadBrake()]
+            return [self.news()]
         self._house_at = now + _HOUSE_SECONDS
-        return [KeepHouse(), ReadBrake()]
+        return [KeepHouse(), self.news()]
+
+    def news(self) -> ReadNews:
+        """The question for what is not known yet."""
+        return ReadNews(self.controls.last, self.counting)
+
+    def hear(self, news: object) -> None:
+        """Take the answer; from the thread and from event loops alike."""
+        if isinstance(news, News):
+            with self._news_lock:
+                self.controls = self.controls.after(news.events)
+                self.others = news.tallies
+                self.informed = True
 
     def _finish(self, done: list[tuple[_Ticket, object]]) -> None:
         loops: dict[asyncio.AbstractEventLoop, list[tuple[_Ticket, object]]] = {}

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, MutableMapping, MutableSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from gateway.transaction.ports import Ledger, NextHop
+from gateway.transaction.ports import Ledger, NextHop, Safety, Unwatched
 from gateway.transaction.report import Journal
 from gateway.transaction.source import Spool
 
@@ -39,6 +39,7 @@ class Services:
         untouched_taken: next hop -> when it last took an untouched mail, on the monotonic clock (SMTP.md rule
             15).
         background: copies that outlive their mail's reply; drain waits for them.
+        safety: the brake, and what is kept of what the rules saw.
     """
 
     ledger: Ledger
@@ -50,3 +51,4 @@ class Services:
     notice_hop: Callable[[NextHop], NextHop]
     untouched_taken: MutableMapping[str, float]
     background: MutableSet[asyncio.Task[None]]
+    safety: Safety = field(default_factory=Unwatched)

@@ -257,7 +257,9 @@ class Courier:
             if refused >= REFUSED_LINKS:
                 why = f"next hop {self.hop.name} took {refused} mails in ten minutes only without their link"
                 await self.services.ledger.pull_brake(why)
-                self.services.journal.alarm(f"mode is observe now: {why}; `careerrelay rules resume` ends it")
+                told = f"mode is observe now: {why}; `careerrelay rules resume` ends it"
+                self.services.journal.alarm(told)
+                self.services.safety.alert("brake", told)
         except Exception as error:  # noqa: BLE001 - whatever the ledger's state, the mail has been taken
             self.services.journal.fault("refused link not recorded", error)
 

@@ -169,6 +169,10 @@ def decide(
         return Decision(reason=verdict.reason, verdict=verdict)
     if policy.mode != "inject":
         return Decision(reason=Reason.OBSERVE, verdict=verdict)
+    candidates = len({envelope.recipients[index].path.text() for index in reading.candidates})
+    if policy.max_candidates and candidates > policy.max_candidates:
+        detail = f"{candidates} candidates, more than {policy.max_candidates} (max_recipients_per_mail)"
+        return Decision(reason=Reason.RECIPIENTS, verdict=verdict, detail=detail)
     if not reading.message.complete:
         return Decision(reason=Reason.INJECTED, verdict=verdict, whole=True)
     return place(reading, verdict, policy)

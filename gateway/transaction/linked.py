@@ -29,7 +29,7 @@ from gateway.transaction.context import Services
 from gateway.transaction.copies import PUT_OFF_LIMIT, UNTOUCHED_PROOF_SECONDS, Courier, Job, out_of_time
 from gateway.transaction.decide import Decision, Reading, place
 from gateway.transaction.notice import MAX_QUOTED
-from gateway.transaction.plan import Copy, Plan, make_plan
+from gateway.transaction.plan import Copy, Plan, in_share, make_plan
 from gateway.transaction.policy import Policy
 from gateway.transaction.ports import (
     Claim,
@@ -85,6 +85,7 @@ class LinkedMail:
     _jobs: list[Job] = field(default_factory=list)
     _settled: dict[bytes, Outcome] = field(default_factory=dict)
     _telling: set[asyncio.Task[None]] = field(default_factory=set)
+    _left: dict[bytes, Reason] = field(default_factory=dict)
 
     @staticmethod
     def key_of(policy: Policy, reading: Reading, envelope: Envelope) -> bytes:
@@ -120,13 +121,35 @@ class LinkedMail:
         candidates = self._candidates(persons, decision)
         self._plan = make_plan(persons, candidates, opened.copies if opened else None)
         if not self._plan.linked and opened is None:
-            raise Unlinkable(decision.reason if decision.reason is not Reason.INJECTED else Reason.OBSERVE)
+            raise Unlinkable(decision.reason if decision.reason is not Reason.INJECTED else Reason.PARTIAL)
         self._recorded = not self.lmtp and len(set(persons)) > 1
-        built = [await self._build(copy, decision) for copy in self._plan.copies]
-        if self._recorded:
-            await self._claim(built)
-        else:
-            await self._intend(built)
+        taken = self._pass_brake(decision, opened)
+        new = 0
+        try:
+            built = [await self._build(copy, decision) for copy in self._plan.copies]
+            new = await (self._claim(built) if self._recorded else self._intend(built))
+        finally:
+            if taken != new:
+                self.services.safety.give_back(self._rule(decision), taken - new, mail=not new)
+
+    def _pass_brake(self, decision: Decision, opened: OpenMail | None) -> int:
+        """Count the links that are about to be given; gives how many. What an open record planned may go on.
+
+        Raises:
+            Unlinkable: they would be too many.
+        """
+        known = opened.copies if opened is not None else {}
+        links = sum(copy.person not in known for copy in self._plan.linked)
+        if not links:
+            return 0
+        why = self.services.safety.take(self._rule(decision), links)
+        if why:
+            raise Unlinkable(Reason.BRAKE, why)
+        return links
+
+    @staticmethod
+    def _rule(decision: Decision) -> str:
+        return decision.verdict.rule if decision.verdict is not None else ""
 
     def _candidates(self, persons: Sequence[bytes], decision: Decision) -> frozenset[int]:
         if decision.footer is None or decision.verdict is None:
@@ -134,7 +157,9 @@ class LinkedMail:
         share = decision.verdict.share
         if share >= 1:
             return self.reading.candidates
-        return frozenset(i for i in self.reading.candidates if int.from_bytes(persons[i][:4]) < share * 2**32)
+        chosen = frozenset(i for i in self.reading.candidates if in_share(persons[i], share))
+        self._left |= {persons[i]: Reason.PARTIAL for i in self.reading.candidates - chosen}
+        return chosen
 
     async def _build(self, copy: Copy, decision: Decision) -> "_Built":
         original = Content.untouched(self.reading.message.data)
@@ -200,15 +225,23 @@ class LinkedMail:
             message_id=self.report.message_id,
             route=self.hop.name,
             address=recipient if self.policy.store_addresses else None,
+            frequency_days=self.policy.frequency_days,
         )
 
-    async def _intend(self, built: Sequence["_Built"]) -> None:
-        issued = await self.services.ledger.intend([b.send for b in built if b.send is not None])
-        tokens = iter(issued)
-        for one in built:
-            await self._add_job(one, one.copy.recipients, next(tokens) if one.send is not None else None)
+    async def _intend(self, built: Sequence["_Built"]) -> int:
+        """Commit the intents; gives how many links are new."""
+        answers = await self.services.ledger.intend([b.send for b in built if b.send is not None])
+        tokens = iter(answers)
+        issued = [next(tokens) if one.send is not None else None for one in built]
+        await self._add_jobs(
+            [(one, one.copy.recipients, given) for one, given in zip(built, issued, strict=True)]
+        )
+        if not any(job.send for job in self._jobs):
+            # Nobody is left to get a link, and no record was opened: the mail goes as any other.
+            raise Unlinkable(next(iter(self._left.values()), Reason.OBSERVE))
+        return sum(answer.left is None and not answer.attempts for answer in answers)
 
-    async def _claim(self, built: Sequence["_Built"]) -> None:
+    async def _claim(self, built: Sequence["_Built"]) -> int:
         sends = {one.copy.person: one.send for one in built if one.copy.person is not None}
         persons = list(dict.fromkeys(self._plan.persons))
         intents = [CopyIntent(person=person, send=sends.get(person)) for person in persons]
@@ -218,14 +251,35 @@ class LinkedMail:
                 self._settled[person] = claim.outcome
             elif claim.standing is Standing.ELSEWHERE:
                 self._settled[person] = Outcome(Fate.ELSEWHERE, failure.SENT_ELSEWHERE)
+        jobs = []
         for one in built:
             ours = tuple(index for index in one.copy.recipients if self._is_ours(claims, index))
             if ours:
-                issued = claims[one.copy.person].issued if one.copy.person is not None else None
-                await self._add_job(one, ours, issued)
+                jobs.append(
+                    (one, ours, claims[one.copy.person].issued if one.copy.person is not None else None)
+                )
+        await self._add_jobs(jobs)
+        issued = [claim.issued for claim in claims.values() if claim.issued is not None]
+        return sum(one.left is None and not one.attempts for one in issued)
 
     def _is_ours(self, claims: dict[bytes, Claim], index: int) -> bool:
         return claims[self._plan.persons[index]].standing is Standing.OURS
+
+    async def _add_jobs(self, jobs: Sequence[tuple["_Built", tuple[int, ...], Issued | None]]) -> None:
+        """A job for each copy; those who are to get no link after all share the untouched one."""
+        untouched: list[int] = []
+        for built, recipients, issued in jobs:
+            if issued is not None and issued.left is not None:
+                self._left[self._plan.persons[recipients[0]]] = issued.left
+                self.services.journal.count(f"left-alone-{issued.left}")
+                untouched += recipients
+            elif built.copy.person is None:
+                untouched += recipients
+            else:
+                await self._add_job(built, recipients, issued)
+        if untouched:
+            original = Content.untouched(self.reading.message.data)
+            self._jobs.append(Job(recipients=tuple(sorted(untouched)), content=original))
 
     async def _add_job(self, built: "_Built", recipients: tuple[int, ...], issued: Issued | None) -> None:
         content, unlinked, token = built.content, built.unlinked, b""
@@ -390,8 +444,11 @@ class LinkedMail:
                     host=hosts.get(index, ""),
                     fate=outcome.fate.value,
                     reply=str(outcome.reply),
+                    reason="" if token else self._left.get(self._plan.persons[index], ""),
                 )
             )
+        if self._left and not any(tokens.values()) and not any(job.unlinked for job in self._jobs):
+            self.report.reason = next(iter(self._left.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,15 @@ def persons_of(recipients: Sequence[Rcpt], person_of: Callable[[str], bytes]) ->
     return tuple(person_of(recipient.path.text()) for recipient in recipients)
 
 
+def in_share(person: bytes, share: float) -> bool:
+    """Whether somebody is among those who get a link while a rule is tried on a share of people.
+
+    By the keyed hash of the address: always the same answer for the same person, and a larger share keeps all
+    of a smaller one.
+    """
+    return int.from_bytes(person[:4]) < share * 2**32
+
+
 def make_plan(
     persons: Sequence[bytes], candidates: frozenset[int], earlier: Mapping[bytes, PlannedCopy] | None = None
 ) -> Plan:

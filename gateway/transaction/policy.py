@@ -59,7 +59,7 @@ class LinkForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Everything that decides what becomes of a mail."""
+    """Everything that decides what becomes of a mail. Numbers that are 0 are off."""
 
     hostname: str
     mode: Literal["inject", "observe", "off"]
@@ -79,6 +79,8 @@ class Policy:
     size: int = 0
     copies_seconds: float = 240.0
     parallel_copies: int = 4
+    max_candidates: int = 0
+    frequency_days: int = 0
     gateway_refusals: Collection[str] = REFUSES_GATEWAY
     notice_from: str = "Mail Delivery System"
     postmaster: str = ""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from gateway.reason import Reason
+from gateway.ruleset.ruleset import Verdict
 from gateway.smtp.capabilities import Capabilities
 from gateway.smtp.envelope import Mail, Rcpt
 from gateway.smtp.fold import Fate, Notice, Outcome
@@ -151,6 +153,8 @@ class SendIntent:
     route: str
     address: str | None = None
     forced: bool = False
+    # Nobody gets another link within so many days of this company's; 0 is off.
+    frequency_days: int = 0
     company: str = "default"
     partner: str = "default"
     footer_hash: bytes | None = None
@@ -165,11 +169,13 @@ class Issued:
         token: 16 octets: the same for every attempt of the same mail to the same recipient (rule 19).
         attempts: how often this send was intended before.
         put_off: how often it was put off after the dot with 4.6.x or 4.7.x (rule 15).
+        left: why this person is to get no link after all, SUPPRESSED or FREQUENCY; nothing was written then.
     """
 
     token: bytes
     attempts: int
     put_off: int
+    left: Reason | None = None
 
 
 class SendState(Enum):
@@ -312,3 +318,60 @@ class Ledger(Protocol):
 
     async def pull_brake(self, why: str) -> None:
         """Put the whole installation into `observe` until an admin resumes it (rule 15)."""
+
+
+class Safety(Protocol):
+    """The brake, and what is kept of what the rules saw (RULES.md, "Safety" and "Roll-out").
+
+    Nothing here raises or waits; ordinary mail costs a number in memory.
+    """
+
+    def mail(self) -> None:
+        """There is a mail, of whatever kind."""
+
+    def take(self, rule: str, links: int) -> str:
+        """Count a mail in which the rule is about to put so many links. Empty if it may, else why not."""
+
+    def give_back(self, rule: str, links: int, *, mail: bool) -> None:
+        """So many of them were not new, or not given after all; with `mail` none were."""
+
+    def seen(self, mail: "MailSeen") -> None:
+        """The rules found something in a mail."""
+
+    def alert(self, kind: str, text: str) -> None:
+        """Something that a person has to look at; told at most once in a while for each kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailSeen:
+    """What is kept of a mail in which the rules found something: no text, no recipient.
+
+    `reason` is what became of it.
+    """
+
+    mail: str
+    message_id: str
+    sender: str
+    ruleset: str
+    verdict: Verdict
+    reason: Reason
+
+
+class Unwatched:
+    """No brake, and nothing is kept: for programs that send no mail."""
+
+    def mail(self) -> None:
+        """Nothing is counted."""
+
+    def take(self, _rule: str, _links: int) -> str:
+        """It may."""
+        return ""
+
+    def give_back(self, _rule: str, _links: int, *, mail: bool) -> None:
+        """Nothing was counted."""
+
+    def seen(self, mail: MailSeen) -> None:
+        """It isn't kept."""
+
+    def alert(self, kind: str, text: str) -> None:
+        """Nobody is told."""

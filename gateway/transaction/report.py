@@ -11,7 +11,8 @@ from gateway.smtp.reply import Reply
 class CopyReport:
     """What became of one recipient.
 
-    `token` is empty for a copy without a link; `fate` as in `gateway.smtp.fold`.
+    `token` is empty for a copy without a link; `fate` as in `gateway.smtp.fold`. `reason`: why a candidate's
+    copy has none while others have.
     """
 
     recipient: str
@@ -19,6 +20,7 @@ class CopyReport:
     host: str
     fate: str
     reply: str
+    reason: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

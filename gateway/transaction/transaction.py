@@ -165,6 +165,7 @@ class Transaction:
     # --- from the first octet of content to the verdict ---------------------------------------------------
 
     async def _content(self, source: Source) -> list[Reply]:
+        self._services.safety.mail()
         begun = self._services.monotonic()
         head = await self._hold(source)
         self._report.held = self._services.monotonic() - begun
@@ -225,6 +226,10 @@ class Transaction:
                 return reading, decision, None
         decision = self._try("deciding", lambda: decide(reading, envelope, self._policy)) or left_alone
         self._note(decision)
+        if decision.reason is Reason.RECIPIENTS:
+            told = f"a mail to many people stays as it came: {decision.detail}"
+            self._services.journal.alarm(told)
+            self._services.safety.alert("recipients", told)
         return reading, decision, opened
 
     def _ledger_fault(self, fault: LedgerFault) -> Decision:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gateway.errors import LedgerFault
+from gateway.reason import Reason
 from gateway.smtp.fold import Fate, Notice, Outcome
 from gateway.transaction.ports import (
     Claim,
@@ -66,6 +67,8 @@ class FakeLedger:
         self.name = name
         self.down = False
         self.calls: list[str] = []
+        #: Why a person (keyed hash) is to get no link.
+        self.left: dict[bytes, Reason] = {}
 
     def _asked(self, what: str) -> None:
         self.calls.append(what)
@@ -73,6 +76,8 @@ class FakeLedger:
             raise LedgerFault("the fake ledger is down")
 
     def _issue(self, intent: SendIntent) -> Issued:
+        if intent.person in self.left:
+            return Issued(token=intent.token, attempts=0, put_off=0, left=self.left[intent.person])
         row = self.memory.sends.get((intent.mail_key, intent.person))
         if row is None:
             row = self.memory.sends[(intent.mail_key, intent.person)] = Row(intent, intent.token)

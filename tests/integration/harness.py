@@ -37,7 +37,7 @@ from gateway.service.doors import Doors, build_doors, edge_limits
 from gateway.service.wiring import RouteTable
 from gateway.transaction.context import Services
 from gateway.transaction.policy import Policy
-from gateway.transaction.ports import Ledger
+from gateway.transaction.ports import Ledger, Safety, Unwatched
 from gateway.transaction.report import MailReport
 from tests.fakes.ledger import FakeLedger
 from tests.peers.action import Action, Lookup, Moment, Script
@@ -184,6 +184,7 @@ async def gateway(
     changes: Mapping[str, Any] | None = None,
     limits: Mapping[str, Any] | None = None,
     ledger: Ledger | None = None,
+    safety: Safety | None = None,
 ) -> AsyncIterator[Relay]:
     """A gateway before these hosts (in the order of failover), until the block ends.
 
@@ -191,6 +192,7 @@ async def gateway(
         changes: laid over the embedded config, as ``{"timeouts": {"dot_seconds": 0.2}}``.
         limits: laid over `EdgeLimits`, where the config has no key (``errors``).
         ledger: in place of a new `FakeLedger`.
+        safety: in place of no brake at all.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -200,7 +202,9 @@ async def gateway(
         config = embedded_config(folder, given)
         keys, files = _fixed()
         bundle = Bundle(config=config, keys=keys, files=files)
-        relay = _assemble(bundle, _policy(bundle, given), ledger or FakeLedger(), folder)
+        relay = _assemble(
+            bundle, _policy(bundle, given), ledger or FakeLedger(), folder, safety or Unwatched()
+        )
         loop = asyncio.get_running_loop()
         relay.doors = build_doors(
             config,
@@ -231,7 +235,7 @@ async def gateway(
                 await pool.close(0.2)
 
 
-def _assemble(bundle: Bundle, policy: Policy, ledger: Ledger, folder: Path) -> Relay:
+def _assemble(bundle: Bundle, policy: Policy, ledger: Ledger, folder: Path, safety: Safety) -> Relay:
     config, journal = bundle.config, Notes()
     routes = RouteTable(bundle, workers=1, index=0, alarm=journal.alarm)
     services = Services(
@@ -244,6 +248,7 @@ def _assemble(bundle: Bundle, policy: Policy, ledger: Ledger, folder: Path) -> R
         notice_hop=routes.notice_hop,
         untouched_taken={},
         background=set(),
+        safety=safety,
     )
     return Relay(
         config=config,

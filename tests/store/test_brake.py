@@ -1,11 +1,14 @@
 """The brake (SMTP.md rule 15): counted over all processes, pulled for all, let go by a person."""
 
 import asyncio
+import time
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from gateway.ledger.braking import HOUR, Row
 from gateway.store import Database, LedgerReader, LedgerStore
 
 
@@ -65,6 +68,46 @@ async def test_resume_forgets_the_refusals(url: str) -> None:
         await ledger.pull_brake("five")
         await ledger.resume("hanako")
         assert await ledger.link_refused() == 1
+
+
+async def test_brake_of_a_rule_is_seen_by_all(url: str) -> None:
+    """One process stops a rule, once; every other sees it within about a second, and its end."""
+    async with store(url, "one") as one, store(url, "two") as two:
+        assert await one.stop_rule("ja-rejection", "too many") is True
+        assert await two.stop_rule("ja-rejection", "too many here") is False
+        assert two.controls.brakes["ja-rejection"].why == "too many"
+        assert (two.brake, two.controls.action("ja-rejection", "inject")) == (None, "observe")
+        assert await one.resume("hanako", "en-rejection") is False
+        assert await one.resume("hanako", "ja-rejection") is True
+        async with asyncio.timeout(3):
+            while two.controls.brakes:  # noqa: ASYNC110 - the promise is about the time that it takes
+                await asyncio.sleep(0.01)
+
+
+async def test_stages_and_brakes_are_written_in_one_order(url: str) -> None:
+    """Two processes that write at once: whoever reads up to a number has missed nothing before it."""
+    async with store(url, "one") as one, store(url, "two") as two:
+        for number in range(10):
+            await asyncio.gather(
+                one.set_stage("partial", rule=f"a{number}", operator="x"),
+                two.set_stage("inject", rule=f"b{number}", operator="y"),
+            )
+        assert len((await one.look()).stages) == len((await two.look()).stages) == 20
+
+
+async def test_counts_reach_other_processes(url: str) -> None:
+    """Each reads what the others wrote, never its own; what is written again takes the place of the first."""
+    now = time.time_ns() // 1000
+    row = Row(since=now, rule="a", mails=2, links=3)
+    async with store(url, "one") as one, store(url, "two") as two:
+        one.count_for_brake(wanted=True)
+        two.count_for_brake(wanted=True)
+        one.write_tallies([row])
+        one.write_tallies([replace(row, links=4), Row(since=now - 3 * HOUR, rule="a", mails=9, links=9)])
+        async with asyncio.timeout(5):
+            while two.others != (replace(row, links=4),):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        assert one.others == ()
 
 
 @pytest.mark.parametrize("statement", ["UPDATE events SET detail = 'other'", "DELETE FROM events"])
