@@ -40,6 +40,9 @@ class Keys:
     mail: bytes = field(repr=False)  # the mail key (rule 18)
     person: bytes = field(repr=False)  # hashes of addresses (promise 8)
     own_id: bytes = field(repr=False)  # the value of X-CareerRelay-Id (rule 13)
+    tombstone: bytes = field(repr=False)  # what is left of the erased, to refuse a second count
+    digest: bytes = field(repr=False)  # whether a partner says the same again
+    place: bytes = field(repr=False)  # networks that clicks come from
 
 
 def derive_keys(secret: bytes) -> Keys:
@@ -56,6 +59,9 @@ def derive_keys(secret: bytes) -> Keys:
         mail=derive("mail key"),
         person=derive("person hash"),
         own_id=derive("own id"),
+        tombstone=derive("tombstone"),
+        digest=derive("registration digest"),
+        place=derive("click place"),
     )
 
 

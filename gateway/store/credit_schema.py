@@ -124,6 +124,8 @@ postings = Table(
     Column("previous", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     Index(None, "company", "at"),
+    # Referrals by contract, from the index alone.
+    Index(None, "company", "kind", "contract_from", "ratio"),
     Index(None, "registration_id"),
     Index(None, "slot_id"),
 )
@@ -137,7 +139,8 @@ entries = Table(
     Column("account", String(16), nullable=False),
     Column("commodity", String(8), nullable=False),
     Column("amount", BigInteger, nullable=False),
-    Index(None, "company", "account"),
+    # A balance, from the index alone.
+    Index(None, "company", "account", "commodity", "amount"),
 )
 
 slots = Table(

@@ -172,6 +172,11 @@ def _books() -> None:
     )
     op.create_index("ix_postings_at", "postings", ["at"])
     op.create_index("ix_postings_company_at", "postings", ["company", "at"])
+    op.create_index(
+        "ix_postings_company_kind_contract_from_ratio",
+        "postings",
+        ["company", "kind", "contract_from", "ratio"],
+    )
     op.create_index("ix_postings_registration_id", "postings", ["registration_id"])
     op.create_index("ix_postings_slot_id", "postings", ["slot_id"])
     op.create_table(
@@ -184,7 +189,11 @@ def _books() -> None:
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("posting_id", "line", name="pk_entries"),
     )
-    op.create_index("ix_entries_company_account", "entries", ["company", "account"])
+    op.create_index(
+        "ix_entries_company_account_commodity_amount",
+        "entries",
+        ["company", "account", "commodity", "amount"],
+    )
     op.create_table(
         "slots",
         sa.Column("id", _NUMBER, autoincrement=True, nullable=False),

@@ -1,0 +1,101 @@
+"""Registrations, books and slots in the database, on SQLite and PostgreSQL alike."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.ledger.states import Event
+from gateway.store.credit import Operator
+from gateway.store.journal import check_chain
+from gateway.store.said import EventReport
+from tests.store.crediting import Ledger
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    """A ledger where two referrals buy a slot; at the end its books must be right."""
+    made = Ledger(url)
+    yield made
+    with made.store.reading() as connection:
+        assert list(check_chain(connection)) == []
+    made.store.close()
+
+
+def test_by_token_then_by_address(ledger: Ledger) -> None:
+    """A token leads to its send whatever the address; without one the address does."""
+    ledger.send("one", "a@example.com")
+    ledger.send("two", "b@example.com")
+    ledger.later(1)
+    first = ledger.report("A-1", token="one", email="other@example.com")
+    second = ledger.report("A-2", email="B@EXAMPLE.com")
+    assert (first.state, second.state) == ("counted", "counted")
+    assert ledger.totals() == (2, 1, 0)
+
+
+def test_the_same_again_changes_nothing(ledger: Ledger) -> None:
+    """Idempotent on the agency's id; other content under the same id is a conflict."""
+    ledger.send("one", "a@example.com")
+    ledger.later(1)
+    moment = ledger.now
+    assert ledger.report("A-1", token="one").result == "new"
+    ledger.later(1)
+    assert ledger.report("A-1", token="one", at=moment).result == "known"
+    assert ledger.report("A-1", token="one", person_id="P-2", at=moment).result == "conflict"
+    assert ledger.totals() == (1, 0, 0)
+
+
+def test_one_person_once(ledger: Ledger) -> None:
+    """By address and by the agency's person id, through others too."""
+    ledger.send("one", "a@example.com")
+    ledger.send("two", "b@example.com")
+    ledger.send("three", "a@example.com", campaign="autumn")
+    ledger.later(1)
+    assert ledger.report("A-1", token="one", email="a@example.com", person_id="P").state == "counted"
+    assert ledger.report("A-2", token="three", email="a@example.com").state == "duplicate"
+    assert ledger.report("A-3", token="two", person_id="P").state == "duplicate"
+    assert ledger.totals()[0] == 1
+
+
+def test_link_of_somebody_else(ledger: Ledger) -> None:
+    """A token counts once; a second person who uses it doesn't count."""
+    ledger.send("one", "a@example.com")
+    ledger.later(1)
+    assert ledger.report("A-1", token="one", email="x@example.com").state == "counted"
+    assert ledger.report("A-2", token="one", email="y@example.com").state == "shared-token"
+    assert ledger.report("A-3", token="one", person_id="P").state == "shared-token"
+
+
+def test_registration_before_its_send_is_visible(ledger: Ledger) -> None:
+    """It waits, and counts when the send appears."""
+    sent_at = ledger.now
+    ledger.later(1)
+    assert ledger.report("A-1", token="one").state == "unmatched"
+    assert ledger.report("A-2", email="b@example.com").state == "unmatched"
+    hashed = ledger.keys.matching_hashes("default", "c@example.com")[0][1]
+    assert ledger.report("A-3", email_hash=hashed).state == "unmatched"
+    for name, address in (("one", "a@example.com"), ("two", "b@example.com"), ("three", "c@example.com")):
+        ledger.send(name, address, at=sent_at)
+    assert ledger.store.rematch() == 3
+    assert ledger.store.rematch() == 0
+    assert ledger.totals() == (3, 1, 0)
+
+
+def test_slot_is_taken_back_then_debt(ledger: Ledger) -> None:
+    """A reversal takes an unspent slot first; under a used one it leaves debt."""
+    for number in range(4):
+        ledger.send(f"s{number}", f"a{number}@example.com")
+    ledger.later(1)
+    for number in range(4):
+        ledger.report(f"A-{number}", token=f"s{number}")
+    assert ledger.totals() == (4, 2, 0)
+    slot = ledger.store.redeem("default", Operator(name="hr"), requisition="R-1")
+    assert slot.state == "used"
+    assert ledger.store.redeem("default", Operator(name="hr"), requisition="R-1").id == slot.id
+    ledger.later(1)
+    for number in range(3):
+        ledger.store.receive_event(
+            "default", EventReport(registration=f"A-{number}", id=f"E-{number}", event=Event.WITHDRAWN)
+        )
+    found = ledger.store.balance("default")
+    assert (found.referrals, found.slots_granted, found.slots_redeemed, found.debt) == (1, 1, 1, 1)
+    assert (found.slots_available, found.to_next_slot) == (0, 3)
