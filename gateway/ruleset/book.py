@@ -7,8 +7,8 @@ from operator import or_
 from typing import NamedTuple
 
 from gateway.ruleset.clause import Clause
-from gateway.ruleset.lexicon import Lexicon
 from gateway.ruleset.termset import TermSet, term_set
+from gateway.ruleset.vocabulary import Compiled
 
 Trial = tuple[int, Sequence[TermSet]]
 """A clause by its number, with the terms that a sentence needs for it."""
@@ -49,8 +49,9 @@ class Book:
     """What the rule files say, made ready for reading. Words have the numbers that the lexicon gives them.
 
     `strong` are the strong signals, `anywhere` what else is looked for in every sentence, `elsewhere` what
-    is looked for only in a refusal, in thanks, or in the subject. A word's meaning are the terms that it
-    stands for, in the bits of `denier` those that it denies, and `crosser` if sentences may end inside it.
+    is looked for only in a refusal, in thanks, or in the subject. A word's meaning (`in_body`, `in_subject`)
+    are the terms that it stands for there, in the bits of `denier` those that it denies, and `crosser` if
+    sentences may end inside it.
     """
 
     __slots__ = (
@@ -59,8 +60,9 @@ class Book:
         "crosser",
         "denier",
         "elsewhere",
+        "in_body",
+        "in_subject",
         "lexicon",
-        "meanings",
         "names",
         "strong",
         "thanks",
@@ -71,34 +73,28 @@ class Book:
     def __init__(
         self,
         *,
-        lexicon: Lexicon,
-        terms_of: Sequence[tuple[int, ...]],
-        denied_by: Sequence[tuple[int, ...]],
+        compiled: Compiled,
         clauses: Sequence[Clause],
         names: Sequence[str],
         thanks_of: Mapping[str, tuple[int, ...]],
     ) -> None:
-        """`terms_of` and `denied_by` say for each entry which terms it stands for and which it denies."""
-        self.lexicon = lexicon
+        """`compiled` is the search and what its entries mean; the clauses name terms by their numbers."""
+        self.lexicon = compiled.lexicon
+        denied_by = compiled.denied_by
         self.clauses = tuple(clauses)
         self.names = tuple(names)
         self.thanks_of: dict[str, TermSet] = {pack: term_set(terms) for pack, terms in thanks_of.items()}
         self.thanks = reduce(or_, self.thanks_of.values(), 0)
         # Above the terms that a word stands for are those that it denies, and above these one bit more
         # for a word inside which a sentence may end: whoever has a text's meaning knows what to look at.
-        self.width = 1 + max((term for held in (*terms_of, *denied_by) for term in held), default=0)
+        everywhere = (*compiled.in_body, *compiled.in_subject, *denied_by)
+        self.width = 1 + max((term for held in everywhere for term in held), default=0)
         self.crosser: TermSet = 1 << 2 * self.width
-        self.meanings: tuple[TermSet, ...] = tuple(
-            0
-            if entry is None
-            else term_set(terms_of[entry])
-            | term_set(denied_by[entry]) << self.width
-            | (self.crosser if word in lexicon.crossing else 0)
-            for word, entry in enumerate(lexicon.entry_of)
-        )
+        self.in_body = self._meanings(compiled.in_body, denied_by)
+        self.in_subject = self._meanings(compiled.in_subject, denied_by)
         self.denier: TermSet = self.crosser - (1 << self.width)
         # A slot that few words can fill comes first: it is the one that most sentences lack.
-        sizes = Counter(term for held in terms_of for term in held)
+        sizes = Counter(term for held in compiled.in_body for term in held)
         trials = [
             (number, sorted(clause.slots, key=lambda slot: sum(sizes[term] for term in slot)))
             for number, clause in enumerate(self.clauses)
@@ -107,6 +103,18 @@ class Book:
         self.strong = self._trials(ready, lambda clause: clause.unlocks)
         self.anywhere = self._trials(ready, lambda clause: not clause.unlocks and "body" in clause.where)
         self.elsewhere = self._trials(ready, lambda clause: not clause.unlocks and "body" not in clause.where)
+
+    def _meanings(
+        self, terms_of: Sequence[tuple[int, ...]], denied_by: Sequence[tuple[int, ...]]
+    ) -> tuple[TermSet, ...]:
+        return tuple(
+            0
+            if entry is None
+            else term_set(terms_of[entry])
+            | term_set(denied_by[entry]) << self.width
+            | (self.crosser if word in self.lexicon.crossing else 0)
+            for word, entry in enumerate(self.lexicon.entry_of)
+        )
 
     def _trials(self, ready: Sequence[Trial], wanted: Callable[[Clause], bool]) -> Trials:
         chosen = [(trial, self.clauses[trial[0]]) for trial in ready if wanted(self.clauses[trial[0]])]

@@ -38,6 +38,7 @@ class Clause:
     """A statement with its terms as numbers. Made by `statements`, immutable; `needed` are the slots as sets.
 
     `disturbing` are all terms of the conditions from `none_before` on: without any of them nothing disturbs.
+    Between the marks in `cited` it does not count.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Clause:
     unless_near: TermSet
     disturbing: TermSet
     where: frozenset[str]
+    cited: tuple[str, ...]
 
     def find(self, present: Present) -> Place | None:
         """Where the clause holds in a sentence with these terms, or None.

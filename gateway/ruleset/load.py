@@ -91,11 +91,8 @@ class _Loader:
         self._check_modes(parsed, rules)
         if self.problems:
             raise ConfigError(self.problems)
-        lexicon, terms_of, denied_by = vocabulary.lexicon()
         book = Book(
-            lexicon=lexicon,
-            terms_of=terms_of,
-            denied_by=denied_by,
+            compiled=vocabulary.lexicon(),
             clauses=statements.clauses,
             names=self.names,
             thanks_of=thanks,

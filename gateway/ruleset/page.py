@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from gateway.ruleset.book import Book, Trials, able, beginning
+from gateway.ruleset.citation import is_cited
 from gateway.ruleset.clause import Clause
 from gateway.ruleset.evidence import Hit
 from gateway.ruleset.lexicon import Place
@@ -22,7 +23,7 @@ class Subject:
     __slots__ = ("reading", "sentence")
 
     def __init__(self, book: Book, text: str) -> None:
-        self.reading = Reading(book, text)
+        self.reading = Reading(book, text, subject=True)
         self.sentence = self.reading.whole()
 
 
@@ -101,7 +102,11 @@ class Page:
             if not slot & terms:
                 return
         place = clause.find(sentence)
-        if place is None or not self._is_bound(clause, at):
+        if (
+            place is None
+            or not self._is_bound(clause, at)
+            or (clause.cited and self._is_cited(clause, at, place))
+        ):
             return
         hit = self._hit(clause, at, place)
         if known is None:
@@ -109,11 +114,18 @@ class Page:
         else:
             known.append(hit)
 
+    def _is_cited(self, clause: Clause, at: int, place: Place) -> bool:
+        """Does somebody else say it?"""
+        return is_cited(self._text(at), place[0], place[1], clause.cited)
+
     def _is_bound(self, clause: Clause, at: int) -> bool:
         """Is near the sentence all that has to be, and nothing that must not?"""
         if clause.bound and not all(self._is_near(noun, at, clause.near) for noun in clause.bound):
             return False
         return not (clause.unless_near and self._is_near(clause.unless_near, at, clause.near))
+
+    def _text(self, at: int) -> str:
+        return (self._subject.reading if at == SUBJECT else self._reading).text
 
     def _sentence(self, at: int) -> Sentence:
         return self._subject.sentence if at == SUBJECT else self._reading.sentence(at)
@@ -168,7 +180,7 @@ class Page:
         return self._quoted
 
     def _hit(self, clause: Clause, at: int, place: Place) -> Hit:
-        text = (self._subject.reading if at == SUBJECT else self._reading).text
+        text = self._text(at)
         return Hit(
             clause.kind,
             clause.name,

@@ -58,6 +58,7 @@ class Reading:
         "_first",
         "_limit",
         "_matches",
+        "_meanings",
         "_named",
         "_sentences",
         "_standing",
@@ -67,9 +68,10 @@ class Reading:
         "text",
     )
 
-    def __init__(self, book: Book, text: str) -> None:
+    def __init__(self, book: Book, text: str, *, subject: bool = False) -> None:
         """Find the words of the text, up to its signature and to `LONGEST_TEXT`."""
         self._book = book
+        self._meanings = book.in_subject if subject else book.in_body
         self.text = text = text[:LONGEST_TEXT]
         self._limit = signature_start(text)
         self._matches = book.lexicon.matches(text, self._limit)
@@ -80,7 +82,7 @@ class Reading:
 
     def _divide(self) -> None:
         """Find the sentences, and the stretches: no word reaches from one of these into the next."""
-        text, meanings = self.text, self._book.meanings
+        text, meanings = self.text, self._meanings
         stretches: list[int] = []
         first: list[int] = [0]
         likely: list[TermSet] = []
@@ -145,7 +147,7 @@ class Reading:
         """The words that stand in one stretch, without those that touch a name."""
         last = self._first[stretch + 1] if stretch + 1 < len(self._first) else len(self._matches)
         found = self._book.lexicon.standing(
-            self.text, self._matches[self._first[stretch] : last], self._book.meanings
+            self.text, self._matches[self._first[stretch] : last], self._meanings
         )
         if self._named:
             return [place for place in found if not is_named(self._named, place[0], place[1])]

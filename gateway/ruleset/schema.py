@@ -9,6 +9,7 @@ Reference = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9|/-]*$")]
 References = tuple[Reference, ...]
 Texts = tuple[Annotated[str, Field(min_length=1)], ...]
 Near = Literal["same", "next", "previous", "subject", "mail", "quoted"]
+Place = Literal["subject", "body"]
 Where = Literal["subject", "body", "refusal", "thanks"]
 Action = Literal["inject", "observe", "partial", "off"]
 Placement = Literal["auto", "end", "top"]
@@ -19,23 +20,25 @@ class _Table(BaseModel):
 
 
 class TermTable(_Table):
-    """``[terms.NAME]``: a list of words that mean the same to the rules."""
+    """``[terms.NAME]``: a list of words that mean the same to the rules; `where` they do."""
 
     words: Texts = ()
     patterns: Texts = ()
     include: References = ()
     hide: Texts = ()
+    where: Annotated[tuple[Place, ...], Field(min_length=1)] = ("subject", "body")
     core: bool = False
     phrase: bool = False
     part: bool = False
 
 
 class GrammarTable(_Table):
-    """``[grammar]``: what is a condition and what is a word of thanks in this language."""
+    """``[grammar]``: conditions, words of thanks and marks of cited speech in this language."""
 
     condition_before: References = ()
     condition_after: References = ()
     thanks: References = ()
+    cited: tuple[Annotated[str, Field(min_length=2, max_length=2)], ...] = ()
     distance: Annotated[int, Field(ge=0, le=400)] | None = None
     reach: Annotated[int, Field(ge=0, le=200)] | None = None
 

@@ -128,6 +128,7 @@ class Statements:
                 near=frozenset(row.near),
                 unless_near=term_set(terms("unless_near", row.unless_near)),
                 where=frozenset(_where(row)),
+                cited=grammar.cited if unlocks else (),
             )
         )
 

@@ -24,11 +24,21 @@ _COUNTED = re.compile(r"(?<!\\)\{(\d+)?(?:,(\d+)?)?\}")
 
 @dataclass(slots=True)
 class _Word:
-    terms: dict[int, None] = field(default_factory=dict)
+    terms: dict[int, frozenset[str]] = field(default_factory=dict)
     denies: dict[int, None] = field(default_factory=dict)
     part: bool = False
     phrase: bool = True
     core: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """The search, and for each of its entries the terms that it stands for in a body and in a subject."""
+
+    lexicon: Lexicon
+    in_body: tuple[tuple[int, ...], ...]
+    in_subject: tuple[tuple[int, ...], ...]
+    denied_by: tuple[tuple[int, ...], ...]
 
 
 class Vocabulary:
@@ -98,37 +108,41 @@ class Vocabulary:
         file, name, _ = self._tables[number]
         return f"{file.pack}/{name}"
 
-    def lexicon(self) -> tuple[Lexicon, tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
+    def lexicon(self) -> "Compiled":
         """The compiled search; for each entry the terms that it stands for, and those that it denies."""
         entries = [
             Entry(text=text, pattern=pattern, whole=not word.part, phrase=word.phrase, core=word.core)
             for (text, pattern), word in self._words.items()
         ]
         words = self._words.values()
-        return (
-            Lexicon(entries),
-            tuple(tuple(word.terms) for word in words),
-            tuple(tuple(word.denies) for word in words),
+        return Compiled(
+            lexicon=Lexicon(entries),
+            in_body=tuple(_terms_in(word, "body") for word in words),
+            in_subject=tuple(_terms_in(word, "subject") for word in words),
+            denied_by=tuple(tuple(word.denies) for word in words),
         )
 
-    def _closure(self) -> list[tuple[int, ...]]:
-        """For each term: itself and every term that includes it, at any depth."""
+    def _closure(self) -> list[dict[int, frozenset[str]]]:
+        """For each term: itself and every term that includes it, at any depth, and where it does."""
         direct: list[set[int]] = [set() for _ in self._tables]
         for number, (file, name, table) in enumerate(self._tables):
             for inner in self.numbers(file, f"terms.{name}.include", table.include):
                 direct[inner].add(number)
-        holders: list[tuple[int, ...]] = []
-        for number, (file, name, _) in enumerate(self._tables):
-            seen = {number: None}
+        holders: list[dict[int, frozenset[str]]] = []
+        for number, (file, name, table) in enumerate(self._tables):
+            seen = {number: frozenset[str](table.where)}
             waiting = [number]
             while waiting:
-                for holder in sorted(direct[waiting.pop()]):
+                inner = waiting.pop()
+                for holder in sorted(direct[inner]):
                     if holder == number:
                         self._say(file, f"terms.{name}.include", "includes itself", "break the circle")
-                    if holder not in seen:
-                        seen[holder] = None
+                    known = seen.get(holder, frozenset())
+                    places = known | (seen[inner] & frozenset(self._tables[holder][2].where))
+                    if holder not in seen or places != known:
+                        seen[holder] = places
                         waiting.append(holder)
-            holders.append(tuple(seen))
+            holders.append(seen)
         return holders
 
     def _add(self, number: int) -> None:
@@ -148,7 +162,8 @@ class Vocabulary:
 
     def _enter(self, text: str, number: int, table: TermTable, *, core: bool, pattern: bool = False) -> None:
         word = self._words.setdefault((text, pattern), _Word())
-        word.terms |= dict.fromkeys(self._holders[number])
+        for term, places in self._holders[number].items():
+            word.terms[term] = word.terms.get(term, frozenset()) | places
         word.part |= table.part
         word.phrase &= table.phrase
         word.core |= core
@@ -190,6 +205,10 @@ class Vocabulary:
             )
             return False
         return True
+
+
+def _terms_in(word: _Word, place: str) -> tuple[int, ...]:
+    return tuple([term for term, places in word.terms.items() if place in places])
 
 
 def _quiet() -> re2.Options:

@@ -1,23 +1,17 @@
-"""The shipped packs against composed mails: no look-alike matches, and recall does not fall.
-
-Each file of mails was composed in one go, without looking at what the rules say, and read afterwards to mend
-them: only its first result, written at its top, says something about other mails. The floors only go up.
-"""
+"""The shipped packs as they come: their modes, what is left alone, and the same text in every form."""
 
 import base64
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from gateway.reason import Reason
-from gateway.ruleset.examples import read_mail, summary, written_mail
+from gateway.ruleset.examples import read_mail, written_mail
 from gateway.ruleset.load import load_rules
 from gateway.ruleset.ruleset import Ruleset
 
 ROOT = Path(__file__).parents[3]
-MAILS = Path(__file__).with_name("mails")
 
 
 def packs() -> Mapping[str, bytes]:
@@ -39,34 +33,6 @@ def test_the_shipped_packs_observe_and_take_their_senders_from_the_config() -> N
     assert {
         rule.action for rule in load_rules(packs(), config_senders=["a.example"], modes={"*": "inject"}).rules
     } == {"inject"}
-
-
-@pytest.mark.parametrize("floor", [0.9])
-@pytest.mark.parametrize("name", [path.stem for path in sorted(MAILS.glob("*.toml"))])
-def test_composed_mails(ruleset: Ruleset, name: str, floor: float) -> None:
-    """Every look-alike stays unmatched, and at least `floor` of the rejections is found."""
-    mails = tomllib.loads((MAILS / f"{name}.toml").read_text(encoding="utf-8"))["mail"]
-    flagged, found, rejections = [], 0, 0
-    for mail in mails:
-        verdict = ruleset.judge(written_mail(mail["text"], subject=mail["subject"]))
-        rejections += mail["rejection"]
-        found += mail["rejection"] and verdict.matched
-        if verdict.matched and not mail["rejection"]:
-            flagged.append(f"{mail['class']}: {mail['subject']}: {summary(verdict)}")
-    assert flagged == []
-    assert found >= floor * rejections
-
-
-@pytest.mark.parametrize("name", [path.stem for path in sorted(MAILS.glob("*.toml"))])
-def test_a_quoted_rejection_never_matches(ruleset: Ruleset, name: str) -> None:
-    """A reply that quotes any of the mails says nothing itself (RULES.md, "Evidence")."""
-    for mail in tomllib.loads((MAILS / f"{name}.toml").read_text(encoding="utf-8"))["mail"]:
-        reply = written_mail(
-            "ご連絡ありがとうございます。承知しました。",
-            subject=f"Re: {mail['subject']}",
-            quoted=mail["text"],
-        )
-        assert not ruleset.judge(reply).matched
 
 
 ALTERNATIVE = """
