@@ -89,18 +89,24 @@ def _listener_certificates(key: str, listen: Listen) -> Found:
 
 
 def _anywhere_needs_proof(key: str, listen: Listen) -> Found:
-    if listen.anywhere and listen.client_certificates != "required":
+    if listen.anywhere and listen.client_certificates != "required" and listen.auth != "required":
         yield (
             f"{key}.anywhere",
             "anybody could send through this listener: an open relay",
-            'write client_certificates = "required", or name networks',
+            'write client_certificates = "required" or auth = "required", or name networks',
         )
+
+
+def _login_under_tls(key: str, listen: Listen) -> Found:
+    if listen.auth != "none" and listen.tls == "none":
+        yield f"{key}.tls", "passwords are taken under TLS only", 'write tls = "required", and a certificate'
 
 
 LISTEN_CHECKS: tuple[Callable[[str, Listen], Found], ...] = (
     _listener_tls,
     _listener_certificates,
     _anywhere_needs_proof,
+    _login_under_tls,
 )
 
 HOP_CHECKS: tuple[Callable[[str, NextHop], Found], ...] = (
@@ -262,10 +268,20 @@ def _signing_keys_apart(config: Config) -> Found:
             )
 
 
+def _logins_need_users(config: Config) -> Found:
+    if config.auth.users_file is None and any(listen.auth != "none" for listen in config.listen):
+        yield (
+            "auth.users_file",
+            "there is a listener with logins and nobody who may log in",
+            "name a file, and fill it with `careerrelay user add`",
+        )
+
+
 CHECKS: tuple[Callable[[Config], Found], ...] = (
     _a_connection_for_each_worker,
     _room_for_each_worker,
     _listeners_apart,
+    _logins_need_users,
     _route_names_once,
     _listeners_of_routes_exist,
     _route_of_notifications_exists,

@@ -4,7 +4,6 @@ The files of rules and footers are `gateway.config.packs`; the key file is `gate
 """
 
 import os
-import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from gateway.config.fault import Fault
 from gateway.config.model import Config
 from gateway.config.names import parse_pattern
 from gateway.config.section import Section
-from gateway.config.textfile import read_bytes, read_text
+from gateway.config.textfile import open_to_others, read_bytes, read_text
+from gateway.config.users import read_users
 from gateway.config.webhook_secret import read_webhook_secrets
 from gateway.errors import ConfigError, Problem
 
@@ -69,19 +69,6 @@ def read_signing_key(path: Path, *, key: str = "key_file") -> bytes:
     if problem is not None:
         raise ConfigError([problem])
     return content
-
-
-def open_to_others(path: Path, *, key: str) -> Problem | None:
-    """The problem that others than the owner may read or write this secret; None when they may not."""
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if not mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return None
-    return Problem(
-        file=str(path),
-        key=key,
-        message=f"others than its owner may use this secret (mode {mode:04o})",
-        remedy=f"chmod 600 {path}",
-    )
 
 
 def read_patterns(path: Path, *, key: str) -> tuple[str, ...]:
@@ -160,6 +147,10 @@ def _patterns(path: Path, key: str) -> None:
     read_patterns(path, key=key)
 
 
+def _users(path: Path, key: str) -> None:
+    read_users(path, key=key)
+
+
 def _signing_key(path: Path, key: str) -> None:
     read_signing_key(path, key=key)
 
@@ -214,6 +205,7 @@ def check_files(config: Config) -> list[Problem]:
     held = config.__dict__  # a draft has holes, and getattr() would raise for them
     places = [
         ("gateway", held.get("gateway")),
+        ("auth", held.get("auth")),
         ("limits", held.get("limits")),
         ("next_hop", held.get("next_hop")),
         ("link", held.get("link")),
@@ -232,6 +224,7 @@ def check_files(config: Config) -> list[Problem]:
         ("ca_file", check_certificates, Section),
         ("client_ca_file", check_certificates, Section),
         ("password_file", _password, Section),
+        ("users_file", _users, Section),
         ("spool_directory", _spool_directory, Section),
         *((name, _webhook_secrets, Section) for name in _WEBHOOK_SECRETS),
         ("key_file", _signing_key, DkimKey),  # that of [gateway] is made at the first start

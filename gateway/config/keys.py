@@ -17,8 +17,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from gateway.config.files import open_to_others
-from gateway.config.textfile import read_text
+from gateway.config.textfile import open_to_others, read_text
 from gateway.errors import ConfigError, Problem
 
 _SIZE = 32

@@ -27,7 +27,7 @@ class Listen(Section):
     anywhere: f.Switch = Field(
         default=False,
         description="Anybody may connect, and has to prove who it is: needs "
-        '`client_certificates = "required"`.',
+        '`client_certificates = "required"` or `auth = "required"`.',
     )
     protocol: Literal["smtp", "lmtp"] = Field(
         default="smtp",
@@ -63,6 +63,12 @@ class Listen(Section):
         default=(),
         description="Which certificates: `san:NAME` (`san:*.NAME` for all below it), `subject:NAME` and "
         "`sha256:FINGERPRINT`. Empty: all those that `client_ca_file` vouches for.",
+    )
+
+    auth: Literal["none", "offered", "required"] = Field(
+        default="none",
+        description="Logins (AUTH PLAIN and LOGIN, under TLS only): `required` takes mail from users alone, "
+        'and, with `client_certificates = "optional"`, from the certificates in `client_names`.',
     )
 
     @property

@@ -10,6 +10,7 @@ reads the file once and hands the result to its workers.
 
 from pydantic import Field
 
+from gateway.config.auth import Auth
 from gateway.config.dkim import Dkim
 from gateway.config.listen import Listen
 from gateway.config.names import fold_address, in_domains
@@ -27,6 +28,7 @@ class Config(Section):
     listen: tuple[Listen, ...] = Field(
         min_length=1, description="One for each address that mail is taken on."
     )
+    auth: Auth = Field(default_factory=Auth, description="Logins at listeners that have `auth`.")
     next_hop: NextHop = Field(description="Where mail goes that no route takes.")
     route: tuple[Route, ...] = Field(default=(), description="Other next hops for some of the mail.")
     notifications: Notifications = Field(default_factory=Notifications, description="Failure notices.")

@@ -89,3 +89,16 @@ def read_text(path: Path, *, limit: int, key: str = "") -> str:
     if fault is not None:
         raise ConfigError([Problem(file=str(path), key=key, message=fault[0], remedy=fault[1])])
     return without_mark(content).decode("utf-8")
+
+
+def open_to_others(path: Path, *, key: str) -> Problem | None:
+    """The problem that others than the owner may read or write this secret; None when they may not."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return None
+    return Problem(
+        file=str(path),
+        key=key,
+        message=f"others than its owner may use this secret (mode {mode:04o})",
+        remedy=f"chmod 600 {path}",
+    )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from gateway.edge.login import Logins
 from gateway.edge.registry import Registry
 from gateway.transaction.context import Services
 from gateway.transaction.policy import Policy
@@ -43,6 +44,8 @@ class Access:
         context: the TLS context of now; asked for each handshake, since certificates change. None: no TLS.
         certificates: whether a certificate that `holder` knows is needed.
         holder: the name behind a certificate (DER); empty for one that is not welcome.
+        auth: whether users may, or have to, log in; a certificate that `holder` knows does instead.
+        logins: who checks them.
     """
 
     tls: Literal["none", "offered", "required"] = "none"
@@ -50,6 +53,8 @@ class Access:
     context: Callable[[], ssl.SSLContext] | None = None
     certificates: Literal["none", "optional", "required"] = "none"
     holder: Callable[[bytes], str] = lambda _: ""
+    auth: Literal["none", "offered", "required"] = "none"
+    logins: Logins | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

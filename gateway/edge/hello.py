@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from gateway.edge.login import MECHANISMS
 from gateway.edge.standing import Standing
 from gateway.errors import NextHopFault
 from gateway.smtp.capabilities import advertise
@@ -27,4 +28,8 @@ async def extensions(
     if not capabilities:
         return None
     lines = advertise(capabilities, own_size=own_size)
-    return (*lines, b"STARTTLS") if standing.offers_tls else lines
+    if standing.offers_tls:
+        lines = (*lines, b"STARTTLS")
+    if standing.offers_auth:
+        lines = (*lines, MECHANISMS)
+    return lines

@@ -16,8 +16,10 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 
+from gateway.config.users import User
 from gateway.edge.door import Door
 from gateway.edge.hello import extensions
+from gateway.edge.login import credentials
 from gateway.edge.parse import read_mail_command, read_rcpt_command
 from gateway.edge.standing import BEFORE_TLS, Standing
 from gateway.edge.upload import Upload
@@ -33,6 +35,8 @@ from gateway.transaction.transaction import Transaction
 
 #: Commands of one group at most; more just make another group.
 MAX_BATCH = 100
+#: Wrong passwords in one session, after which it ends.
+MAX_FAILED_LOGINS = 3
 #: Verbs that may stand inside a pipelined group; all others end it (RFC 2920 §3.1).
 _GROUPED = frozenset({b"MAIL", b"RCPT", b"RSET", b"NOOP"})
 
@@ -49,6 +53,7 @@ class Session(Wire):
         self._offered: frozenset[bytes] = frozenset()
         self._greeted = False
         self._errors = 0
+        self._failed_logins = 0
 
     # --- the loop -----------------------------------------------------------------------------------------
 
@@ -202,9 +207,13 @@ class Session(Wire):
         if command.verb == b"MAIL":
             if mail is not None:
                 return failure.NESTED_MAIL
-            return read_mail_command(
+            read = read_mail_command(
                 command.argument, self._offered, own_size=self._policy().size, path_limit=limits.path
             )
+            user = self._standing.user
+            if user is not None and isinstance(read, Mail) and not user.may_send_as(read.path.text()):
+                return failure.NOT_YOUR_SENDER
+            return read
         if mail is None:
             return failure.NEED_MAIL
         self._rcpt_seen = True
@@ -269,7 +278,9 @@ class Session(Wire):
                 return [Reply.of(214, "2.0.0", "RFC 5321")]
             case b"STARTTLS":
                 return await self._starttls(command, before)
-            case b"EXPN" | b"AUTH" | b"BDAT" | b"ETRN" | b"TURN" | b"SEND" | b"SOML" | b"SAML":
+            case b"AUTH":
+                return [await self._auth(command, before)]
+            case b"EXPN" | b"BDAT" | b"ETRN" | b"TURN" | b"SEND" | b"SOML" | b"SAML":
                 return [failure.NOT_IMPLEMENTED]
             case _:
                 return [failure.SYNTAX]
@@ -316,6 +327,48 @@ class Session(Wire):
         before.clear()
         await self._secure(b"")
         return []
+
+    async def _auth(self, command: Command, before: list[Reply]) -> Reply:
+        """RFC 4954: one login a session, under TLS, between mails."""
+        standing, logins = self._standing, self._door.access.logins
+        if standing.access.auth == "none" or logins is None:
+            return failure.NOT_IMPLEMENTED
+        if not standing.secure:
+            return failure.AUTH_NEEDS_TLS
+        if standing.user is not None:
+            return failure.AUTH_ALREADY
+        if not self._greeted or self._transaction is not None:
+            return failure.NEED_HELLO if not self._greeted else failure.AUTH_NOT_NOW
+
+        async def ask(challenge: bytes) -> bytes | Reply:
+            await self._answer(*before, Reply(334, (challenge,)))
+            before.clear()
+            line = await self._read_answer()
+            return line if isinstance(line, Reply) else line[:-2]
+
+        given = await credentials(command.argument, ask)
+        if isinstance(given, Reply):
+            return given
+        name, password = given
+        user = await logins.check(name, password, peer=self._info.peer, listener=self._door.label)
+        return self._logged_in(user)
+
+    def _logged_in(self, user: User | Reply) -> Reply:
+        journal = self._door.services.journal
+        if isinstance(user, Reply):
+            # The name is not told: people type their passwords there (CWE-532).
+            journal.count("login-failed" if user is failure.AUTH_FAILED else "login-refused")
+            journal.fault(f"login failed: {self._info.peer} at {self._door.label}: {user}")
+            self._failed_logins += 1
+            if user.code == 421 or self._failed_logins >= MAX_FAILED_LOGINS:
+                self._over = True
+                return failure.AUTH_LOCKED
+            return user
+        journal.count("login")
+        self._standing.user = user
+        self._bar = self._standing.bar()
+        self._info.protocol = self._standing.protocol("LMTP" if self._door.lmtp else "ESMTP")
+        return failure.AUTH_DONE
 
     async def _data(self, command: Command, before: list[Reply]) -> list[Reply]:
         transaction = self._transaction

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gateway.config.users import User
 from gateway.edge.door import Access
 from gateway.smtp import failure
 from gateway.smtp.reply import Reply
@@ -17,11 +18,13 @@ class Standing:
     Attributes:
         secure: whether the connection is under TLS.
         certificate: the name behind the certificate that it gave, if it is a welcome one.
+        user: who logged in.
     """
 
     access: Access
     secure: bool = False
     certificate: str = ""
+    user: User | None = None
 
     def bar(self) -> Reply | None:
         """Why this peer may not send now; None if it may."""
@@ -30,6 +33,8 @@ class Standing:
             return failure.NEED_TLS
         if access.certificates == "required" and not self.certificate:
             return failure.ACCESS_DENIED
+        if access.auth == "required" and self.user is None and not self.certificate:
+            return failure.NEED_AUTH
         return None
 
     @property
@@ -37,6 +42,11 @@ class Standing:
         """Whether STARTTLS is to be offered."""
         return self.access.tls != "none" and not self.secure
 
+    @property
+    def offers_auth(self) -> bool:
+        """Whether AUTH is to be offered: under TLS only (RFC 4954 §4)."""
+        return self.access.auth != "none" and self.secure and self.user is None
+
     def protocol(self, base: str) -> str:
         """The keyword for ``Received: with`` (RFC 3848)."""
-        return base if base == "SMTP" else base + "S" * self.secure
+        return base if base == "SMTP" else base + "S" * self.secure + "A" * (self.user is not None)

@@ -205,6 +205,21 @@ class Wire(aiosmtpd.smtp.SMTP):
             return failure.BARE_COMMAND
         return line if len(line) <= limit else failure.LINE_TOO_LONG
 
+    async def _read_answer(self) -> bytes | Reply:
+        """A line that the peer was asked for.
+
+        Raises:
+            ConnectionError: there is none to come.
+        """
+        self._waiting = True
+        self._last = self.loop.time()
+        try:
+            return await self._read_line(self._door.limits.command_line)
+        except asyncio.IncompleteReadError:
+            raise ConnectionResetError("the sender is gone") from None
+        finally:
+            self._waiting = False
+
     @property
     def _pending(self) -> bytearray:
         """What came and was not read."""

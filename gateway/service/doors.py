@@ -3,15 +3,23 @@
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 from gateway.config import Config, Listen
+from gateway.config.auth import Auth
+from gateway.config.users import read_users
 from gateway.config.watched import Watched
 from gateway.edge.door import Access, Door, EdgeLimits, Routes
+from gateway.edge.login import Logins
 from gateway.edge.registry import Registry
 from gateway.edge.tls import TlsFiles, holder_test
+from gateway.errors import ConfigError
 from gateway.transaction.context import Services
 from gateway.transaction.policy import Policy
+
+_USERS = "users file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +28,13 @@ class Doors:
 
     Attributes:
         watched: what was made from files, with words for the log; `refresh` keeps it up to date.
+        auth, logins: who checks logins, and by what settings.
     """
 
     by_label: Mapping[str, Door]
-    watched: tuple[tuple[str, Watched[ssl.SSLContext]], ...] = field(default=())
+    watched: tuple[tuple[str, Watched[Any]], ...] = field(default=())
+    auth: Auth | None = None
+    logins: Logins | None = None
 
     def refresh(self) -> tuple[list[str], list[str]]:
         """Read again what has changed on disk: what was taken over, and what could not be, in words."""
@@ -32,7 +43,7 @@ class Doors:
             try:
                 if watched.refresh():
                     taken.append(name)
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, ConfigError) as error:
                 refused.append(f"{name} can't be used, the last good one stays: {error}")
         return taken, refused
 
@@ -56,15 +67,22 @@ def build_doors(
     policy: Callable[[], Policy],
     routes: Callable[[], Routes],
     limits: EdgeLimits | None = None,
+    before: Doors | None = None,
 ) -> Doors:
     """Make the door of each listener.
 
+    Args:
+        before: the doors until now. What is known of logins is kept where their settings are the same.
+
     Raises:
-        OSError, ValueError: a certificate can't be used.
+        OSError, ValueError, ConfigError: a certificate or the users file can't be used.
     """
     limits = limits or edge_limits(config)
     doors: dict[str, Door] = {}
-    watched: list[tuple[str, Watched[ssl.SSLContext]]] = []
+    watched: list[tuple[str, Watched[Any]]] = []
+    logins, users = _logins(config, services.monotonic, before)
+    if users is not None:
+        watched.append(users)
     for listen in config.listen:
         context = _context(listen)
         if context is not None:
@@ -78,9 +96,24 @@ def build_doors(
             registry=registry,
             policy=policy,
             routes=routes,
-            access=_access(listen, context),
+            access=_access(listen, context, logins),
         )
-    return Doors(by_label=MappingProxyType(doors), watched=tuple(watched))
+    return Doors(by_label=MappingProxyType(doors), watched=tuple(watched), auth=config.auth, logins=logins)
+
+
+def _logins(
+    config: Config, clock: Callable[[], float], before: Doors | None
+) -> tuple[Logins | None, tuple[str, Watched[Any]] | None]:
+    file = config.auth.users_file
+    if file is None or all(listen.auth == "none" for listen in config.listen):
+        return None, None
+    if before is not None and before.logins is not None and before.auth == config.auth:
+        return before.logins, next(one for one in before.watched if one[0] == _USERS)
+    users = Watched((file,), partial(read_users, file))
+    logins = Logins(
+        lambda: users.value, attempts=config.auth.attempts, seconds=config.auth.lockout_seconds, clock=clock
+    )
+    return logins, (_USERS, users)
 
 
 def _context(listen: Listen) -> Watched[ssl.SSLContext] | None:
@@ -95,11 +128,13 @@ def _context(listen: Listen) -> Watched[ssl.SSLContext] | None:
     return Watched(files.paths, files.context)
 
 
-def _access(listen: Listen, context: Watched[ssl.SSLContext] | None) -> Access:
+def _access(listen: Listen, context: Watched[ssl.SSLContext] | None, logins: Logins | None) -> Access:
     return Access(
         tls=listen.tls,
         implicit=listen.tls_mode == "implicit",
         context=None if context is None else lambda: context.value,
         certificates=listen.client_certificates,
         holder=holder_test(listen.client_names),
+        auth=listen.auth,
+        logins=None if listen.auth == "none" else logins,
     )

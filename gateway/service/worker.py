@@ -82,7 +82,7 @@ class Worker:
             untouched_taken={},
             background=set(),
         )
-        self._doors = self._build_doors(bundle)
+        self._doors = self._build_doors(bundle, None)
 
     def _shown(self, address: str) -> str:
         return shown_address(self._bundle.config, self._bundle.keys, address)
@@ -124,7 +124,7 @@ class Worker:
             )
             self._servers.append(server)
 
-    def _build_doors(self, bundle: Bundle) -> Doors:
+    def _build_doors(self, bundle: Bundle, before: Doors | None) -> Doors:
         """What sessions that begin from now on go by; those that are open keep their bounds."""
         doors = build_doors(
             bundle.config,
@@ -132,6 +132,7 @@ class Worker:
             registry=self._registry,
             policy=self._current_policy,
             routes=lambda: self._routes,
+            before=before,
         )
         self._registry.limit = share(bundle.config.limits.connections, of=self._workers, index=self._index)
         return doors
@@ -216,7 +217,7 @@ class Worker:
             last = Built(bundle=self._bundle, policy=self._built)
             build = partial(build_policy, bundle, last=last)
             policy = await self._loop.run_in_executor(None, build)
-            doors = self._build_doors(bundle)
+            doors = self._build_doors(bundle, self._doors)
             unused = self._routes.reconfigure(bundle)
         except Exception as error:  # noqa: BLE001 - a bad file changes nothing (promise 9)
             self.journal.fault("reload refused", error)

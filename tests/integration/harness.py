@@ -171,7 +171,11 @@ _POLICIES: dict[str, Policy] = {}
 
 def _policy(bundle: Bundle, changes: Mapping[str, Any]) -> Policy:
     key = repr(
-        sorted((section, keys) for section, keys in changes.items() if section not in ("next_hop", "listen"))
+        sorted(
+            (section, keys)
+            for section, keys in changes.items()
+            if section not in ("next_hop", "listen", "auth")
+        )
     )
     if key not in _POLICIES:
         _POLICIES[key] = build_policy(bundle)
