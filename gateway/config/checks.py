@@ -8,6 +8,7 @@ dies of the AttributeError that a hole raises. Checks look at values only; what 
 import itertools
 from collections.abc import Callable, Iterator
 
+from gateway.config.credit_checks import CREDIT_CHECKS
 from gateway.config.listen import Listen
 from gateway.config.model import Config
 from gateway.config.traffic import DEFAULT_ROUTE, NextHop, Route
@@ -293,6 +294,7 @@ CHECKS: tuple[Callable[[Config], Found], ...] = (
     _line_holds_a_path,
     _signing_keys_apart,
     *WEB_CHECKS,
+    *CREDIT_CHECKS,
 )
 
 

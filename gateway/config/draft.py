@@ -7,13 +7,14 @@ raises AttributeError; the check that asked is then passed over, since its answe
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from gateway.config.model import Config
 from gateway.config.problems import NO_SUCH_KEY, misplaced, to_problem
-from gateway.config.shape import entry_model, section_model, section_models
+from gateway.config.shape import entry_model, section_model, section_models, stands_alone
 from gateway.errors import Problem
 
 Context = Mapping[str, Any]
@@ -42,7 +43,16 @@ def read(table: Mapping[str, Any], *, file: str, context: Context) -> tuple[Conf
         for detail in details
         if not (detail["type"] == "too_short" and detail["loc"] in told)
     ]
+    problems = [_alone(problem, table) for problem in problems]
     return _draft(Config, table, context), [_with_section(problem, table) for problem in problems]
+
+
+def _alone(problem: Problem, table: Mapping[str, Any]) -> Problem:
+    """With the key as it stands in the file, for a section that is one of possibly many."""
+    name, bracket, rest = problem.key.partition("[0]")
+    if bracket and isinstance(table.get(name), Mapping):
+        return replace(problem, key=name + rest)
+    return problem
 
 
 def _with_section(problem: Problem, table: Mapping[str, Any]) -> Problem:
@@ -54,7 +64,8 @@ def _with_section(problem: Problem, table: Mapping[str, Any]) -> Problem:
     section = misplaced(problem.key, sections)
     if section is None:
         return problem
-    repeated = entry_model(Config.model_fields[section]) is not None
+    field = Config.model_fields[section]
+    repeated = entry_model(field) is not None and not stands_alone(field)
     remedy = f"it belongs into [[{section}]]" if repeated else f"it belongs into [{section}]"
     if problem.key in table:  # a key above the first [section]
         remedy += ": write it below that line"
@@ -75,6 +86,8 @@ def _draft(model: type[_Model], table: object, context: Context) -> _Model:
         single, repeated = section_model(field), entry_model(field)
         if single is not None and not isinstance(value, BaseModel):
             values[name] = _draft(single, value, context)
+        elif repeated is not None and stands_alone(field) and isinstance(value, Mapping):
+            values[name] = (_draft(repeated, value, context),)
         elif repeated is not None and isinstance(value, list):
             values[name] = tuple(_draft(repeated, entry, context) for entry in value)
         else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from gateway.config.certificates import check_certificates, check_key_pair
 from gateway.config.dkim import DkimKey
 from gateway.config.fault import Fault
-from gateway.config.model import Config
+from gateway.config.model import Config, partner_places
 from gateway.config.names import parse_pattern
 from gateway.config.section import Section
 from gateway.config.textfile import open_to_others, read_bytes, read_text
@@ -190,7 +190,7 @@ def warn_of_files(config: Config, *, file: str) -> list[Problem]:
 
 def _open_secrets(config: Config) -> list[Problem]:
     """Webhook secrets that others than their owner may read."""
-    sections = (("link", config.link), ("partner", config.partner))
+    sections = [("link", config.link), *partner_places(config)]
     named = [
         (f"{section}.{name}", path)
         for section, model in sections
@@ -209,7 +209,7 @@ def check_files(config: Config) -> list[Problem]:
         ("limits", held.get("limits")),
         ("next_hop", held.get("next_hop")),
         ("link", held.get("link")),
-        ("partner", held.get("partner")),
+        *partner_places(config),
     ]
     places += [(f"route[{index}]", route) for index, route in enumerate(held.get("route", ()))]
     places += [(f"listen[{index}]", listen) for index, listen in enumerate(held.get("listen", ()))]

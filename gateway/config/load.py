@@ -11,6 +11,7 @@ from typing import Any
 from gateway.config import checks
 from gateway.config.draft import read
 from gateway.config.files import check_files, warn_of_files
+from gateway.config.matching_key import check_matching_keys
 from gateway.config.model import Config
 from gateway.config.place import find_line
 from gateway.config.textfile import read_text
@@ -83,7 +84,7 @@ def examine_text(text: str, *, file: str, folder: Path) -> Examined:
 def _examine_table(table: Mapping[str, Any], *, file: str, folder: Path, text: str) -> Examined:
     config, problems = read(table, file=file, context={"folder": folder.absolute()})
     problems += checks.check(config, file=file, whole=not problems)
-    named = check_files(config)
+    named = [*check_files(config), *check_matching_keys(config)]
     if problems or named:
         placed = [_placed(problem, text) for problem in problems]
         return Examined(config=config, problems=(*placed, *named))
@@ -116,7 +117,7 @@ def _syntax(error: Exception, text: str, file: str) -> Problem:
     remedy = "see https://toml.io for the syntax; text stands in quotes, a list in brackets"
     if "overwrite" in message.lower() or "twice" in message.lower():
         remedy = (
-            "each key and each [section] stands once; only [[listen]], [[route]] and [[dkim.key]] can stand "
+            "each key and each [section] stands once; only those in two brackets, as [[listen]], can stand "
             "several times"
         )
     return Problem(file=file, key="", message=f"this is no TOML: {message}", remedy=remedy, line=line)

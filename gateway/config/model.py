@@ -8,15 +8,19 @@ All paths are absolute once loaded. Values are plain data, and a `Config` can be
 reads the file once and hands the result to its workers.
 """
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
 
 from gateway.config.auth import Auth
+from gateway.config.credit import Campaign, Company, Contract, ContractTerms, Credit, Partner, Retention
 from gateway.config.dkim import Dkim
 from gateway.config.listen import Listen
 from gateway.config.names import fold_address, in_domains
 from gateway.config.operation import Ledger, Limits, Log, Timeouts
-from gateway.config.programme import Company, Link, Partner, Rules
+from gateway.config.programme import Link, Rules
 from gateway.config.section import Section
+from gateway.config.shape import one_or_many
 from gateway.config.traffic import DEFAULT_ROUTE, Gateway, NextHop, Notifications, Route
 from gateway.config.web import Web
 
@@ -35,13 +39,45 @@ class Config(Section):
     rules: Rules = Field(default_factory=Rules, description="Which rules hold, and for whom.")
     dkim: Dkim = Field(default_factory=Dkim, description="Mail that is signed, and signing what we edit.")
     link: Link = Field(description="What the footer points to.")
-    company: Company = Field(default_factory=Company, description="Who turns the candidate down.")
-    partner: Partner = Field(default_factory=Partner, description="The recruiting agency behind the link.")
+    company: Annotated[tuple[Company, ...], BeforeValidator(one_or_many)] = Field(
+        default=(Company(),), min_length=1, description="Who turns the candidate down."
+    )
+    partner: Annotated[tuple[Partner, ...], BeforeValidator(one_or_many)] = Field(
+        default=(Partner(),), min_length=1, description="The recruiting agency behind the link."
+    )
+    campaign: tuple[Campaign, ...] = Field(default=(), description="Campaigns that are more than a name.")
+    credit: Credit = Field(default_factory=Credit, description="What a referral is worth.")
+    contract: tuple[Contract, ...] = Field(default=(), description="Terms that hold from a day on.")
+    retention: Retention = Field(default_factory=Retention, description="How long data is kept.")
     ledger: Ledger = Field(description="Where it is kept what was sent.")
     web: Web = Field(default_factory=Web, description="The gateway's own web server.")
     limits: Limits = Field(default_factory=Limits, description="What is bounded.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="How long each step may take.")
     log: Log = Field(default_factory=Log, description="What is written to standard error.")
+
+    @property
+    def contracts(self) -> tuple[ContractTerms, ...]:
+        """The sections [[contract]]."""
+        return self.contract
+
+    def company_of(self, campaign: str, sender: str = "") -> Company:
+        """Whose a campaign is: as the config says, else by the sender's domain, else the first company's."""
+        named = next((one.company for one in self.campaign if one.id == campaign), None)
+        domain = fold_address(sender).rpartition("@")[2]
+        for test in (
+            lambda one: one.id == named,
+            lambda one: campaign in one.campaigns,
+            lambda one: in_domains(one.sender_domains, domain),
+        ):
+            found = next((one for one in self.company if test(one)), None)
+            if found is not None:
+                return found
+        return self.company[0]
+
+    def partner_of(self, campaign: str, company: Company) -> Partner:
+        """By whose link a campaign goes."""
+        named = next((one.partner for one in self.campaign if one.id == campaign), None) or company.partner
+        return next((one for one in self.partner if one.id == named), self.partner[0])
 
     @property
     def next_hops(self) -> dict[str, NextHop]:
@@ -71,3 +107,11 @@ class Config(Section):
         """The address that failure notices come from."""
         domain = self.gateway.own_domains[0].removeprefix("*.")
         return self.notifications.postmaster or f"postmaster@{domain}"
+
+
+def partner_places(config: Config) -> list[tuple[str, Partner]]:
+    """The partners of a config, or of a draft of one, each with its key path as it stands in the file."""
+    partners: tuple[Partner, ...] = config.__dict__.get("partner", ())
+    if len(partners) == 1:
+        return [("partner", partners[0])]
+    return [(f"partner[{index}]", partner) for index, partner in enumerate(partners)]

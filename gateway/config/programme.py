@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from gateway.config import fields as f
-from gateway.config.link_url import LinkUrl, OptOutUrl, PushUrl, own_opt_out, with_token
+from gateway.config.link_url import LinkUrl, OptOutUrl, own_opt_out, with_token
 from gateway.config.section import Section
 
 
@@ -101,28 +101,3 @@ class Link(Section):
     def opt_out_for_token(self, token: str) -> str:
         """The address by which that recipient says "no more of these"."""
         return with_token(self.opt_out_url, token)
-
-
-class Company(Section):
-    """[company]: who turns the candidate down."""
-
-    name: f.Name = Field(default="", description='The name in the footer. Without one it says "our company".')
-
-
-class Partner(Section):
-    """[partner]: the recruiting agency behind the link."""
-
-    name: f.Name = Field(default="", description="The name in the footer. Without one it names no agency.")
-    webhook_secret_file: f.FilePath | None = Field(
-        default=None,
-        description="Secrets (`whsec_` and base64, one a line, all of them live) that sign "
-        "its registrations.",
-    )
-    push_url: PushUrl | None = Field(
-        default=None,
-        description="Where the partner wants to be told of sends (token and campaign, nothing about people).",
-    )
-    push_secret_file: f.FilePath | None = Field(
-        default=None,
-        description="The secret that signs those; with several, the first. Default: `webhook_secret_file`.",
-    )

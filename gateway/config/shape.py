@@ -1,8 +1,9 @@
 """What the models look like: which keys are sections, and which of them can stand several times."""
 
+from collections.abc import Mapping
 from typing import get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 
@@ -22,3 +23,13 @@ def section_models(model: type[BaseModel]) -> list[tuple[str, type[BaseModel]]]:
     """The sections directly below `model`: name, and the model of it or of one entry of it."""
     found = ((name, section_model(field) or entry_model(field)) for name, field in model.model_fields.items())
     return [(name, section) for name, section in found if section is not None]
+
+
+def one_or_many(value: object) -> object:
+    """A section that stands alone, as the list of one that it means."""
+    return (value,) if isinstance(value, Mapping) else value
+
+
+def stands_alone(field: FieldInfo) -> bool:
+    """Whether a [[section]] may be written as a plain [section], and commonly is."""
+    return any(isinstance(one, BeforeValidator) and one.func is one_or_many for one in field.metadata)

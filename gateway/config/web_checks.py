@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from gateway.config.link_url import own_opt_out
-from gateway.config.model import Config
+from gateway.config.model import Config, partner_places
 
 _OPT_OUT_REMEDY = (
     'write an address, as opt_out = "mailto:no-more@example.co.jp?subject={token}", '
@@ -50,9 +50,9 @@ def _web_listeners_apart(config: Config) -> _Found:
 
 
 def _push_is_signed(config: Config) -> _Found:
-    partner = config.partner
-    if partner.push_url is not None and not (partner.push_secret_file or partner.webhook_secret_file):
-        yield "partner.push_url", "there is no secret to sign with", "write push_secret_file"
+    for place, partner in partner_places(config):
+        if partner.push_url is not None and not (partner.push_secret_file or partner.webhook_secret_file):
+            yield f"{place}.push_url", "there is no secret to sign with", "write push_secret_file"
 
 
 WEB_CHECKS: tuple[Callable[[Config], _Found], ...] = (
@@ -65,8 +65,13 @@ WEB_CHECKS: tuple[Callable[[Config], _Found], ...] = (
 def _secrets_without_web(config: Config) -> _Found:
     if config.web.listen is not None:
         return
-    if config.partner.webhook_secret_file is not None:
-        yield "partner.webhook_secret_file", "web.listen is off, so nobody can use it", "write web.listen"
+    for place, partner in partner_places(config):
+        if partner.webhook_secret_file is not None:
+            yield (
+                f"{place}.webhook_secret_file",
+                "web.listen is off, so nobody can use it",
+                "write web.listen",
+            )
     if config.link.public:
         yield "link.landing_url", "web.listen is off, so no link leads there", "write web.listen"
 

@@ -165,8 +165,8 @@ def link_form(config: Config) -> LinkForm:
     return LinkForm(
         url=config.link.url,
         opt_out=config.link.opt_out_url,
-        company=config.company.name or "",
-        partner=config.partner.name or "",
+        company=config.company[0].name,
+        partner=config.partner[0].name,
     )
 
 

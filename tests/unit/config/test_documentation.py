@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from gateway.config import HostPort, load_config
 from gateway.config.model import Config
-from gateway.config.shape import entry_model, section_model
+from gateway.config.shape import entry_model, section_model, stands_alone
 from gateway.config.traffic import NextHop, Route
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,7 +29,7 @@ def sections(model: type[BaseModel] = Config, path: str = "") -> Iterator[tuple[
             yield f"[{path}{name}]", single
             yield from sections(single, f"{path}{name}.")
         elif entry is not None:
-            yield f"[[{path}{name}]]", entry
+            yield (f"[{path}{name}]" if stands_alone(field) else f"[[{path}{name}]]"), entry
 
 
 def keys() -> Iterator[tuple[str, str, FieldInfo]]:

@@ -1,0 +1,103 @@
+"""What has to fit between companies, partners, campaigns and contracts."""
+
+from collections.abc import Iterator
+
+from gateway.config.model import Config
+
+Found = Iterator[tuple[str, str, str]]  # key path, message, remedy
+
+
+def _place(name: str, index: int, count: int) -> str:
+    """``company`` where there is one, else ``company[1]``."""
+    return name if count == 1 else f"{name}[{index}]"
+
+
+def ids_once(config: Config) -> Found:
+    """Companies, partners and campaigns have ids of their own."""
+    named: dict[str, list[str]] = {
+        "company": [one.id for one in config.company],
+        "partner": [one.id for one in config.partner],
+        "campaign": [one.id for one in config.campaign],
+    }
+    for name, ids in named.items():
+        for index, id_ in enumerate(ids):
+            if id_ in ids[:index]:
+                yield f"{name}[{index}].id", f'another {name} is called "{id_}" too', "choose another id"
+
+
+def references_exist(config: Config) -> Found:
+    """Whatever is named is there."""
+    companies = [one.id for one in config.company]
+    partners = [one.id for one in config.partner]
+    for index, company in enumerate(config.company):
+        if company.partner not in (None, *partners):
+            place = _place("company", index, len(config.company))
+            yield f"{place}.partner", f'there is no partner "{company.partner}"', _one_of(partners)
+    for index, campaign in enumerate(config.campaign):
+        if campaign.company not in (None, *companies):
+            yield (
+                f"campaign[{index}].company",
+                f'there is no company "{campaign.company}"',
+                _one_of(companies),
+            )
+        if campaign.partner not in (None, *partners):
+            yield f"campaign[{index}].partner", f'there is no partner "{campaign.partner}"', _one_of(partners)
+    for index, contract in enumerate(config.contracts):
+        if contract.company not in (None, *companies):
+            yield (
+                f"contract[{index}].company",
+                f'there is no company "{contract.company}"',
+                _one_of(companies),
+            )
+
+
+def _one_of(names: list[str]) -> str:
+    return f"write one of: {', '.join(names)}"
+
+
+def campaigns_have_one_company(config: Config) -> Found:
+    """No campaign is listed by two companies, or by another than the one that it names."""
+    owner: dict[str, str] = {one.id: one.company for one in config.campaign if one.company is not None}
+    for index, company in enumerate(config.company):
+        for position, name in enumerate(company.campaigns):
+            if owner.setdefault(name, company.id) != company.id:
+                place = _place("company", index, len(config.company))
+                yield (
+                    f"{place}.campaigns[{position}]",
+                    f'the campaign "{name}" is the company "{owner[name]}"\'s already',
+                    "leave it to one of them",
+                )
+
+
+def contracts_once_a_day(config: Config) -> Found:
+    """Two contracts of one company from one day: nobody could tell which holds."""
+    seen: set[object] = set()
+    for index, contract in enumerate(config.contracts):
+        pair = (contract.company, contract.since)
+        if pair in seen:
+            yield f"contract[{index}].from", "another contract begins on this day", "take one out"
+        seen.add(pair)
+
+
+def sends_outlive_the_window(config: Config) -> Found:
+    """A send that is purged too early costs referrals."""
+    needed = config.credit.window_days + config.credit.report_within_days
+    for contract in config.contracts:
+        window = contract.window_days or config.credit.window_days
+        within = contract.report_within_days
+        needed = max(needed, window + (config.credit.report_within_days if within is None else within))
+    if config.retention.sends_days < needed:
+        yield (
+            "retention.sends_days",
+            f"registrations may be matched for {needed} days (window_days and report_within_days)",
+            f"write {needed} or more",
+        )
+
+
+CREDIT_CHECKS = (
+    ids_once,
+    references_exist,
+    campaigns_have_one_company,
+    contracts_once_a_day,
+    sends_outlive_the_window,
+)
