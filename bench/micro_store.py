@@ -7,20 +7,23 @@ a few pages. CPU is that of this process; PostgreSQL's own is not in it.
 
 import argparse
 import asyncio
+import contextlib
 import os
 import secrets
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sqlalchemy import event
+from sqlalchemy import Connection
 
 from gateway.store import Database, LedgerStore, prepare
-from gateway.store.database import now_at
+from gateway.store.database import bare_transaction, now_at
 from gateway.store.sends import write_intents, write_outcomes
+from gateway.store.statements import Statements, ThroughSqlalchemy, ToSqlite
+from gateway.store.work import Work
 from gateway.transaction.ports import SendIntent, SendOutcome, SendState
 
 _PRELOAD_BATCH = 2_000
@@ -59,7 +62,18 @@ def preload(url: str, rows: int) -> None:
         for start in range(0, rows, _PRELOAD_BATCH):
             with connection.begin():
                 batch = [intent() for _ in range(min(_PRELOAD_BATCH, rows - start))]
-                write_intents(connection, batch, now_at(connection))
+                write_intents(ThroughSqlalchemy(connection), batch, now_at(connection))
+
+
+@contextlib.contextmanager
+def _transaction(connection: Connection) -> Iterator[Statements]:
+    """One as the store makes it for sends."""
+    if connection.dialect.name == "sqlite":
+        with bare_transaction(connection, 60) as raw:
+            yield ToSqlite(raw)
+    else:
+        with connection.begin():
+            yield ThroughSqlalchemy(connection)
 
 
 def statements(url: str, batch: int, rows: int) -> None:
@@ -71,9 +85,11 @@ def statements(url: str, batch: int, rows: int) -> None:
             for part in intents:
                 with connection.begin():
                     if name == "intents":
-                        write_intents(connection, part, now_at(connection))
+                        write_intents(ThroughSqlalchemy(connection), part, now_at(connection))
                     else:
-                        write_outcomes(connection, [outcome(one) for one in part], now_at(connection))
+                        write_outcomes(
+                            ThroughSqlalchemy(connection), [outcome(one) for one in part], now_at(connection)
+                        )
             count = batch * len(intents)
             cpu, wall = time.process_time() - cpu, time.perf_counter() - begun
             print(
@@ -87,15 +103,17 @@ async def flow(url: str, flights: int, rows: int) -> None:
     waits: list[float] = []
     commits = 0
 
-    async with LedgerStore(url, node="bench", wait_seconds=60) as ledger:
+    async with LedgerStore(url, node="bench", wait_seconds=60, under_way=lambda: flights) as ledger:
         await ledger.read_brake()
-        connection = ledger._writer._session._connection  # noqa: SLF001 - nobody else can count commits
-        if connection is not None:
+        session = ledger._writer._session  # noqa: SLF001 - nobody else can count commits
+        perform = session.perform
 
-            @event.listens_for(connection.engine, "commit")
-            def _count(_connection: object) -> None:
-                nonlocal commits
-                commits += 1
+        def counted(works: Sequence[Work]) -> list[object]:
+            nonlocal commits
+            commits += 1
+            return perform(works)
+
+        session.perform = counted  # type: ignore[method-assign]
 
         async def mails() -> None:
             for _ in range(rows // flights):

@@ -1,6 +1,7 @@
 """The ledger: made ready by the parent, opened by each worker after the fork (SMTP.md rule 23)."""
 
 import logging
+from collections.abc import Callable
 
 from gateway.errors import LedgerFault
 from gateway.service.bundle import Bundle
@@ -35,11 +36,11 @@ def prepare_ledger(bundle: Bundle) -> bool:
     return True
 
 
-def open_ledger(bundle: Bundle, *, create: bool) -> LedgerStore:
+def open_ledger(bundle: Bundle, *, create: bool, under_way: Callable[[], int]) -> LedgerStore:
     """The ledger for this process; its thread is started, nothing is waited for.
 
     `create` only where the parent could not make it ready: a worker that is started again while a mount is
-    missing must not begin an empty one.
+    missing must not begin an empty one. `under_way`: how many mails this process has in hand.
     """
     ledger = bundle.config.ledger
     store = LedgerStore(
@@ -50,6 +51,7 @@ def open_ledger(bundle: Bundle, *, create: bool) -> LedgerStore:
         record_days=ledger.record_days,
         create=create,
         key_id=bundle.keys.id,
+        under_way=under_way,
     )
     store.start()
     return store

@@ -27,7 +27,7 @@ from gateway.service.journal import LogJournal, start_logging
 from gateway.service.ledger import open_ledger
 from gateway.service.wiring import RouteTable, share
 from gateway.store import LedgerStore
-from gateway.transaction.context import Services
+from gateway.transaction.context import InHand, Services
 from gateway.transaction.policy import Policy
 
 log = logging.getLogger("careerrelay")
@@ -69,7 +69,8 @@ class Worker:
         self._servers: list[asyncio.Server] = []
         self._registry = Registry(share(bundle.config.limits.connections, of=self._workers, index=index))
         self.journal = LogJournal(shown=self._shown)
-        self._ledger: LedgerStore = open_ledger(bundle, create=create)
+        in_hand = InHand()
+        self._ledger: LedgerStore = open_ledger(bundle, create=create, under_way=lambda: in_hand.mails)
         self._routes = RouteTable(bundle, workers=self._workers, index=index, alarm=self.journal.alarm)
         self._services = Services(
             ledger=self._ledger,
@@ -81,6 +82,7 @@ class Worker:
             notice_hop=self._routes.notice_hop,
             untouched_taken={},
             background=set(),
+            in_hand=in_hand,
         )
         self._doors = self._build_doors(bundle, None)
 

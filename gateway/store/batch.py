@@ -9,6 +9,7 @@ import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -23,6 +24,7 @@ from gateway.store.records import expire_records, find_records, give_back_claims
 from gateway.store.repair import repair_line
 from gateway.store.schema import copies, events, meta, processes, refusals
 from gateway.store.sends import take_back, write_intents, write_outcomes
+from gateway.store.statements import Statements, ThroughSqlalchemy
 from gateway.store.work import (
     Chore,
     CountRefusal,
@@ -76,9 +78,17 @@ def perform(connection: Connection, works: Sequence[Work], desk: Desk, now: int)
     One result for each (`gateway.store.work` says which).
     """
     if len(works) == 1 and isinstance(works[0], Note):  # by far the commonest batch of a quiet hour
-        _write_outcomes(connection, [works[0].outcome], now)
+        _write_outcomes(ThroughSqlalchemy(connection), [works[0].outcome], now)
         return [None]
     return _Batch(connection, desk, now).run(works)
+
+
+def perform_sends(statements: Statements, works: Sequence[Work], now: int) -> list[object]:
+    """The same for works that are all in `SENDING`: nothing but the rows of mails for one person each."""
+    intents = [intent for work in works if isinstance(work, Intend) for intent in work.intents]
+    issued = iter(_issue(statements, intents, now) if intents else ())
+    _write_outcomes(statements, [work.outcome for work in works if isinstance(work, Note)], now)
+    return [list(islice(issued, len(work.intents))) if isinstance(work, Intend) else None for work in works]
 
 
 class _Batch:
@@ -113,9 +123,10 @@ class _Batch:
                 ]
             elif isinstance(work, Note):
                 self.outcomes.append(work.outcome)
-        issued = self._issue() if self.intents else []
-        _write_outcomes(self.connection, self.outcomes, self.now)
-        take_back(self.connection, self.taken_back, self.now)
+        statements = ThroughSqlalchemy(self.connection)
+        issued = _issue(statements, self.intents, self.now) if self.intents else []
+        _write_outcomes(statements, self.outcomes, self.now)
+        take_back(statements, self.taken_back, self.now)
         for index, work in enumerate(works):
             match work:
                 case Intend(intents):
@@ -126,20 +137,6 @@ class _Batch:
                 case _:
                     results[index] = results[index] if isinstance(work, Find) else self._other(work)
         return results
-
-    def _issue(self) -> list[Issued]:
-        """Write the intents, but for those of people who are to get no link after all."""
-        left = left_alone(self.connection, self.intents, self.now)
-        if not left:
-            return write_intents(self.connection, self.intents, self.now)
-        wanted = [intent for intent in self.intents if (intent.person, intent.mail_key) not in left]
-        written = iter(write_intents(self.connection, wanted, self.now) if wanted else ())
-        answers: list[Issued] = []
-        for intent in self.intents:
-            reason = left.get((intent.person, intent.mail_key))
-            refused = Issued(token=intent.token, attempts=0, put_off=0, left=reason)
-            answers.append(next(written) if reason is None else refused)
-        return answers
 
     def _look_up(self, works: Sequence[Work], results: list[object]) -> None:
         wanted = {index: work.mail_key for index, work in enumerate(works) if isinstance(work, Find)}
@@ -180,7 +177,7 @@ class _Batch:
     def _other(self, work: Work) -> object:
         match work:
             case TakeBackIntents(intents, issued):
-                take_back(self.connection, zip(intents, issued, strict=True), self.now)
+                take_back(ThroughSqlalchemy(self.connection), zip(intents, issued, strict=True), self.now)
             case CountRefusal():
                 return self._count_refusal()
             case Chore():
@@ -236,8 +233,23 @@ def _claims(
     return [answers[copy.person] for copy in work.copies]
 
 
-def _write_outcomes(connection: Connection, outcomes: Sequence[SendOutcome], now: int) -> None:
-    for outcome in write_outcomes(connection, outcomes, now):
+def _issue(statements: Statements, intents: Sequence[SendIntent], now: int) -> list[Issued]:
+    """Write the intents, but for those of people who are to get no link after all."""
+    left = left_alone(statements, intents, now)
+    if not left:
+        return write_intents(statements, intents, now)
+    wanted = [intent for intent in intents if (intent.person, intent.mail_key) not in left]
+    written = iter(write_intents(statements, wanted, now) if wanted else ())
+    answers: list[Issued] = []
+    for intent in intents:
+        reason = left.get((intent.person, intent.mail_key))
+        refused = Issued(token=intent.token, attempts=0, put_off=0, left=reason)
+        answers.append(next(written) if reason is None else refused)
+    return answers
+
+
+def _write_outcomes(statements: Statements, outcomes: Sequence[SendOutcome], now: int) -> None:
+    for outcome in write_outcomes(statements, outcomes, now):
         _log.warning("outcome without an intent, not in the ledger: %s", repair_line(outcome))
 
 

@@ -10,7 +10,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -196,6 +196,33 @@ class Database:
             connection.commit()  # type: ignore[attr-defined]  # a psycopg connection
 
         return engine
+
+
+@contextmanager
+def bare_transaction(connection: Connection, wait_seconds: float) -> Iterator[sqlite3.Connection]:
+    """A transaction that writes, of SQLite's driver itself, on a connection of `Database.writer`.
+
+    For the batches of every rejection mail: SQLAlchemy's way to begin, run and commit costs as much as
+    twenty rows. Committed and on the disk when it ends, rolled back where anything is raised.
+
+    Raises:
+        SQLAlchemyError: what the driver raises, as SQLAlchemy says it.
+    """
+    raw = connection.connection.driver_connection
+    if not isinstance(raw, sqlite3.Connection):
+        raise TypeError("not a connection of SQLite")
+    try:
+        if not _take_lock(connection, "BEGIN IMMEDIATE", wait_seconds):
+            raw.execute("BEGIN IMMEDIATE")
+        try:
+            yield raw
+            raw.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # after some faults SQLite has done it by itself
+                raw.execute("ROLLBACK")
+            raise
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(None, None, error, sqlite3.Error) from error
 
 
 def _take_lock(connection: Connection, statement: str, wait_seconds: float) -> bool:

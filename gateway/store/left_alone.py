@@ -7,10 +7,8 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection
-
 from gateway.reason import Reason
-from gateway.store.marks import list_of_marks, marked
+from gateway.store.statements import Statements, listed
 from gateway.transaction.ports import SendIntent, SendState
 
 _DAY = 86_400 * 1_000_000
@@ -22,7 +20,7 @@ _NO_LINK = frozenset({SendState.REFUSED.value, SendState.UNLINKED.value})
 # may be no row yet.
 _ONE_AT_A_TIME = (
     "SELECT count(pg_advisory_xact_lock(hashtextextended(encode(hash, 'hex'), 0)))"
-    " FROM unnest(%s::bytea[]) AS hash"
+    " FROM unnest(?::bytea[]) AS hash"
 )
 _SENDS = (
     "SELECT people.hash, sends.mail_key, sends.company, sends.state, sends.intended_at"
@@ -32,17 +30,17 @@ _SENDS = (
 Key = tuple[bytes, bytes]
 
 
-def left_alone(connection: Connection, intents: Sequence[SendIntent], now: int) -> dict[Key, Reason]:
+def left_alone(statements: Statements, intents: Sequence[SendIntent], now: int) -> dict[Key, Reason]:
     """By person and mail, those of the intents that are not to be written."""
     persons = sorted({intent.person for intent in intents})
     limited = sorted({intent.person for intent in intents if intent.frequency_days})
     left: dict[Key, Reason] = {}
     suppressed: set[bytes] = set()
     for start in range(0, len(persons), _ROWS):
-        suppressed |= _suppressed(connection, persons[start : start + _ROWS])
+        suppressed |= _suppressed(statements, persons[start : start + _ROWS])
     known: dict[bytes, list[tuple[bytes, str, str, int]]] = {}
     for start in range(0, len(limited), _ROWS):
-        _read_sends(connection, limited[start : start + _ROWS], known)
+        _read_sends(statements, limited[start : start + _ROWS], known)
     given: dict[tuple[bytes, str], bytes] = {}
     for intent in intents:
         key = (intent.person, intent.mail_key)
@@ -67,16 +65,17 @@ def _is_too_often(
     )
 
 
-def _suppressed(connection: Connection, persons: Sequence[bytes]) -> set[bytes]:
-    statement = f"SELECT hash FROM suppressions WHERE hash IN {list_of_marks(connection, len(persons))}"  # noqa: S608 - marks of parameters
-    return {bytes(row[0]) for row in connection.exec_driver_sql(statement, tuple(persons))}
+def _suppressed(statements: Statements, persons: Sequence[bytes]) -> set[bytes]:
+    marks, values = listed(persons)
+    statement = f"SELECT hash FROM suppressions WHERE hash IN {marks}"  # noqa: S608 - marks of parameters
+    return {bytes(row[0]) for row in statements.run(statement, values)}
 
 
 def _read_sends(
-    connection: Connection, persons: Sequence[bytes], known: dict[bytes, list[tuple[bytes, str, str, int]]]
+    statements: Statements, persons: Sequence[bytes], known: dict[bytes, list[tuple[bytes, str, str, int]]]
 ) -> None:
-    if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql(marked(_ONE_AT_A_TIME, connection), (list(persons),))
-    statement = _SENDS + list_of_marks(connection, len(persons))
-    for person, mail_key, company, state, at in connection.exec_driver_sql(statement, tuple(persons)):
+    if not statements.sqlite:
+        statements.run(_ONE_AT_A_TIME, (list(persons),))
+    marks, values = listed(persons)
+    for person, mail_key, company, state, at in statements.run(_SENDS + marks, values):
         known.setdefault(bytes(person), []).append((bytes(mail_key), company, state, at))

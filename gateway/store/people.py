@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.store.marks import marked, rows_of_marks
 from gateway.store.schema import people
+from gateway.store.statements import Statements, ThroughSqlalchemy
 
 #: Rows of one statement.
 _ROWS = 256
@@ -22,14 +22,14 @@ _ADOPT = (
 )
 
 
-def write_matching(connection: Connection, matching: Mapping[tuple[str, bytes], bytes]) -> None:
+def write_matching(statements: Statements, matching: Mapping[tuple[str, bytes], bytes]) -> None:
     """Note the hashes of addresses under partners' matching keys.
 
     A hash that came before its address, with a registration by hash alone, has a reference of its own; from
     now on both are one.
 
     Args:
-        connection: in a transaction.
+        statements: of an open transaction.
         matching: by (key's id, hash): the reference of the address.
     """
     # In one order, so that two writers who meet wait for each other in one direction only.
@@ -38,14 +38,15 @@ def write_matching(connection: Connection, matching: Mapping[tuple[str, bytes], 
     for start in range(0, len(rows), _ROWS):
         part = rows[start : start + _ROWS]
         values = [item for key_id, value in part for item in (value, wanted[value], "match", key_id)]
+        marks = ", ".join(["(?, ?, ?, ?)"] * len(part))
         statement = (
-            f"INSERT INTO people (hash, ref, kind, scope) VALUES {rows_of_marks(connection, len(part), 4)}"  # noqa: S608 - marks of parameters
+            f"INSERT INTO people (hash, ref, kind, scope) VALUES {marks}"  # noqa: S608 - marks of parameters
             " ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash RETURNING hash, ref"
         )
-        for found, ref in connection.exec_driver_sql(statement, tuple(values)).all():
+        for found, ref in list(statements.run(statement, values)):
             if bytes(ref) != wanted[bytes(found)]:
                 for adopt in _ADOPT:
-                    connection.exec_driver_sql(marked(adopt, connection), (wanted[bytes(found)], bytes(ref)))
+                    statements.run(adopt, (wanted[bytes(found)], bytes(ref)))
 
 
 # --- who a registration is about --------------------------------------------------------------------------
@@ -114,7 +115,7 @@ def introduce(
     if rows:
         _insert(connection, [rows[value] for value in sorted(rows)])
     if matching:
-        write_matching(connection, matching)
+        write_matching(ThroughSqlalchemy(connection), matching)
     actual = refs_of(connection, known) if rows or matching else known
     moved = {ref: actual[value] for value, ref in known.items() if actual.get(value, ref) != ref}
     return [

@@ -1,22 +1,21 @@
 """Writing sends: intents and their outcomes, many in one statement.
 
 These are the statements of every rejection mail, so they are prepared text, not compiled expressions. The
-text is the same for SQLite and PostgreSQL but for the mark of a parameter.
+text is the same for SQLite and PostgreSQL (`gateway.store.statements`).
 """
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from sqlalchemy import Connection
-
 from gateway.store.bounded import bounded
-from gateway.store.marks import mark_of, marked
 from gateway.store.people import write_matching
+from gateway.store.statements import Statements
 from gateway.transaction.ports import Issued, SendIntent, SendOutcome, SendState
 
-#: Rows of one statement: 21 columns stay far below SQLite's 32,766 parameters and PostgreSQL's 65,535.
-_ROWS = 256
+#: Rows of one statement, a power of two: 21 columns stay far below SQLite's 32,766 parameters and
+#: PostgreSQL's 65,535, and the text of a statement is read in less time than its rows take.
+_ROWS = 64
 
 #: Octets of a person's reference that are random; six more are the time, so that it is 16 in all.
 _REF_RANDOM = 10
@@ -46,7 +45,7 @@ _SENDS = (
     "footer_hash",
 )
 
-# Both branches of the person's row give it back, and hold it until the commit: it can't be erased in between.
+_PEOPLE_NEW = "ON CONFLICT (hash) DO NOTHING"
 _PEOPLE_TAIL = (
     "ON CONFLICT (hash) DO UPDATE SET address = COALESCE(excluded.address, people.address)"
     " RETURNING hash, ref"
@@ -79,17 +78,33 @@ _TAKE_BACK = (
 _TOO_LATE = "the ledger answered too late: not sent with this link"
 
 
-@lru_cache(maxsize=2 * _ROWS)
-def _insert(table: str, rows: int, mark: str) -> str:
-    columns, tail = (_PEOPLE, _PEOPLE_TAIL) if table == "people" else (_SENDS, _SENDS_TAIL)
-    row = f"({', '.join([mark] * len(columns))})"
+@lru_cache(maxsize=64)
+def _insert(table: str, rows: int, tail: str) -> str:
+    columns = _PEOPLE if table == "people" else _SENDS
+    row = f"({', '.join('?' * len(columns))})"
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)} {tail}"  # noqa: S608 - all constants
 
 
-def write_intents(connection: Connection, intents: Sequence[SendIntent], now: int) -> list[Issued]:
+def _portions(count: int) -> Iterator[tuple[int, int]]:
+    """Start and end of the statements for so many rows, each of a size that is a power of two.
+
+    A few sizes instead of any: the text of each is then among those that the connection keeps prepared.
+    """
+    start = 0
+    while start < count:
+        size = min(_ROWS, 1 << ((count - start).bit_length() - 1))
+        yield start, start + size
+        start += size
+
+
+def write_intents(statements: Statements, intents: Sequence[SendIntent], now: int) -> list[Issued]:
     """Insert the intents, or find the sends of earlier attempts; answers in the order of `intents`.
 
     The same send twice is one row, and the second one's answer counts the first as an attempt before it.
+
+    Nearly everybody who is turned down is new to the ledger, and who is new has no send yet: such rows are
+    inserted and nothing is read back, which costs one call into the database for many of them. Each row
+    that comes back is a call of its own, and for each the event loop and this thread change places.
     """
     # In the order of the keys, so that two writers who meet on PostgreSQL wait for each other in one
     # direction only.
@@ -100,46 +115,58 @@ def write_intents(connection: Connection, intents: Sequence[SendIntent], now: in
         counts[key] = counts.get(key, 0) + 1
         chosen.setdefault(key, intent)
     keys = sorted(chosen)
-    refs = _people(connection, [chosen[key] for key in keys], now)
+    refs, known = _people(statements, [chosen[key] for key in keys], now)
     matching = {
         (key_id, value): refs[one.person] for one in chosen.values() for key_id, value in one.matching
     }
     if matching:
-        write_matching(connection, matching)
+        write_matching(statements, matching)
     found: dict[tuple[bytes, bytes], tuple[bytes, int, int]] = {}
-    mark = mark_of(connection)
-    forced = _truth(connection)
-    for start in range(0, len(keys), _ROWS):
-        part = keys[start : start + _ROWS]
-        values: list[object] = []
-        for key in part:
-            one = chosen[key]
-            values += (
-                one.token,
-                one.mail_key,
-                refs[one.person],
-                bounded(one.campaign),
-                bounded(one.rule),
-                bounded(one.footer),
-                bounded(one.ruleset),
-                bounded(one.sender),
-                bounded(one.message_id),
-                bounded(one.route),
-                forced[one.forced],
-                counts[key],
-                0,
-                "intended",
-                "",
-                "",
-                now,
-                now,
-                one.company,
-                one.partner,
-                one.footer_hash,
-            )
-        for row in connection.exec_driver_sql(_insert("sends", len(part), mark), tuple(values)):
+    fresh = keys if not known else [key for key in keys if key[0] not in known]
+    for start, end in _portions(len(fresh)):
+        values = _rows(statements, [(chosen[key], counts[key]) for key in fresh[start:end]], refs, now)
+        statements.run(_insert("sends", end - start, ""), values)
+    for key in fresh:
+        found[refs[key[0]], key[1]] = (chosen[key].token, counts[key], 0)
+    rest = [key for key in keys if key[0] in known] if known else []
+    for start, end in _portions(len(rest)):
+        values = _rows(statements, [(chosen[key], counts[key]) for key in rest[start:end]], refs, now)
+        statement = _insert("sends", end - start, _SENDS_TAIL)
+        for row in statements.run(statement, values):
             found[row[1], row[0]] = (row[2], row[3], row[4])
     return _answers(intents, counts, refs, found)
+
+
+def _rows(
+    statements: Statements, part: Sequence[tuple[SendIntent, int]], refs: dict[bytes, bytes], now: int
+) -> tuple[object, ...]:
+    values: list[object] = []
+    forced = (0, 1) if statements.sqlite else (False, True)
+    for one, count in part:
+        values += (
+            one.token,
+            one.mail_key,
+            refs[one.person],
+            bounded(one.campaign),
+            bounded(one.rule),
+            bounded(one.footer),
+            bounded(one.ruleset),
+            bounded(one.sender),
+            bounded(one.message_id),
+            bounded(one.route),
+            forced[one.forced],
+            count,
+            0,
+            "intended",
+            "",
+            "",
+            now,
+            now,
+            one.company,
+            one.partner,
+            one.footer_hash,
+        )
+    return tuple(values)
 
 
 def _answers(
@@ -157,32 +184,58 @@ def _answers(
     return answers
 
 
-def _people(connection: Connection, intents: Sequence[SendIntent], now: int) -> dict[bytes, bytes]:
+def _people(
+    statements: Statements, intents: Sequence[SendIntent], now: int
+) -> tuple[dict[bytes, bytes], frozenset[bytes]]:
+    """The reference of each person, and those who were in the ledger before.
+
+    The rows of all of them are held until the commit: nobody can be erased in between, nor another writer
+    add a send of theirs.
+    """
     addresses: dict[bytes, str | None] = {}
     for intent in intents:
         addresses[intent.person] = intent.address or addresses.get(intent.person)
-    mark = mark_of(connection)
     moment = (now // 1000).to_bytes(6, "big")
-    people = list(addresses.items())
-    refs: dict[bytes, bytes] = {}
-    for start in range(0, len(people), _ROWS):
-        part = people[start : start + _ROWS]
-        values: list[object] = []
-        random = secrets.token_bytes(_REF_RANDOM * len(part))
-        for number, (person, address) in enumerate(part):
-            rest = random[number * _REF_RANDOM : (number + 1) * _REF_RANDOM]
-            values += (person, moment + rest, bounded(address) if address is not None else None)
-        for row in connection.exec_driver_sql(_insert("people", len(part), mark), tuple(values)):
+    random = secrets.token_bytes(_REF_RANDOM * len(addresses))
+    refs = {
+        person: moment + random[number * _REF_RANDOM : (number + 1) * _REF_RANDOM]
+        for number, person in enumerate(addresses)
+    }
+    people = list(addresses)
+    known: set[bytes] = set()
+    for start, end in _portions(len(people)):
+        part = people[start:end]
+        values = _people_values(part, refs, addresses)
+        statement = _insert("people", len(part), _PEOPLE_NEW)
+        if statements.run(statement, values).rowcount != len(part):
+            known |= _known_before(statements, part, refs)
+    found = sorted(known)
+    for start, end in _portions(len(found)):
+        values = _people_values(found[start:end], refs, addresses)
+        statement = _insert("people", end - start, _PEOPLE_TAIL)
+        for row in statements.run(statement, values):
             refs[row[0]] = row[1]
-    return refs
+    return refs, frozenset(known)
 
 
-def _truth(connection: Connection) -> tuple[object, object]:
-    """False and True as the driver wants them in text that nobody compiles."""
-    return (0, 1) if connection.dialect.name == "sqlite" else (False, True)
+def _people_values(
+    part: Sequence[bytes], refs: dict[bytes, bytes], addresses: dict[bytes, str | None]
+) -> tuple[object, ...]:
+    values: list[object] = []
+    for person in part:
+        address = addresses[person]
+        values += (person, refs[person], bounded(address) if address is not None else None)
+    return tuple(values)
 
 
-def write_outcomes(connection: Connection, outcomes: Sequence[SendOutcome], now: int) -> list[SendOutcome]:
+def _known_before(statements: Statements, part: Sequence[bytes], refs: dict[bytes, bytes]) -> set[bytes]:
+    """Those of the people whose row has another reference than the one that was made for them just now."""
+    marks = ", ".join("?" * len(part))
+    statement = f"SELECT hash, ref FROM people WHERE hash IN ({marks})"  # noqa: S608 - all constants
+    return {row[0] for row in statements.run(statement, tuple(part)) if row[1] != refs[row[0]]}
+
+
+def write_outcomes(statements: Statements, outcomes: Sequence[SendOutcome], now: int) -> list[SendOutcome]:
     """Write what became of sends; gives those that no intent was found for.
 
     The last of several for one send counts; callers keep them apart.
@@ -202,18 +255,16 @@ def write_outcomes(connection: Connection, outcomes: Sequence[SendOutcome], now:
         )
         for one in sorted(outcomes, key=lambda outcome: (outcome.person, outcome.mail_key))
     ]
-    done = connection.exec_driver_sql(marked(_OUTCOME, connection), rows)
-    if done.rowcount == len(rows):
+    if statements.run_each(_OUTCOME, rows) == len(rows):
         return []
-    return [one for one in outcomes if not _has_send(connection, one)]
+    return [one for one in outcomes if not _has_send(statements, one)]
 
 
-def _has_send(connection: Connection, outcome: SendOutcome) -> bool:
-    statement = marked(_HAS_SEND, connection)
-    return connection.exec_driver_sql(statement, (outcome.mail_key, outcome.person)).first() is not None
+def _has_send(statements: Statements, outcome: SendOutcome) -> bool:
+    return any(True for _ in statements.run(_HAS_SEND, (outcome.mail_key, outcome.person)))
 
 
-def take_back(connection: Connection, sends: Iterable[tuple[SendIntent, Issued]], now: int) -> None:
+def take_back(statements: Statements, sends: Iterable[tuple[SendIntent, Issued]], now: int) -> None:
     """Say of intents that nobody waited for any more that nothing was sent with their links."""
     rows = [
         (
@@ -229,4 +280,4 @@ def take_back(connection: Connection, sends: Iterable[tuple[SendIntent, Issued]]
         if issued.left is None
     ]
     if rows:
-        connection.exec_driver_sql(marked(_TAKE_BACK, connection), rows)
+        statements.run_each(_TAKE_BACK, rows)

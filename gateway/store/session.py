@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from gateway.ledger.claims import ProcessMark
-from gateway.store.batch import Desk, enrol, leave, perform
-from gateway.store.database import Database, now_at
+from gateway.store.batch import Desk, enrol, leave, perform, perform_sends
+from gateway.store.database import Database, bare_transaction, now_at
 from gateway.store.migrate import prepare, require_current
+from gateway.store.statements import ToSqlite
 from gateway.store.watch import Files
-from gateway.store.work import Work, is_reading
+from gateway.store.work import SENDING, Work, is_reading
 
 _log = logging.getLogger("careerrelay.ledger")
 
@@ -96,16 +97,23 @@ class Session:
         connection = self._connection
         if connection is None:
             raise RuntimeError("the session is not open")
+        if self._database.sqlite and all(isinstance(work, SENDING) for work in works):
+            with bare_transaction(connection, self._lock_seconds) as raw:
+                results = perform_sends(ToSqlite(raw), works, now_at(connection))
+        else:
+            results = self._perform(connection, works)
+        if self._files is not None:
+            self._files.check()
+        return results
+
+    def _perform(self, connection: Connection, works: Sequence[Work]) -> list[object]:
         reading = all(map(is_reading, works))
         if reading is not self._reading and self._database.sqlite:
             # A look-up alone takes no lock, and makes nobody wait.
             connection.execution_options(**(_READ_ONLY if reading else _WRITING))
             self._reading = reading
         with connection.begin():
-            results = perform(connection, works, self._desk, now_at(connection))
-        if self._files is not None:
-            self._files.check()
-        return results
+            return perform(connection, works, self._desk, now_at(connection))
 
     def drop(self) -> None:
         """Forget the connection after a fault. Never raises."""

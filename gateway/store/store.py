@@ -1,7 +1,7 @@
 """The ledger as the transaction sees it: `LedgerStore` implements `gateway.transaction.ports.Ledger`."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -59,6 +59,7 @@ class LedgerStore:
         queue_rows: int = 10_000,
         create: bool = False,
         key_id: str | None = None,
+        under_way: Callable[[], int] = lambda: 1,
     ) -> None:
         """Say where the ledger is and by what rules it is kept.
 
@@ -73,6 +74,7 @@ class LedgerStore:
             create: make or upgrade the ledger at the first connection, for processes without a parent
                 that called `prepare`.
             key_id: written by that, if the ledger has none.
+            under_way: how many mails this process has in hand; a commit waits a little for several.
 
         Raises:
             LedgerFault: `url` is neither SQLite nor PostgreSQL.
@@ -89,7 +91,9 @@ class LedgerStore:
             create=create,
             key_id=key_id,
         )
-        self._writer = Writer(database, session, wait_seconds=wait_seconds, queue_rows=queue_rows)
+        self._writer = Writer(
+            database, session, wait_seconds=wait_seconds, queue_rows=queue_rows, under_way=under_way
+        )
         self._pid = os.getpid()
 
     def start(self) -> None:

@@ -123,6 +123,8 @@ Work = (
     | Probe
 )
 
+#: Work that touches nothing but sends. A batch of nothing else takes the short way.
+SENDING = (Intend, Note)
 
 def is_reading(work: Work) -> bool:
     """Whether it only reads. A batch of nothing else takes no lock."""

@@ -1,7 +1,12 @@
 """The writer: one thread a process through which everything goes into the ledger.
 
 While a commit is under way, work gathers; all of it goes into the next one (group commit). The event loop
-is woken once a batch.
+is woken once a batch. A commit costs as much as twenty rows, and for each one the loop and this thread change
+places several times; so the first piece of work waits a little for others, where others can be expected:
+
+* What nobody waits for (an outcome) goes with the next commit, within `_NOTE_SECONDS`.
+* With several mails under way in this process a commit waits for them, the longer the more they are, and no
+  longer than until all of them wait for it. A mail that is alone waits for nobody.
 
 What it does about faults (SMTP.md rule 22):
 
@@ -36,6 +41,7 @@ from gateway.store.work import (
     Intend,
     KeepHouse,
     Mixture,
+    Note,
     Probe,
     TakeBackClaims,
     TakeBackIntents,
@@ -47,6 +53,11 @@ from gateway.store.work import (
 
 #: Rows in one transaction. More would make the first of them wait for the last.
 _BATCH_ROWS = 512
+#: How long an outcome may wait for a commit that takes it along.
+_NOTE_SECONDS = 0.05
+#: How long a commit waits for each mail that is under way, and at most. Fewer mails than `_FEW` are not
+#: waited for.
+_GATHER_SECONDS, _LONGEST_GATHER, _FEW = 0.000_5, 0.02, 4
 #: Pauses between attempts while the ledger is faulty.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 #: How often the files are looked at, and what operators and brakes have set.
@@ -81,7 +92,18 @@ class Writer:
     `post` also from anywhere else.
     """
 
-    def __init__(self, database: Database, session: Session, *, wait_seconds: float, queue_rows: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        session: Session,
+        *,
+        wait_seconds: float,
+        queue_rows: int,
+        under_way: Callable[[], int],
+    ) -> None:
+        """`under_way` says how many mails this process has in hand."""
+        self._under_way = under_way
+        self._asking = 0
         self._database = database
         self._session = session
         self._wait = wait_seconds
@@ -90,6 +112,10 @@ class Writer:
         self._rows = 0
         self._condition = threading.Condition()
         self._idle = False
+        # When the queue is to be written, and when the thread looks again by itself.
+        self._due = _NEVER
+        self._wakes_at = 0.0
+        self._worked_at = -_NEVER
         self._closing = False
         self._close_at = _NEVER
         self._current: list[_Ticket] = []
@@ -143,20 +169,27 @@ class Writer:
             if is_lasting(work):
                 self.post(work)
             raise refusal
-        self._put(ticket)
+        self._asking += 1
+        self._put(ticket, self._patience())
         timer = loop.call_later(self._wait, self._expire, ticket)
         try:
             return expected(await future)
         finally:
+            self._asking -= 1
             timer.cancel()
             ticket.over = True
+
+    def _patience(self) -> float:
+        """How long a commit that somebody waits for may wait for the mails of others."""
+        mails = self._under_way()
+        return 0.0 if mails < _FEW or self._asking >= mails else min(mails * _GATHER_SECONDS, _LONGEST_GATHER)
 
     def post(self, work: Work) -> None:
         """Hand `work` in and forget it. Never raises: what finds no place in the queue goes to the log."""
         if self._closing or self._rows >= self._limit:
             self._give_up(work, "the queue is full" if not self._closing else "the ledger is closed")
             return
-        self._put(_Ticket(work, None))
+        self._put(_Ticket(work, None), _NOTE_SECONDS if isinstance(work, Note) else 0.0)
 
     def _refusal(self, rows: int) -> LedgerFault | None:
         if self._closing or not self._thread.is_alive():
@@ -170,11 +203,13 @@ class Writer:
             return self.fault
         return None
 
-    def _put(self, ticket: _Ticket) -> None:
+    def _put(self, ticket: _Ticket, patience: float) -> None:
+        due = time.monotonic() + patience
         with self._condition:
             self._queue.append(ticket)
             self._rows += ticket.rows
-            if self._idle:
+            self._due = min(self._due, due)
+            if self._idle and self._due < self._wakes_at:
                 self._idle = False
                 self._condition.notify()
 
@@ -240,6 +275,7 @@ class Writer:
                 self._finish([(ticket, fault_of(error, self._database)) for ticket in tickets])
             self._current = []
             self._busy_since = _NEVER
+            self._worked_at = time.monotonic() if tickets else -_NEVER
         self._session.leave()
 
     def _take(self) -> list[_Ticket] | None:
@@ -252,16 +288,25 @@ class Writer:
                 now = time.monotonic()
                 if self._closing and (not self._queue or now >= self._close_at):
                     return None
-                if self._queue and now >= self._retry_at:
-                    return self._gather()
-                due = self._retry_at if self._queue else max(self._tick_at, self._retry_at)
+                due = self._due_at(now)
                 if now >= due:
-                    return []
-                if self._closing:
-                    due = min(due, self._close_at)
+                    return self._gather()
+                self._wakes_at = due
                 self._idle = True
                 self._condition.wait(due - now)
                 self._idle = False
+
+    def _due_at(self, now: float) -> float:
+        """When there is something to do, or a look at the queue is worth while."""
+        if self._closing:
+            return min(self._retry_at, self._close_at)
+        if self._queue:
+            full = self._rows >= _BATCH_ROWS
+            return self._retry_at if full else max(self._due, self._retry_at)
+        # After work its outcome is soon to come; a thread that is awake needn't be woken for it.
+        soon = self._worked_at + _NOTE_SECONDS
+        due = max(self._tick_at, self._retry_at)
+        return soon if now < soon < due else due
 
     def _gather(self) -> list[_Ticket]:
         batch: list[_Ticket] = []
@@ -276,6 +321,7 @@ class Writer:
                 rows += ticket.rows
             self._queue.popleft()
             self._rows -= ticket.rows
+        self._due = 0.0 if self._queue else _NEVER
         return batch
 
     def _attempt(self, tickets: list[_Ticket], *, alone: bool = False) -> None:
@@ -350,6 +396,7 @@ class Writer:
             self._retry_at = now + self._pause
             self._tick_at = min(self._tick_at, self._retry_at)
             self._queue.extendleft(reversed(tickets))
+            self._due = 0.0
             self._rows += sum(ticket.rows for ticket in tickets)
             self._current = []
 

@@ -26,6 +26,13 @@ class SessionInfo:
         return f"{self.id}.{self.mails}"
 
 
+@dataclass(slots=True)
+class InHand:
+    """How many mails are between DATA and their reply now."""
+
+    mails: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Everything with side effects, passed in.
@@ -40,6 +47,7 @@ class Services:
             15).
         background: copies that outlive their mail's reply; drain waits for them.
         safety: the brake, and what is kept of what the rules saw.
+        in_hand: counts mails for whoever wants to know whether others are on their way.
     """
 
     ledger: Ledger
@@ -52,3 +60,4 @@ class Services:
     untouched_taken: MutableMapping[str, float]
     background: MutableSet[asyncio.Task[None]]
     safety: Safety = field(default_factory=Unwatched)
+    in_hand: InHand = field(default_factory=InHand)

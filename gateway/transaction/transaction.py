@@ -132,6 +132,8 @@ class Transaction:
             SenderGone: nobody is there to be answered any more.
         """
         begun = self._services.monotonic()
+        in_hand = self._services.in_hand
+        in_hand.mails += 1
         try:
             replies = await self._guarded_content(source)
         except SenderGone as error:
@@ -142,6 +144,8 @@ class Transaction:
         except BaseException:
             self.abort()
             raise
+        finally:
+            in_hand.mails -= 1
         self._report.octets = source.octets
         self._report.sent = self._services.monotonic() - begun - self._report.held
         self._report.reply = replies[0] if len(set(replies)) == 1 else None

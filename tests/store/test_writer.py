@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
 from gateway.errors import LedgerFault
 from gateway.smtp.fold import Fate
@@ -44,16 +43,11 @@ async def test_waiting_work_is_one_commit(url: str, monkeypatch: pytest.MonkeyPa
     async with store(url) as ledger:
         await ledger.read_brake()
         session = ledger._writer._session
-        assert session._connection is not None
-
-        @event.listens_for(session._connection.engine, "commit")
-        def _count(_connection: object) -> None:
-            nonlocal commits
-            commits += 1
-
         perform = session.perform
 
         def slow(works: object) -> list[object]:
+            nonlocal commits
+            commits += 1
             time.sleep(0.05)
             return perform(works)  # type: ignore[arg-type]  # as it was called
 
