@@ -22,6 +22,7 @@ from gateway.store.marks import marked
 from gateway.store.migrate import require_current
 from gateway.store.schema import people, sends
 from gateway.store.sends import write_intents
+from gateway.store.statements import ThroughSqlalchemy
 from gateway.transaction.ports import SendIntent
 
 _FIND = (
@@ -322,7 +323,7 @@ def _issue(
                 matching=keys.matching_hashes(partner, one.address),
             )
         )
-    issued = iter(write_intents(connection, intents, now)) if intents else iter(())
+    issued = iter(write_intents(ThroughSqlalchemy(connection), intents, now)) if intents else iter(())
     if intents:
         for intent in intents:
             connection.exec_driver_sql(

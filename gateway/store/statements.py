@@ -81,4 +81,4 @@ def listed(values: Sequence[bytes]) -> tuple[str, tuple[bytes, ...]]:
     The last one is repeated up to a power of two: statements of a few sizes stay prepared.
     """
     count = 1 << (len(values) - 1).bit_length()
-    return f"({', '.join('?' * count)})", (*values, *values[-1:] * (count - len(values)))
+    return f"({', '.join('?' * count)})", (*values, *[values[-1]] * (count - len(values)))

@@ -126,6 +126,7 @@ Work = (
 #: Work that touches nothing but sends. A batch of nothing else takes the short way.
 SENDING = (Intend, Note)
 
+
 def is_reading(work: Work) -> bool:
     """Whether it only reads. A batch of nothing else takes no lock."""
     return work.reads if isinstance(work, Chore) else isinstance(work, Find)

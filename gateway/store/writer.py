@@ -1,12 +1,7 @@
 """The writer: one thread a process through which everything goes into the ledger.
 
-While a commit is under way, work gathers; all of it goes into the next one (group commit). The event loop
-is woken once a batch. A commit costs as much as twenty rows, and for each one the loop and this thread change
-places several times; so the first piece of work waits a little for others, where others can be expected:
-
-* What nobody waits for (an outcome) goes with the next commit, within `_NOTE_SECONDS`.
-* With several mails under way in this process a commit waits for them, the longer the more they are, and no
-  longer than until all of them wait for it. A mail that is alone waits for nobody.
+While a commit is under way, work gathers; all of it goes into the next one (group commit, see
+`gateway.store.queue`). The event loop is woken once a batch.
 
 What it does about faults (SMTP.md rule 22):
 
@@ -24,7 +19,6 @@ import asyncio
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -35,12 +29,12 @@ from gateway.ledger.braking import Row
 from gateway.ledger.controls import Controls
 from gateway.store.chores import News, ReadNews
 from gateway.store.database import Database, fault_of, is_transient
+from gateway.store.queue import NEVER, NOTE_SECONDS, Queue, Ticket, patience
 from gateway.store.repair import repair_lines
 from gateway.store.session import Session
 from gateway.store.work import (
     Intend,
     KeepHouse,
-    Mixture,
     Note,
     Probe,
     TakeBackClaims,
@@ -48,16 +42,8 @@ from gateway.store.work import (
     TakeClaims,
     Work,
     is_lasting,
-    rows_of,
 )
 
-#: Rows in one transaction. More would make the first of them wait for the last.
-_BATCH_ROWS = 512
-#: How long an outcome may wait for a commit that takes it along.
-_NOTE_SECONDS = 0.05
-#: How long a commit waits for each mail that is under way, and at most. Fewer mails than `_FEW` are not
-#: waited for.
-_GATHER_SECONDS, _LONGEST_GATHER, _FEW = 0.000_5, 0.02, 4
 #: Pauses between attempts while the ledger is faulty.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 #: How often the files are looked at, and what operators and brakes have set.
@@ -66,24 +52,10 @@ _TICK_SECONDS = 1.0
 _HOUSE_SECONDS = 3_600.0
 #: How long `close` waits for the thread past its bound: for a commit that is nearly through.
 _CLOSE_GRACE = 0.2
-_NEVER = float("inf")
 
 _log = logging.getLogger("careerrelay.ledger")
 
 _T = TypeVar("_T")
-
-
-class _Ticket:
-    """A piece of work and who waits for it. `over` is set once nobody does."""
-
-    __slots__ = ("future", "loop", "over", "rows", "work")
-
-    def __init__(self, work: Work, loop: asyncio.AbstractEventLoop | None) -> None:
-        self.work = work
-        self.rows = rows_of(work)
-        self.loop = loop
-        self.future: asyncio.Future[object] | None = loop.create_future() if loop is not None else None
-        self.over = False
 
 
 class Writer:
@@ -108,25 +80,14 @@ class Writer:
         self._session = session
         self._wait = wait_seconds
         self._limit = queue_rows
-        self._queue: deque[_Ticket] = deque()
-        self._rows = 0
-        self._condition = threading.Condition()
-        self._idle = False
-        # When the queue is to be written, and when the thread looks again by itself.
-        self._due = _NEVER
-        self._wakes_at = 0.0
-        self._worked_at = -_NEVER
-        self._closing = False
-        self._close_at = _NEVER
-        self._current: list[_Ticket] = []
+        self._queue = Queue()
+        self._current: list[Ticket] = []
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         # Written by the thread, read by everybody. Times are monotonic.
-        self._busy_since: float = _NEVER
-        self._faulty_since: float = _NEVER
+        self._busy_since: float = NEVER
+        self._faulty_since: float = NEVER
         self._fault: LedgerFault | None = None
         self._pause = 0.0
-        self._retry_at = 0.0
-        self._tick_at = 0.0
         self._house_at = time.monotonic() + _HOUSE_SECONDS
         #: What operators and brakes have set, and what other processes have counted for the brake: a second
         #: old, as long as the ledger is well. `informed` once it was read at all.
@@ -160,7 +121,7 @@ class Writer:
             LedgerFault: it was not done in `wait_seconds`. What `is_lasting` is done later even so.
         """
         loop = asyncio.get_running_loop()
-        ticket = _Ticket(work, loop)
+        ticket = Ticket(work, loop)
         future = ticket.future
         if future is None:
             raise RuntimeError("a ticket of an event loop has a future")
@@ -170,7 +131,7 @@ class Writer:
                 self.post(work)
             raise refusal
         self._asking += 1
-        self._put(ticket, self._patience())
+        self._queue.put(ticket, patience(under_way=self._under_way(), asking=self._asking))
         timer = loop.call_later(self._wait, self._expire, ticket)
         try:
             return expected(await future)
@@ -179,22 +140,17 @@ class Writer:
             timer.cancel()
             ticket.over = True
 
-    def _patience(self) -> float:
-        """How long a commit that somebody waits for may wait for the mails of others."""
-        mails = self._under_way()
-        return 0.0 if mails < _FEW or self._asking >= mails else min(mails * _GATHER_SECONDS, _LONGEST_GATHER)
-
     def post(self, work: Work) -> None:
         """Hand `work` in and forget it. Never raises: what finds no place in the queue goes to the log."""
-        if self._closing or self._rows >= self._limit:
-            self._give_up(work, "the queue is full" if not self._closing else "the ledger is closed")
+        if self._queue.closing or self._queue.rows >= self._limit:
+            self._give_up(work, "the queue is full" if not self._queue.closing else "the ledger is closed")
             return
-        self._put(_Ticket(work, None), _NOTE_SECONDS if isinstance(work, Note) else 0.0)
+        self._queue.put(Ticket(work, None), NOTE_SECONDS if isinstance(work, Note) else 0.0)
 
     def _refusal(self, rows: int) -> LedgerFault | None:
-        if self._closing or not self._thread.is_alive():
+        if self._queue.closing or not self._thread.is_alive():
             return LedgerFault("the ledger is closed")
-        if self._rows + rows > self._limit:
+        if self._queue.rows + rows > self._limit:
             return LedgerFault(
                 f"ledger {self._database.name}: more than {self._limit} rows wait to be written"
             )
@@ -203,23 +159,13 @@ class Writer:
             return self.fault
         return None
 
-    def _put(self, ticket: _Ticket, patience: float) -> None:
-        due = time.monotonic() + patience
-        with self._condition:
-            self._queue.append(ticket)
-            self._rows += ticket.rows
-            self._due = min(self._due, due)
-            if self._idle and self._due < self._wakes_at:
-                self._idle = False
-                self._condition.notify()
-
-    def _expire(self, ticket: _Ticket) -> None:
+    def _expire(self, ticket: Ticket) -> None:
         ticket.over = True
         if ticket.future is not None and not ticket.future.done():
             why = self.fault or f"ledger {self._database.name}: not written in {self._wait:g} s"
             ticket.future.set_exception(LedgerFault(str(why)))
 
-    def _deliver(self, done: Sequence[tuple[_Ticket, object]]) -> None:
+    def _deliver(self, done: Sequence[tuple[Ticket, object]]) -> None:
         """In the event loop, once a batch."""
         for ticket, result in done:
             future = ticket.future
@@ -244,16 +190,10 @@ class Writer:
 
         What could not be written by then is in the log.
         """
-        with self._condition:
-            self._closing = True
-            self._close_at = time.monotonic() + seconds
-            self._condition.notify()
+        self._queue.close(seconds)
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join, seconds + _CLOSE_GRACE)
-        with self._condition:
-            left = [*self._current, *self._queue]
-            self._queue.clear()
-            self._rows = 0
+        left = [*self._current, *self._queue.clear()]
         for ticket in left:
             self._give_up(ticket.work, "the ledger was closed before it could be written")
             if ticket.future is not None and not ticket.future.done():
@@ -263,7 +203,7 @@ class Writer:
     # --- in the thread ------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while (tickets := self._take()) is not None:
+        while (tickets := self._queue.take()) is not None:
             self._busy_since = time.monotonic()
             self._current = tickets
             try:
@@ -274,57 +214,10 @@ class Writer:
                     self._give_up(ticket.work, "the writer failed")
                 self._finish([(ticket, fault_of(error, self._database)) for ticket in tickets])
             self._current = []
-            self._busy_since = _NEVER
-            self._worked_at = time.monotonic() if tickets else -_NEVER
+            self._busy_since = NEVER
         self._session.leave()
 
-    def _take(self) -> list[_Ticket] | None:
-        """The next batch, perhaps an empty one for the tick.
-
-        None when the store is closing and all is done, or time is up.
-        """
-        with self._condition:
-            while True:
-                now = time.monotonic()
-                if self._closing and (not self._queue or now >= self._close_at):
-                    return None
-                due = self._due_at(now)
-                if now >= due:
-                    return self._gather()
-                self._wakes_at = due
-                self._idle = True
-                self._condition.wait(due - now)
-                self._idle = False
-
-    def _due_at(self, now: float) -> float:
-        """When there is something to do, or a look at the queue is worth while."""
-        if self._closing:
-            return min(self._retry_at, self._close_at)
-        if self._queue:
-            full = self._rows >= _BATCH_ROWS
-            return self._retry_at if full else max(self._due, self._retry_at)
-        # After work its outcome is soon to come; a thread that is awake needn't be woken for it.
-        soon = self._worked_at + _NOTE_SECONDS
-        due = max(self._tick_at, self._retry_at)
-        return soon if now < soon < due else due
-
-    def _gather(self) -> list[_Ticket]:
-        batch: list[_Ticket] = []
-        mixture = Mixture()
-        rows = 0
-        while self._queue and rows < _BATCH_ROWS:
-            ticket = self._queue[0]
-            if not (ticket.over and not is_lasting(ticket.work)):
-                if not mixture.admits(ticket.work):
-                    break
-                batch.append(ticket)
-                rows += ticket.rows
-            self._queue.popleft()
-            self._rows -= ticket.rows
-        self._due = 0.0 if self._queue else _NEVER
-        return batch
-
-    def _attempt(self, tickets: list[_Ticket], *, alone: bool = False) -> None:
+    def _attempt(self, tickets: list[Ticket], *, alone: bool = False) -> None:
         works: list[Work] = [ticket.work for ticket in tickets]
         extra = [] if alone else self._upkeep()
         try:
@@ -347,9 +240,9 @@ class Writer:
         now = time.monotonic()
         if self._fault is not None:
             return [Probe(), self.news()]
-        if now < self._tick_at:
+        if now < self._queue.tick_at:
             return []
-        self._tick_at = now + _TICK_SECONDS
+        self._queue.tick_at = now + _TICK_SECONDS
         if now < self._house_at:
             return [self.news()]
         self._house_at = now + _HOUSE_SECONDS
@@ -367,8 +260,8 @@ class Writer:
                 self.others = news.tallies
                 self.informed = True
 
-    def _finish(self, done: list[tuple[_Ticket, object]]) -> None:
-        loops: dict[asyncio.AbstractEventLoop, list[tuple[_Ticket, object]]] = {}
+    def _finish(self, done: list[tuple[Ticket, object]]) -> None:
+        loops: dict[asyncio.AbstractEventLoop, list[tuple[Ticket, object]]] = {}
         for ticket, result in done:
             if ticket.loop is not None:
                 loops.setdefault(ticket.loop, []).append((ticket, result))
@@ -379,7 +272,7 @@ class Writer:
                 for ticket, result in part:
                     self._take_back(ticket.work, result)
 
-    def _failed(self, tickets: list[_Ticket], error: Exception) -> None:
+    def _failed(self, tickets: list[Ticket], error: Exception) -> None:
         if not is_transient(error):
             self._session.drop()
         now = time.monotonic()
@@ -392,15 +285,10 @@ class Writer:
             _log.error("ledger fault is another now: %s", fault)
         self._fault = fault
         self._pause = min(_LONGEST_PAUSE, self._pause * 2 or _FIRST_PAUSE)
-        with self._condition:
-            self._retry_at = now + self._pause
-            self._tick_at = min(self._tick_at, self._retry_at)
-            self._queue.extendleft(reversed(tickets))
-            self._due = 0.0
-            self._rows += sum(ticket.rows for ticket in tickets)
-            self._current = []
+        self._queue.put_back(tickets, retry_at=now + self._pause)
+        self._current = []
 
-    def _failed_by_nature(self, tickets: list[_Ticket], error: Exception, *, alone: bool) -> None:
+    def _failed_by_nature(self, tickets: list[Ticket], error: Exception, *, alone: bool) -> None:
         """Something in the batch can't be written, whatever the state of the ledger: find it, do the rest."""
         if not alone:
             for ticket in tickets:
@@ -417,9 +305,9 @@ class Writer:
             seconds = time.monotonic() - self._faulty_since
             self._fault = None
             _log.warning("ledger is well again after %.1f s", seconds)
-        self._faulty_since = _NEVER
+        self._faulty_since = NEVER
         self._pause = 0.0
-        self._retry_at = 0.0
+        self._queue.retry_at = 0.0
 
     def _give_up(self, work: Work, why: str) -> None:
         try:

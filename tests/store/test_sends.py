@@ -51,6 +51,31 @@ async def test_same_send_twice_in_one_batch(url: str) -> None:
     assert sorted(answer[0].attempts for answer in answers) == list(range(20))
 
 
+async def test_new_and_known_people_in_one_batch(url: str) -> None:
+    """Who is in the ledger already keeps token and count beside those who are new to it."""
+    async with store(url) as ledger:
+        await ledger.intend([intent(person="a"), intent(person="c")])
+        answers = await ledger.intend(
+            [
+                intent(person="a", attempt=1),
+                intent(person="b"),
+                intent(person="c", mail="another"),
+                intent(person="d"),
+                intent(person="b", attempt=1),
+            ]
+        )
+    assert [(one.token, one.attempts) for one in answers] == [
+        (intent(person="a").token, 1),
+        (intent(person="b").token, 0),
+        (intent(person="c", mail="another").token, 0),
+        (intent(person="d").token, 0),
+        (intent(person="b").token, 1),
+    ]
+    with LedgerReader(url) as reader:
+        sends = reader.last_sends(9)
+    assert sorted(send.attempts for send in sends) == [1, 1, 1, 2, 2]
+
+
 async def test_no_intents_is_nothing(url: str) -> None:
     """An empty call has an empty answer."""
     async with store(url) as ledger:

@@ -7,7 +7,7 @@ import asyncio
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,9 @@ import pytest
 from gateway.errors import LedgerFault
 from gateway.smtp.fold import Fate
 from gateway.store import LedgerReader, LedgerStore
+from gateway.store.chores import ReadNews
 from gateway.store.process import started_at
+from gateway.store.queue import patience
 from gateway.store.work import Find, Intend, Mixture, Note, Settle, TakeClaims, Work
 from gateway.transaction.ports import SendState
 from tests.store.values import became, copy, intent, key, outcome
@@ -58,6 +60,74 @@ async def test_waiting_work_is_one_commit(url: str, monkeypatch: pytest.MonkeyPa
     # the first to come alone, the rest together, perhaps with a tick between
     assert commits <= 4
     assert woken <= 3
+
+
+def counted(ledger: LedgerStore) -> list[Sequence[Work]]:
+    """What goes into each commit from now on."""
+    session = ledger._writer._session
+    perform = session.perform
+    batches: list[Sequence[Work]] = []
+
+    def noted(works: Sequence[Work]) -> list[object]:
+        if any(not isinstance(work, ReadNews) for work in works):
+            batches.append([work for work in works if not isinstance(work, ReadNews)])
+        return perform(works)
+
+    session.perform = noted  # type: ignore[method-assign]
+    return batches
+
+
+async def test_outcome_rides_with_the_next_intent(url: str) -> None:
+    """Nobody waits for an outcome: it goes with the commit of the next mail that comes soon."""
+    async with store(url) as ledger:
+        await ledger.intend([intent(mail="first")])
+        batches = counted(ledger)
+        ledger.note(outcome(mail="first"))
+        await ledger.intend([intent(mail="second")])
+        assert [sorted(type(work).__name__ for work in batch) for batch in batches] == [["Intend", "Note"]]
+
+
+async def test_outcome_waits_only_a_moment(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Promise 5: where no other mail comes the outcome is written all the same, and soon."""
+    monkeypatch.setattr("gateway.store.writer._TICK_SECONDS", 60.0)
+    async with store(url) as ledger:
+        await ledger.intend([intent()])
+        await asyncio.sleep(0.1)  # the thread has no reason any more to look soon
+        ledger.note(outcome())
+        with LedgerReader(url) as reader:
+            deadline = time.monotonic() + 10
+            while reader.last_sends(5)[0].state is not SendState.ACCEPTED:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.01)
+
+
+async def test_commit_waits_for_mails_under_way(url: str) -> None:
+    """With others on their way a commit takes along what comes within milliseconds.
+
+    A mail that is alone waits for nobody.
+    """
+    mails = 1
+    async with LedgerStore(url, node="node1", wait_seconds=10, under_way=lambda: mails) as ledger:
+        await ledger.read_brake()
+        batches = counted(ledger)
+        mails = 40
+
+        async def late(number: int) -> None:
+            await asyncio.sleep(number * 0.0005)
+            await ledger.intend([intent(mail=str(number))])
+
+        await asyncio.gather(*(late(number) for number in range(10)))
+        assert len(batches) <= 5
+
+
+@pytest.mark.parametrize(
+    ("under_way", "asking", "waits"),
+    [(1, 1, False), (3, 1, False), (4, 1, True), (40, 39, True), (40, 40, False)],
+)
+def test_patience(under_way: int, asking: int, waits: bool) -> None:  # noqa: FBT001 - a table of cases
+    """Who is alone, or the last of those who are under way, waits for nobody; nobody waits long."""
+    assert (patience(under_way=under_way, asking=asking) > 0) is waits
+    assert patience(under_way=under_way, asking=asking) <= 0.02
 
 
 async def test_outcome_and_next_attempt_keep_their_order(url: str) -> None:
