@@ -11,6 +11,7 @@ from gateway.store import Database
 from gateway.store.credit import CreditStore
 from gateway.store.registrations import Taken
 from gateway.store.sends import write_intents
+from gateway.store.statements import ThroughSqlalchemy
 from gateway.transaction.ports import SendIntent
 
 #: 2026-12-01T00:00:00Z
@@ -78,7 +79,7 @@ class Ledger:
         }
         with Database(self.url).writer(20).connect() as connection, connection.begin():
             write_intents(
-                connection,
+                ThroughSqlalchemy(connection),
                 [SendIntent(**(values | more))],  # type: ignore[arg-type]
                 self.now if at is None else at,
             )
