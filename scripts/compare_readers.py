@@ -1,6 +1,6 @@
 """Compare all readers over mails that are not in this project.
 
-Run: python scripts/compare_readers.py DIR [DIR ...]
+Run: python scripts/compare_readers.py [DIR ...] [--made N]
 
 Every mail below the folders is rewritten as ``careerrelay rewrite --batch --always`` would, and each one that
 gets a footer is read before and after by all readers at hand. Prints what they disagree on, and for every
@@ -28,6 +28,7 @@ from gateway.cli.rewriting.mail import (
 )
 from gateway.cli.rewriting.source import find_mails, read_mbox
 from gateway.token import encode_token
+from tests.fuzz.collection import made
 from tests.readers.agreement import Footer, complaints
 from tests.readers.conftest import LACKS, READERS
 
@@ -58,7 +59,7 @@ def rewrite_all(found: Iterator[Mail], rewriter: Rewriter) -> Iterator[tuple[str
             yield name, raw, f"refused: {refused.reason}"
 
 
-def compare(roots: Sequence[Path], readers: Sequence[str]) -> list[str]:
+def compare(found: Iterator[Mail], readers: Sequence[str]) -> list[str]:
     """All complaints; prints the counts."""
     rewriter, _ = make_rewriter(None, always=True)
     values = rewriter.policy.link.values(encode_token(SAMPLE_TOKEN))
@@ -66,7 +67,7 @@ def compare(roots: Sequence[Path], readers: Sequence[str]) -> list[str]:
     reasons: Counter[str] = Counter()
     wrong: list[str] = []
     changed: list[tuple[str, Rewritten]] = []
-    for name, raw, result in rewrite_all(mails(roots), rewriter):
+    for name, raw, result in rewrite_all(found, rewriter):
         if isinstance(result, str):
             reasons[result] += 1
             continue
@@ -91,18 +92,26 @@ def compare(roots: Sequence[Path], readers: Sequence[str]) -> list[str]:
             before, after = (read([pair[when] for pair in pairs]) for when in (0, 1))
             for (name, result), was, now in zip(changed, before, after, strict=True):
                 lacks = LACKS.get(reader, ())
-                found = complaints(was, now, result, footers[result.footer], lacks=lacks)
-                wrong += [f"{reader}: {name}: {text}" for text in itertools.islice(found, 3)]
+                texts = complaints(was, now, result, footers[result.footer], lacks=lacks)
+                wrong += [f"{reader}: {name}: {text}" for text in itertools.islice(texts, 3)]
     return wrong
 
 
 def main() -> int:
     """Compare, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folders", nargs="+", type=Path, help="trees of mails, or mbox files")
+    parser.add_argument("folders", nargs="*", type=Path, help="trees of mails, or mbox files")
     parser.add_argument("--reader", action="append", choices=list(READERS), help="only this reader")
+    parser.add_argument(
+        "--made", type=int, default=0, metavar="N", help="also N mails of tests/fuzz/collection.py"
+    )
+    parser.add_argument("--first", type=int, default=0, metavar="M", help="the number of the first of them")
     options = parser.parse_args()
-    wrong = compare(options.folders, options.reader or list(READERS))
+    composed = (
+        (f"made-{number}", made(number)) for number in range(options.first, options.first + options.made)
+    )
+    found = itertools.chain(mails(options.folders), composed)
+    wrong = compare(found, options.reader or list(READERS))
     print("\n".join(wrong))
     print(f"{len(wrong)} disagreements")
     return bool(wrong)

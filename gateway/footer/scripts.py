@@ -44,6 +44,11 @@ _LITTLE_KNOWN: Final = frozenset(
     windows-31j cswindows31j x-ms-cp932 x-sjis cp51932 eucjp-ms ujis x-euc x-euc-jp utf-8-sig cp65001 utf16
     csutf16 gb_2312 gb_2312-80 euc-cn x-gbk csbig5 x-x-big5 big5hkscs ks_c_5601-1989 ks_c_5601 ksc_5601
     ksc5601 korean ms949 uhc latin-1 x-mac-roman x-cp1250 x-cp1252 x-cp1254 x-cp1257 x-cp1258
+    x-cp1251 x-cp1253 x-cp1255 x-cp1256 mac unicode-1-1-utf-8 iso2022jp iso-2022-jp-2 ms_kanji csshiftjis
+    cp932 eucjp cseucpkdfmtjapanese csgb2312 cp936 ms936 windows-936 big-5 cn-big5 cp950 euckr cseuckr
+    cp949 windows-949 koi8 cskoi8r iso-8859-6-i iso-8859-6-e iso-8859-8-i iso-8859-8-e windows-874 tis620
+    iso-ir-6 us 646 iso646-us cp367 l1 cp819 csisolatin1 iso8859_1 iso_8859-10 iso_8859-13 iso_8859-14
+    iso8859-16 iso_8859-16
     """.split()  # noqa: SIM905 - a list of names reads better than a column of quotes
 )
 _NEVER_WRITTEN: Final = frozenset({"utf-7", "iso-2022-kr", "hz-gb-2312"})

@@ -154,13 +154,6 @@ def _decode_big5(data: bytes) -> str:
     return data.decode("cp950")
 
 
-def _decode_big5_hkscs(data: bytes) -> str:
-    """What Hong Kong added, the same rows left out."""
-    if not _BIG5.fullmatch(data):
-        raise CharsetError("characters that no two readers agree on")
-    return data.decode("big5hkscs")
-
-
 def _decode_utf_16(data: bytes) -> str:
     """UTF-16 with its byte order mark. Without one readers differ (RFC 2781 §4.3 against Windows)."""
     if not data.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE)):
@@ -173,7 +166,6 @@ _OWN: dict[str, Callable[[bytes], str]] = {
     "cp50220": _decode_cp50220,
     "euc-jp-ms": _decode_euc_jp_ms,
     "big5-agreed": _decode_big5,
-    "big5-agreed-hkscs": _decode_big5_hkscs,
     "utf-16-marked": _decode_utf_16,
 }
 
@@ -197,7 +189,7 @@ utf-16be | utf-16-be | utf-16-be
 gb18030 | gb18030 | gb18030
 gb2312 gb_2312-80 gb_2312 csgb2312 euc-cn | gbk gb18030 | gb2312
 gbk cp936 ms936 windows-936 x-gbk | gbk gb18030 | gbk
-big5 big-5 csbig5 cn-big5 x-x-big5 cp950 | big5-agreed big5-agreed-hkscs | big5
+big5 big-5 csbig5 cn-big5 x-x-big5 cp950 | big5-agreed | big5
 big5-hkscs big5hkscs | big5hkscs | big5hkscs
 euc-kr euckr ks_c_5601-1987 ks_c_5601-1989 ks_c_5601 ksc_5601 ksc5601 korean | euc_kr cp949 | euc_kr
 euc-kr cseuckr windows-949 cp949 ms949 uhc | euc_kr cp949 | euc_kr

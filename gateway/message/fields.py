@@ -138,6 +138,8 @@ _PARAMETER = re.compile(
     + _TOKEN
     + rb"++)[ \t]*+=[ \t]*+(?:\"((?:[^\"\\]|\\.)*+)\"|([^\s;\"]++))[ \t]*+(?=;|\Z))?"
 )
+# RFC 2045 §5.1: what a value may have in it only between quotes.
+_SPECIALS = re.compile(rb"[()<>@,:/\[\]?=]")
 _QUOTED_PAIR = re.compile(rb"\\(.)")
 _COMMENT = re.compile(rb"\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)|(\([^()\\]*+\))")
 _SECTION = re.compile(r"([^*]+)(?:\*(\d+))?(\*)?\Z")
@@ -155,9 +157,12 @@ def parse_content_type(value: bytes) -> ContentType:
 
 
 def _parse_content_type(value: bytes) -> ContentType:
-    if b"(" in value:
-        value = _COMMENT.sub(lambda found: b"" if found[1] else found[0], value)
     clear = True
+    if b"(" in value:
+        # Allowed, and yet many a reader takes a comment for a part of the value before it.
+        plain = _COMMENT.sub(lambda found: b"" if found[1] else found[0], value)
+        clear = plain == value
+        value = plain
     found = _TYPE.match(value)
     if found is None or len(value) > _MAX_VALUE:
         return ContentType(
@@ -171,13 +176,16 @@ def _parse_content_type(value: bytes) -> ContentType:
     while position < len(value):
         found = _PARAMETER.match(value, position)
         if found is None or found.end() == position:
-            clear = not value[position:].strip(b" \t")
+            clear = clear and not value[position:].strip(b" \t")
             break
         position = found.end()
         if found[1] is None:
             continue  # an empty parameter (";;" or a final ";"), harmless and common
+        name = found[1].decode("ascii").lower()
         text = found[3] if found[2] is None else _QUOTED_PAIR.sub(rb"\1", found[2])
-        raw.append((found[1].decode("ascii").lower(), text))
+        if name == "boundary" and found[2] is None and _SPECIALS.search(text):
+            clear = False
+        raw.append((name, text))
     parameters, unique = _join_sections(raw)
     return ContentType(kind, MappingProxyType(parameters), clear and unique)
 

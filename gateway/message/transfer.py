@@ -13,7 +13,8 @@ IDENTITY = frozenset({"7bit", "8bit", "binary"})
 
 _WHITE = b"\r\n \t"
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_QP_ODD = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*+(?:\r\n|\Z))")
+# A "=" at the very end, or before blanks at a line's end: some readers show it, some do not.
+_QP_ODD = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r\n)")
 _QP_TRAILING = re.compile(rb"(?<![ \t])[ \t]++(?=\r\n|\Z)")
 
 

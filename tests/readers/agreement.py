@@ -59,13 +59,16 @@ def complaints(
     if before.error:
         return
     if before.tree:
-        yield from _of_tree(before, after, result, footer)
+        misread = {each.leaf for each in result.edited if each.charset[0] in lacks}
+        yield from _of_tree(before, after, result, footer, misread)
     else:
         known = not any(each.charset[0] in lacks for each in result.edited)
         yield from _of_letter(before, after, result, footer, known=known)
 
 
-def _of_tree(before: Reading, after: Reading, result: Rewritten, footer: Footer) -> Iterator[str]:
+def _of_tree(
+    before: Reading, after: Reading, result: Rewritten, footer: Footer, misread: Collection[int]
+) -> Iterator[str]:
     if after.tree != before.tree:
         yield f"parts {before.tree} became {after.tree}"
         return
@@ -78,7 +81,7 @@ def _of_tree(before: Reading, after: Reading, result: Rewritten, footer: Footer)
             if old.text is not None:
                 yield f"leaf {number} ({new.kind}) cannot be decoded any more"
         else:
-            known = old.text is not None and result.placement != "placeholder"
+            known = old.text is not None and result.placement != "placeholder" and number not in misread
             page = new.kind == "text/html"
             yield from _of_text(f"leaf {number}", old.text or "", new.text, footer, page=page, known=known)
 

@@ -91,8 +91,10 @@ READERS: Mapping[str, Callable[[], Reader]] = {
 }
 
 # What a reader misreads in the original, by the charset's name: no footer can mend that. Node's own
-# TextDecoder takes Windows-1252 for ISO-8859-1, and nobody on the web knows UTF-7 any more.
+# TextDecoder takes Windows-1252 for ISO-8859-1, and the web knows UTF-7, HZ and ISO-2022-KR no more.
 LACKS: Mapping[str, Collection[str]] = {
-    "mailparser": {"utf-7"},
-    "postal-mime": {"utf-7", "windows-1252"},
+    "mailparser": {"utf-7", "hz-gb-2312", "iso-2022-kr"},
+    "postal-mime": {"utf-7", "hz-gb-2312", "iso-2022-kr", "ks_c_5601-1987", "windows-1252", "cp1252"},
+    "gmime": {"hz-gb-2312", "ks_c_5601-1987"},
+    "mime-tools": {"hz-gb-2312"},
 }

@@ -73,10 +73,11 @@ def _reading(answer: dict[str, Any]) -> Reading:
 
 def by_python(paths: Sequence[Path]) -> list[Reading]:
     """Python's own email package, in its lenient form."""
-    return [_by_python(path.read_bytes()) for path in paths]
+    return [by_bytes(path.read_bytes()) for path in paths]
 
 
-def _by_python(data: bytes) -> Reading:
+def by_bytes(data: bytes) -> Reading:
+    """The same for one mail."""
     tree: list[tuple[int, str]] = []
     leaves: list[Leaf] = []
     try:

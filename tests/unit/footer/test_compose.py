@@ -263,9 +263,17 @@ def test_encoded_line_ends_in_quoted_printable() -> None:
     assert all(len(line) <= 76 for line in raw_body(lf.data).split(b"\r\n"))
 
 
+@pytest.mark.parametrize("end", [b"one=", b"one= ", b"one= \r\ntwo\r\n"])
+def test_a_soft_break_that_readers_differ_on(end: bytes) -> None:
+    """At the very end, or before blanks, some show the sign and some do not: the part is left alone."""
+    with pytest.raises(MailUnreadable) as caught:
+        add_footer(mail("", encoding="quoted-printable") + end, EN, ENGLISH)
+    assert caught.value.reason is Reason.UNDECODABLE
+
+
 def test_a_body_that_ends_in_a_soft_break() -> None:
-    """The soft break stays last."""
-    edited = add_footer(mail("", encoding="quoted-printable") + b"one=", EN, ENGLISH)
+    """What joins with nothing stays where it is."""
+    edited = add_footer(mail("", encoding="quoted-printable") + b"one=\r\n", EN, ENGLISH)
     assert text_of(read(edited.data)).startswith("one\r\n\r\n---")
 
 

@@ -32,7 +32,7 @@ def test_nothing_is_added_in_a_charset_that_nobody_should_write(label: str) -> N
         ("iso-2022-jp", "～－", b"\x1b$B!A!]\x1b(B"),
         ("shift_jis", "〜～", b"\x81\x60\x81\x60"),
         ("shift_jis", "㈱", None),
-        ("cp932", "案内", b"\x88\xc4\x93\xe0"),
+        ("sjis", "案内", b"\x88\xc4\x93\xe0"),
         ("euc-jp", "丂", None),
         ("big5", "案內", b"\xae\xd7\xa4\xba"),
         ("big5", "の", None),
@@ -114,3 +114,9 @@ def test_same_charset_and_same_text() -> None:
 def test_utf_8_is_at_hand() -> None:
     """It is what a part moves to."""
     assert script("UTF8") == UTF_8
+
+
+@pytest.mark.parametrize("label", ["x-sjis", "cp932", "iso-8859-8-i", "us", "windows-874"])
+def test_a_name_that_a_common_reader_lacks_is_not_written_in(label: str) -> None:
+    """Such a part moves to UTF-8, so that the footer is readable to all."""
+    assert script_of(label, b"abc") is None

@@ -142,9 +142,11 @@ def test_big5_rows_that_readers_disagree_on_are_not_read(data: bytes) -> None:
 
 
 def test_big5_beside_those_rows_is_read() -> None:
-    """A trail byte is no lead byte; signs are Windows' own, as on nearly every screen; then Hong Kong's."""
+    """A trail byte is no lead byte; signs are Windows' own, as on nearly all screens; Hong Kong's are not."""
     assert read(b"\xa4\xc6\xc5\xe9\xa1\x45", "big5") == b"\xa4\xc6\xc5\xe9".decode("big5") + "‧"
-    assert read("啫".encode("big5hkscs"), "big5") == "啫"
+    assert read("啫".encode("big5hkscs"), "big5-hkscs") == "啫"
+    with pytest.raises(CharsetError):
+        read("啫".encode("big5hkscs"), "big5")
 
 
 def test_gb2312_has_the_signs_of_gbk() -> None:
