@@ -169,7 +169,9 @@ def decide(
         return Decision(reason=verdict.reason, verdict=verdict)
     if policy.mode != "inject":
         return Decision(reason=Reason.OBSERVE, verdict=verdict)
-    candidates = len({envelope.recipients[index].path.text() for index in reading.candidates})
+    # A mail in a file may name nobody, and yet be asked about as if it did (`rewrite --always`).
+    named = envelope.recipients
+    candidates = len({named[index].path.text() for index in reading.candidates if index < len(named)})
     if policy.max_candidates and candidates > policy.max_candidates:
         detail = f"{candidates} candidates, more than {policy.max_candidates} (max_recipients_per_mail)"
         return Decision(reason=Reason.RECIPIENTS, verdict=verdict, detail=detail)
