@@ -56,6 +56,21 @@ class Limits(Section):
     connections: f.Count = Field(
         default=1_000, description="SMTP sessions at once, over all workers of a node; more get 421."
     )
+    connections_per_peer: f.Count = Field(
+        default=500,
+        description="Of these, from one address, so that one system in trouble leaves room for the others; "
+        "more get 421. An IPv6 address counts with its /64.",
+    )
+    commands: f.Count = Field(
+        default=2_000,
+        description="Commands of a session since its last mail was taken; then 421. "
+        "A mail to `recipients` needs as many and a few.",
+    )
+    errors: f.Count = Field(
+        default=100,
+        description="Commands of a session that are none, or out of turn; then 421. "
+        "Recipients that the next hop refuses are no errors.",
+    )
     recipients: f.Count = Field(
         default=1_000, description="Recipients of one mail; more get 452 and are tried again by the sender."
     )
@@ -68,7 +83,12 @@ class Limits(Section):
         description="An address in MAIL or RCPT. RFC 5321 asks for 256; the next hop has the last word.",
     )
     mail_bytes: f.BytesOrOff = Field(
-        default=0, description="The size of a mail; 0 leaves it to the next hop's SIZE."
+        default=0, description="The size of a mail; 0 leaves it to the next hop's SIZE. Larger ones get 552."
+    )
+    sender_mails_per_hour: f.CountOrOff = Field(
+        default=0,
+        description="Mails of one sender (a user who logged in, else the envelope's address) in an hour; "
+        "more get 450. 0 is off: only you know how much yours send. Each worker counts its share.",
     )
     window_bytes: f.Bytes = Field(
         default=262_144,
@@ -96,6 +116,14 @@ class Timeouts(Section):
 
     command_seconds: f.Seconds = Field(
         default=300, description="A sender's silence between commands; then 421."
+    )
+    session_seconds: f.Seconds = Field(
+        default=3_600,
+        description="A session's age after which it ends with 421, once no mail is in hand.",
+    )
+    upload_seconds: f.Seconds = Field(
+        default=3_600,
+        description="The upload of one mail, from first to last byte; then 421, and nothing is sent on.",
     )
     block_seconds: f.Seconds = Field(default=150, description="One block of content, coming in or going out.")
     connect_seconds: f.Seconds = Field(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from gateway.edge.limits import Rates
 from gateway.edge.login import Logins
 from gateway.edge.registry import Registry
 from gateway.transaction.context import Services
@@ -32,6 +33,9 @@ class EdgeLimits:
     command_seconds: float = 300.0
     block_seconds: float = 150.0
     errors: int = 100
+    commands: int = 2_000
+    session_seconds: float = 3_600.0
+    upload_seconds: float = 3_600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,7 @@ class Door:
         lmtp: whether it speaks LMTP (RFC 2033).
         admits: whether a peer with this IP address may use it.
         access: how it is secured.
+        rates: how many mails each sender has sent; None where that has no bound.
         policy, routes: called at MAIL, so that a reload holds from the next mail on.
     """
 
@@ -78,3 +83,4 @@ class Door:
     policy: Callable[[], Policy]
     routes: Callable[[], Routes]
     access: Access = field(default_factory=Access)
+    rates: Rates | None = None

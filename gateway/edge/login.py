@@ -17,7 +17,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import ipaddress
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,6 +25,7 @@ from typing import TypeVar
 
 from gateway.config.password import MAX_PASSWORD, NOBODY, verify
 from gateway.config.users import User
+from gateway.edge.registry import network_of
 from gateway.smtp import failure
 from gateway.smtp.reply import Reply
 
@@ -179,19 +179,6 @@ class Logins:
     def close(self) -> None:
         """Let the threads end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def network_of(peer: str) -> str:
-    """Whom an address stands for when somebody is counted: itself, or with IPv6 its /64."""
-    try:
-        address = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
-        return peer
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.IPv6Network((address, 64), strict=False).network_address)
-    return str(address)
 
 
 def _remember(table: OrderedDict[Key, Value], key: Key, value: Value) -> None:

@@ -1,6 +1,7 @@
 """All open sessions of a process: how many there may be, and how they end when the process does."""
 
 import asyncio
+import ipaddress
 from typing import Protocol
 
 
@@ -19,10 +20,13 @@ class Registry:
 
     Args:
         limit: sessions at once in this process.
+        per_peer: of these, from one address.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, per_peer: int | None = None) -> None:
         self.limit = limit
+        self.per_peer = limit if per_peer is None else per_peer
+        self._peers: dict[str, int] = {}
         self.draining = False
         self._sessions: set[Drainable] = set()
         self._empty = asyncio.Event()
@@ -47,6 +51,20 @@ class Registry:
         if not self._sessions:
             self._empty.set()
 
+    def enter(self, peer: str) -> bool:
+        """A session is this peer's; False if it has too many then. `leave` has to follow."""
+        count = self._peers.get(peer, 0) + 1
+        self._peers[peer] = count
+        return count <= self.per_peer
+
+    def leave(self, peer: str) -> None:
+        """A session that entered is over."""
+        count = self._peers.get(peer, 0) - 1
+        if count > 0:
+            self._peers[peer] = count
+        else:
+            self._peers.pop(peer, None)
+
     async def drain(self, seconds: float) -> int:
         """Ask all sessions to end and wait; cut those that haven't after `seconds`, and give their number."""
         self.draining = True
@@ -60,3 +78,16 @@ class Registry:
                 session.abort()
             return len(left)
         return 0
+
+
+def network_of(peer: str) -> str:
+    """Whom an address stands for when somebody is counted: itself, or with IPv6 its /64."""
+    try:
+        address = ipaddress.ip_address(peer.partition("%")[0])
+    except ValueError:
+        return peer
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.IPv6Network((address, 64), strict=False).network_address)
+    return str(address)

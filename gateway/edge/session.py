@@ -19,8 +19,10 @@ from collections.abc import Sequence
 from gateway.config.users import User
 from gateway.edge.door import Door
 from gateway.edge.hello import extensions
+from gateway.edge.limits import BY_REPLY, TABLE, Limit
 from gateway.edge.login import credentials
 from gateway.edge.parse import read_mail_command, read_rcpt_command
+from gateway.edge.registry import network_of
 from gateway.edge.standing import BEFORE_TLS, Standing
 from gateway.edge.upload import Upload
 from gateway.edge.wire import TlsFailed, Wire
@@ -37,6 +39,8 @@ from gateway.transaction.transaction import Transaction
 MAX_BATCH = 100
 #: Wrong passwords in one session, after which it ends.
 MAX_FAILED_LOGINS = 3
+#: What counts as an error: syntax and sequence. What the next hop refuses is not the sender's nonsense.
+_ERRORS = frozenset({500, 501, 502, 503, 555})
 #: Verbs that may stand inside a pipelined group; all others end it (RFC 2920 §3.1).
 _GROUPED = frozenset({b"MAIL", b"RCPT", b"RSET", b"NOOP"})
 
@@ -54,6 +58,8 @@ class Session(Wire):
         self._greeted = False
         self._errors = 0
         self._failed_logins = 0
+        self._commands = 0
+        self._counted = ""
 
     # --- the loop -----------------------------------------------------------------------------------------
 
@@ -63,6 +69,7 @@ class Session(Wire):
             if await self._greet():
                 while not self._over and (batch := await self._read_batch()):
                     await self._run(batch)
+                    self._check_limits()
                     if self._draining and self._transaction is None and not self._over:
                         self._say_goodbye(failure.SHUTTING_DOWN)
         except (ConnectionError, SenderGone):
@@ -75,6 +82,8 @@ class Session(Wire):
                 self._transaction.abort()
             self._close()
             self._door.registry.remove(self)
+            if self._counted:
+                self._door.registry.leave(self._counted)
 
     async def _greet(self) -> bool:
         peer = self._writer.get_extra_info("peername")
@@ -105,10 +114,28 @@ class Session(Wire):
             return failure.ACCESS_DENIED
         if door.registry.draining:
             return failure.SHUTTING_DOWN
-        if len(door.registry) > door.registry.limit:
-            door.services.journal.count("connections-refused")
-            return failure.TOO_MANY_CONNECTIONS
-        return None
+        limit = None
+        self._counted = network_of(self._info.peer)
+        if not door.registry.enter(self._counted):
+            limit = Limit.PEER_CONNECTIONS
+        elif len(door.registry) > door.registry.limit:
+            limit = Limit.CONNECTIONS
+        if limit is None:
+            return None
+        door.services.journal.count(limit)
+        return TABLE[limit][1]
+
+    def _check_limits(self) -> None:
+        """End a session that is of no use, or has been of use for long enough."""
+        limits = self._door.limits
+        if self._over:
+            return
+        if self._errors > limits.errors:
+            self._exceed(Limit.ERRORS)
+        elif self._commands > limits.commands:
+            self._exceed(Limit.COMMANDS)
+        elif self._transaction is None and self.loop.time() - self._begun > limits.session_seconds:
+            self._exceed(Limit.SESSION)
 
     async def _secure(self, first: bytes) -> None:
         """Shake hands, see who it is, and forget what was said in the clear (RFC 3207 §4.2).
@@ -162,6 +189,7 @@ class Session(Wire):
         """Work off one batch: MAIL and RCPT through the next hop, the rest here, replies in order."""
         replies: list[Reply] = []
         group: list[Mail | Rcpt] = []
+        self._commands += len(batch)
         for command in batch:
             if isinstance(command, Command) and command.verb in (b"MAIL", b"RCPT"):
                 parsed = self._parse(command, group)
@@ -184,12 +212,13 @@ class Session(Wire):
             # RFC 5321 §2.3.8: what stands behind a bare LF is part of that line, whatever it looks like. Some
             # system before us may have let it through in an address: not one octet more of it is read.
             self._over = True
-        if self._errors > self._door.limits.errors:
-            self._say_goodbye(failure.TOO_MANY_ERRORS)
 
     def _count_errors(self, replies: Sequence[Reply]) -> None:
-        # what the next hop refuses is not the sender's nonsense: only syntax and sequence count
-        self._errors += sum(1 for reply in replies if reply.code in (500, 501, 502, 503, 555))
+        for reply in replies:
+            if reply.code in _ERRORS:
+                self._errors += 1
+            if reply.code >= 400 and reply in BY_REPLY:
+                self._door.services.journal.count(BY_REPLY[reply])
 
     # --- MAIL and RCPT ------------------------------------------------------------------------------------
 
@@ -213,7 +242,7 @@ class Session(Wire):
             user = self._standing.user
             if user is not None and isinstance(read, Mail) and not user.may_send_as(read.path.text()):
                 return failure.NOT_YOUR_SENDER
-            return read
+            return read if self._door.rates is None or isinstance(read, Reply) else self._rated(read)
         if mail is None:
             return failure.NEED_MAIL
         self._rcpt_seen = True
@@ -221,6 +250,12 @@ class Session(Wire):
         if taken + len(group) >= limits.recipients + (self._transaction is None):
             return failure.TOO_MANY_RECIPIENTS
         return read_rcpt_command(command.argument, self._offered, mail, path_limit=limits.path)
+
+    def _rated(self, mail: Mail) -> Mail | Reply:
+        """The mail, unless its sender has sent enough in this hour. Bounces are nobody's."""
+        rates, user = self._door.rates, self._standing.user
+        sender = mail.path.text().lower() if user is None else f"user {user.name}"
+        return mail if rates is None or not sender or rates.take(sender) else failure.SENDER_TOO_FAST
 
     async def _pass_on(self, group: list[Mail | Rcpt]) -> list[Reply]:
         """Send a group on and give its replies; the group is empty afterwards."""
@@ -387,6 +422,7 @@ class Session(Wire):
             resume=self._resume,
             is_gone=lambda: self._lost,
             silence=self._door.limits.block_seconds,
+            total=self._door.limits.upload_seconds,
         )
         await self._answer(*before, failure.GO_AHEAD)
         before.clear()
@@ -394,13 +430,14 @@ class Session(Wire):
         try:
             replies = await transaction.content(upload)
         except SenderGone:
-            if upload.silent:
-                self._say_goodbye(failure.IDLE)
+            if upload.silent or upload.slow:
+                self._exceed(Limit.IDLE if upload.silent else Limit.UPLOAD)
             raise
         finally:
             upload.close()
             self._sink = None
             self._transaction = None
+        self._commands = 0
         return replies
 
 

@@ -21,9 +21,11 @@ class Upload:
         pause, resume: stop and go for the session's transport.
         is_gone: whether the session's connection is lost.
         silence: seconds without an octet after which the sender counts as gone.
+        total: seconds for all of it.
     """
 
     __slots__ = (
+        "_begun",
         "_content",
         "_held",
         "_is_gone",
@@ -35,6 +37,7 @@ class Upload:
         "_segments",
         "_silence",
         "_timer",
+        "_total",
         "_trouble",
         "_waiter",
     )
@@ -47,19 +50,21 @@ class Upload:
         resume: Callable[[], None],
         is_gone: Callable[[], bool],
         silence: float,
+        total: float = 3_600.0,
     ) -> None:
         self._loop = loop
         self._pause = pause
         self._resume = resume
         self._is_gone = is_gone
         self._silence = silence
+        self._total = total
         self._content = ContentReader()
         self._segments: list[bytes] = []
         self._held = 0
         self._paused = False
         self._trouble = ""
         self._waiter: asyncio.Future[None] | None = None
-        self._last = loop.time()
+        self._begun = self._last = loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
     # --- for the session ----------------------------------------------------------------------------------
@@ -87,6 +92,11 @@ class Upload:
     def silent(self) -> bool:
         """Whether the sender was given up for its silence."""
         return self._trouble == "silent"
+
+    @property
+    def slow(self) -> bool:
+        """Whether the sender was given up since all of it took too long."""
+        return self._trouble == "slow"
 
     def lose(self, trouble: str) -> None:
         """The connection ended, or was closed by the sender, before the end of content."""
@@ -138,7 +148,7 @@ class Upload:
                 raise SenderGone(self._trouble)
             self._waiter = self._loop.create_future()
             if self._timer is None:
-                self._timer = self._loop.call_later(self._silence, self._check_silence)
+                self._timer = self._loop.call_later(min(self._silence, self._total), self._check_silence)
             try:
                 await self._waiter
             finally:
@@ -158,12 +168,13 @@ class Upload:
 
     def _check_silence(self) -> None:
         # One timer an upload, set anew only when it fires: octets come far too often to touch timers for
-        # each.
-        left = self._last + self._silence - self._loop.time()
-        if self._paused or self._waiter is None:
-            left = self._silence
-        if left <= 0:
-            self.lose("silent")
+        # each. A sender that we keep waiting is neither silent nor slow.
+        now = self._loop.time()
+        waits = self._waiter is not None and not self._paused
+        left = self._last + self._silence - now if waits else self._silence
+        if left <= 0 or (waits and now - self._begun >= self._total):
             self._timer = None
+            self.lose("silent" if left <= 0 else "slow")
             return
+        left = min(left, max(self._begun + self._total - now, 0.01 if waits else self._silence))
         self._timer = self._loop.call_later(left, self._check_silence)

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import aiosmtpd.smtp
 
 from gateway.edge.door import Door
+from gateway.edge.limits import TABLE, Limit
 from gateway.smtp import failure
 from gateway.smtp.reply import Reply
 from gateway.transaction.transaction import Transaction
@@ -73,7 +74,7 @@ class Wire(aiosmtpd.smtp.SMTP):
         self._waiting = False
         self._answering = False
         self._draining = False
-        self._last = 0.0
+        self._last = self._begun = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
 
     # --- what the loop tells ------------------------------------------------------------------------------
@@ -117,7 +118,7 @@ class Wire(aiosmtpd.smtp.SMTP):
     # --- clocks and ends ----------------------------------------------------------------------------------
 
     def _start_clock(self) -> None:
-        self._last = self.loop.time()
+        self._begun = self._last = self.loop.time()
         self._idle_timer = self.loop.call_later(self._door.limits.command_seconds, self._check_idle)
 
     def _check_idle(self) -> None:
@@ -130,9 +131,15 @@ class Wire(aiosmtpd.smtp.SMTP):
         if self._answering and self.transport is not None:
             # It reads no replies: a goodbye would wait behind them for ever.
             self._over = True
+            self._door.services.journal.count(Limit.IDLE)
             self.transport.abort()
             return
-        self._say_goodbye(failure.IDLE)
+        self._exceed(Limit.IDLE)
+
+    def _exceed(self, limit: Limit) -> None:
+        """The peer ran into this bound, and the session ends."""
+        self._door.services.journal.count(limit)
+        self._say_goodbye(TABLE[limit][1])
 
     def _say_goodbye(self, reply: Reply) -> None:
         self._over = True
@@ -192,7 +199,7 @@ class Wire(aiosmtpd.smtp.SMTP):
                 dropped = await self._reader.read(max(overrun.consumed, 1))
                 skipped += len(dropped)
                 if skipped > MAX_ENDLESS:
-                    self._say_goodbye(failure.TOO_MANY_ERRORS)
+                    self._exceed(Limit.ERRORS)
                     raise asyncio.IncompleteReadError(b"", None) from error
                 try:
                     rest = await self._reader.readuntil(b"\n")

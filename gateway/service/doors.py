@@ -12,6 +12,7 @@ from gateway.config.auth import Auth
 from gateway.config.users import read_users
 from gateway.config.watched import Watched
 from gateway.edge.door import Access, Door, EdgeLimits, Routes
+from gateway.edge.limits import Rates
 from gateway.edge.login import Logins
 from gateway.edge.registry import Registry
 from gateway.edge.tls import TlsFiles, holder_test
@@ -29,12 +30,14 @@ class Doors:
     Attributes:
         watched: what was made from files, with words for the log; `refresh` keeps it up to date.
         auth, logins: who checks logins, and by what settings.
+        rates: how much each sender has sent.
     """
 
     by_label: Mapping[str, Door]
     watched: tuple[tuple[str, Watched[Any]], ...] = field(default=())
     auth: Auth | None = None
     logins: Logins | None = None
+    rates: Rates | None = None
 
     def refresh(self) -> tuple[list[str], list[str]]:
         """Read again what has changed on disk: what was taken over, and what could not be, in words."""
@@ -56,6 +59,10 @@ def edge_limits(config: Config) -> EdgeLimits:
         path=config.limits.path_bytes,
         command_seconds=config.timeouts.command_seconds,
         block_seconds=config.timeouts.block_seconds,
+        errors=config.limits.errors,
+        commands=config.limits.commands,
+        session_seconds=config.timeouts.session_seconds,
+        upload_seconds=config.timeouts.upload_seconds,
     )
 
 
@@ -72,7 +79,7 @@ def build_doors(
     """Make the door of each listener.
 
     Args:
-        before: the doors until now. What is known of logins is kept where their settings are the same.
+        before: the doors until now. What is known of peers is kept where the settings are the same.
 
     Raises:
         OSError, ValueError, ConfigError: a certificate or the users file can't be used.
@@ -80,6 +87,8 @@ def build_doors(
     limits = limits or edge_limits(config)
     doors: dict[str, Door] = {}
     watched: list[tuple[str, Watched[Any]]] = []
+    per_worker = -(-config.limits.sender_mails_per_hour // config.gateway.worker_count)
+    rates = _rates(per_worker, services.monotonic, before)
     logins, users = _logins(config, services.monotonic, before)
     if users is not None:
         watched.append(users)
@@ -97,8 +106,17 @@ def build_doors(
             policy=policy,
             routes=routes,
             access=_access(listen, context, logins),
+            rates=rates,
         )
     return Doors(by_label=MappingProxyType(doors), watched=tuple(watched), auth=config.auth, logins=logins)
+
+
+def _rates(per_hour: int, clock: Callable[[], float], before: Doors | None) -> Rates | None:
+    if per_hour == 0:
+        return None
+    if before is not None and before.rates is not None and before.rates.per_hour == per_hour:
+        return before.rates
+    return Rates(per_hour, clock)
 
 
 def _logins(

@@ -136,7 +136,9 @@ class Worker:
             routes=lambda: self._routes,
             before=before,
         )
-        self._registry.limit = share(bundle.config.limits.connections, of=self._workers, index=self._index)
+        limits = bundle.config.limits
+        self._registry.limit = share(limits.connections, of=self._workers, index=self._index)
+        self._registry.per_peer = share(limits.connections_per_peer, of=self._workers, index=self._index)
         return doors
 
     def _session(self, label: str) -> Session:

@@ -27,6 +27,10 @@ TOO_MANY_CONNECTIONS = Reply.of(421, "4.7.0", "Too many connections, try again l
 SHUTTING_DOWN = Reply.of(421, "4.3.2", "Service shutting down, try again later")
 NOT_READY = Reply.of(421, "4.3.2", "Next hop can't be reached now, try again later")
 IDLE = Reply.of(421, "4.4.2", "Idle for too long, closing")
+SESSION_OVER = Reply.of(421, "4.4.2", "Session has lasted long enough, connect again")
+UPLOAD_SLOW = Reply.of(421, "4.4.2", "Upload takes too long, closing")
+TOO_MANY_COMMANDS = Reply.of(421, "4.7.0", "Too many commands without a mail, closing")
+SENDER_TOO_FAST = Reply.of(450, "4.7.1", "Too many mails from this sender, try again later")
 TOO_MANY_ERRORS = Reply.of(421, "4.7.0", "Too many errors, closing")
 
 SYNTAX = Reply.of(500, "5.5.2", "Command not understood")

@@ -260,7 +260,7 @@ def _assemble(bundle: Bundle, policy: Policy, ledger: Ledger, folder: Path, safe
         journal=journal,
         ledger=ledger,
         routes=routes,
-        registry=Registry(config.limits.connections),
+        registry=Registry(config.limits.connections, config.limits.connections_per_peer),
         services=services,
     )
 

@@ -134,12 +134,31 @@ def keys_of(folder: Path, changes: dict[str, Any]) -> list[str]:
         ({"limits": {"memory_bytes": 262_144}}, []),
         ({"limits": {"command_line_bytes": 2_111}}, ["limits.command_line_bytes"]),
         ({"limits": {"command_line_bytes": 2_112}}, []),
+        ({"limits": {"commands": 1_009}}, ["limits.commands"]),
+        ({"limits": {"commands": 1_010}}, []),
+        # logins
+        ({"listen": [{**TLS, "auth": "required"}]}, ["auth.users_file"]),
+        ({"listen": [{**TLS, "auth": "required"}], "auth": {"users_file": "users.toml"}}, []),
+        (
+            {"listen": [{**LISTEN, "auth": "offered"}], "auth": {"users_file": "users.toml"}},
+            ["listen[0].tls"],
+        ),
+        (
+            {"listen": [{**TLS, "anywhere": True, "auth": "required"}], "auth": {"users_file": "users.toml"}},
+            [],
+        ),
+        (
+            {"listen": [{**TLS, "anywhere": True, "auth": "offered"}], "auth": {"users_file": "users.toml"}},
+            ["listen[0].anywhere"],
+        ),
+        ({"auth": {"users_file": "password"}}, [""]),
     ],
 )
 def test_checks(tmp_path: Path, changes: dict[str, Any], keys: list[str]) -> None:
     """Each combination is refused at the key to change, or taken."""
     (tmp_path / "password").write_text("secret\n")
     (tmp_path / "password").chmod(0o600)
+    (tmp_path / "users.toml").touch(0o600)
     for name, content in zip(("ca.pem", "gw.pem", "gw.key"), _pems(), strict=True):
         (tmp_path / name).write_bytes(content)
         (tmp_path / name).chmod(0o600)
