@@ -97,21 +97,34 @@ class NextHop(Section):
         max_length=32,
         description='`"host:port"`, tried in order. IPv6 as `"[2001:db8::1]:25"`.',
     )
-    tls: Literal["none", "opportunistic", "required"] = Field(
+    tls: Literal["none", "opportunistic", "required", "verified"] = Field(
         default="opportunistic",
         description="`none`: never; `opportunistic`: where it is offered, whatever the certificate; "
-        "`required`: always, and the certificate must be valid for the host's name.",
+        "`required`: always, and the certificate must be valid for the host's name; "
+        "`verified`: the same, by `ca_file` or `fingerprints` alone.",
     )
     tls_mode: Literal["starttls", "implicit"] = Field(
         default="starttls",
-        description='`implicit`: TLS from the first byte (port 465). Needs `tls = "required"`.',
+        description="`implicit`: TLS from the first byte (port 465). Needs `required` or `verified`.",
     )
     ca_file: f.FilePath | None = Field(
         default=None,
         description="The certificates (PEM) to trust in place of the system's, when TLS is required.",
     )
+    fingerprints: tuple[f.Fingerprint, ...] = Field(
+        default=(),
+        description="SHA-256 fingerprints of the hosts' own certificates: one of these and no other. "
+        "Name and authority don't matter then, unless `ca_file` is given too.",
+    )
+    certificate_file: f.FilePath | None = Field(
+        default=None, description="The certificate (PEM) that we show, where the next hop asks for one."
+    )
+    certificate_key_file: f.FilePath | None = Field(
+        default=None,
+        description="Its private key (PEM, no pass phrase). Default: it is in `certificate_file`.",
+    )
     user: f.Line | None = Field(
-        default=None, description='The name to log in with; needs `tls = "required"`.'
+        default=None, description="The name to log in with; needs `tls` to be `required` or `verified`."
     )
     password_file: f.FilePath | None = Field(
         default=None,
@@ -137,6 +150,11 @@ class NextHop(Section):
         description="A system further on signs the mail (DKIM), so that mail which is signed already may be "
         "edited.",
     )
+
+    @property
+    def certain(self) -> bool:
+        """Whether nothing leaves without TLS and a good certificate."""
+        return self.tls in ("required", "verified")
 
 
 class Route(NextHop):

@@ -27,6 +27,9 @@ async def extensions(
     capabilities = [found for found in known if not isinstance(found, BaseException)]
     if not capabilities:
         return None
+    if not standing.secure:
+        # RFC 8689 §2: promised on a connection that keeps it
+        capabilities = [found.without(b"REQUIRETLS") for found in capabilities]
     lines = advertise(capabilities, own_size=own_size)
     if standing.offers_tls:
         lines = (*lines, b"STARTTLS")

@@ -13,7 +13,7 @@ from gateway.smtp.envelope import Mail, Rcpt
 from gateway.smtp.parameters import ParameterError, Parameters
 from gateway.smtp.reply import Reply
 
-_MAIL_ONLY = frozenset({b"SIZE", b"BODY", b"SMTPUTF8", b"RET", b"ENVID", b"AUTH"})
+_MAIL_ONLY = frozenset({b"SIZE", b"BODY", b"SMTPUTF8", b"RET", b"ENVID", b"AUTH", b"REQUIRETLS"})
 _RCPT_ONLY = frozenset({b"NOTIFY", b"ORCPT"})
 _BODIES = frozenset({b"7BIT", b"8BITMIME"})
 
@@ -46,6 +46,8 @@ def read_mail_command(
     body = parameters.get(b"BODY")
     if body is not None and body.upper() not in _BODIES:
         return Reply.of(501, "5.5.4", "BODY takes 7BIT or 8BITMIME")
+    if parameters.get(b"REQUIRETLS"):
+        return Reply.of(501, "5.5.4", "REQUIRETLS takes no value")
     if not path.ascii and parameters.get(b"SMTPUTF8") is None:
         return failure.UTF8_NOT_ASKED
     return Mail(path, parameters)

@@ -9,20 +9,32 @@ holds it to that.
 Policy (`NextHopSettings.tls`). ``required``: STARTTLS must be offered and work, and the certificate be
 good, or the host counts as failed. ``opportunistic``: any certificate will do, since a forged one is no
 worse than clear text; where TLS fails the host is asked again without it (RFC 7435). The login is sent
-under TLS only, whatever the policy.
+under TLS only, whatever the policy. Certificates and authorities are read again when their files change.
+
+REQUIRETLS (RFC 8689) counts as a host's own word only where its certificate was checked: a host without that
+can't carry such a mail, whatever it says.
 """
 
 import asyncio
+import hashlib
+import logging
 import ssl
+from functools import partial
 from typing import cast
 
 import aiosmtplib
 
+from gateway.config.certificates import load_key_pair
+from gateway.config.watched import Watched
 from gateway.relay.connection import Connection, Owner
 from gateway.relay.settings import Host, NextHopSettings
 from gateway.smtp.capabilities import Capabilities
 from gateway.smtp.reply import Reply
 
+_log = logging.getLogger(__name__)
+
+#: How often it is looked whether certificates have changed on disk, when there is something to connect.
+LOOK_SECONDS = 2.0
 #: An EHLO line longer than this says nothing that we know.
 MAX_KEYWORD_LINE = 512
 #: A server that does not know EHLO says one of these; then HELO is said (RFC 5321 §3.2).
@@ -51,12 +63,36 @@ class Connector:
     """Opens connections by the policy of one next hop.
 
     Raises:
-        OSError: (when made) `ca_file` can't be read, or holds no certificate (`ssl.SSLError`).
+        OSError, ValueError: (when made) a file can't be read, or holds no certificate (`ssl.SSLError`).
     """
 
     def __init__(self, settings: NextHopSettings) -> None:
         self._settings = settings
-        self._context = None if settings.tls == "none" else _context(settings)
+        self._verifies = settings.tls == "required" and (settings.verify or bool(settings.fingerprints))
+        files = (settings.ca_file, settings.certificate_file, settings.certificate_key_file)
+        self._watched = (
+            None
+            if settings.tls == "none"
+            else Watched([file for file in files if file is not None], partial(_context, settings))
+        )
+        self._context = None if self._watched is None else self._watched.value
+        self._next_look = 0.0
+
+    def _look(self) -> None:
+        """Take over files that have changed; what can't be used leaves the last good ones in place."""
+        now = asyncio.get_running_loop().time()
+        if self._watched is None or now < self._next_look:
+            return
+        self._next_look = now + LOOK_SECONDS
+        try:
+            self._watched.refresh()
+        except (OSError, ValueError) as error:
+            _log.error(
+                "next hop %s: certificates can't be used, the last good ones stay: %s",
+                self._settings.name,
+                error,
+            )
+        self._context = self._watched.value
 
     async def open(self, host: Host, owner: Owner, deadline: float) -> Connection:
         """Connect to `host`, until `deadline` on the loop's clock.
@@ -64,6 +100,7 @@ class Connector:
         Raises:
             ConnectFault: it can't be had.
         """
+        self._look()
         try:
             async with asyncio.timeout_at(deadline):
                 try:
@@ -100,11 +137,15 @@ class Connector:
                 if implicit and isinstance(error.__cause__ or error, ssl.SSLError):
                     raise _TlsFault(_worded(error)) from error
                 raise
+            if implicit:
+                self._check_fingerprint(client)
             capabilities = await _greet(client)
             if use_tls and not implicit:
                 capabilities = await self._start_tls(client, capabilities)
             if settings.login is not None:
                 capabilities = await self._log_in(client)
+            if not (use_tls and self._verifies):
+                capabilities = capabilities.without(b"REQUIRETLS")
             return _hand_over(client, host, capabilities, owner)
         except BaseException:
             _discard(client)
@@ -126,12 +167,22 @@ class Connector:
             return capabilities
         except (aiosmtplib.SMTPException, OSError) as error:
             raise _TlsFault(f"TLS failed: {_worded(error)}") from error
+        self._check_fingerprint(client)
         try:
             # RFC 3207 §4.2: what was said before TLS is forgotten.
             return await _greet(client)
         except aiosmtplib.SMTPServerDisconnected as error:
             # With TLS 1.3 a server learns last that it can't go on, after the client's handshake is done.
             raise _TlsFault(f"TLS failed: {_worded(error)}") from error
+
+    def _check_fingerprint(self, client: aiosmtplib.SMTP) -> None:
+        wanted = self._settings.fingerprints
+        if not wanted:
+            return
+        secured = client.get_transport_info("ssl_object")
+        shown = secured.getpeercert(binary_form=True) if secured is not None else None
+        if shown is None or hashlib.sha256(shown).hexdigest() not in wanted:
+            raise ConnectFault("its certificate is none of those in `fingerprints`")
 
     async def _log_in(self, client: aiosmtplib.SMTP) -> Capabilities:
         login = self._settings.login
@@ -159,9 +210,12 @@ class Connector:
 
 def _context(settings: NextHopSettings) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=None if settings.ca_file is None else str(settings.ca_file))
-    if settings.tls == "opportunistic" or not settings.verify:
+    pinned = bool(settings.fingerprints) and settings.ca_file is None
+    if settings.tls == "opportunistic" or not settings.verify or pinned:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if settings.certificate_file is not None:
+        load_key_pair(context, settings.certificate_file, settings.certificate_key_file)
     return context
 
 

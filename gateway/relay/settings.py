@@ -65,6 +65,9 @@ class NextHopSettings:
         implicit: TLS from the first octet instead of STARTTLS.
         verify: with ``required``, whether the certificate must be valid for the host's name.
         ca_file: certificates (PEM) to trust in place of the system's.
+        fingerprints: SHA-256 of the hosts' certificates, of which one has to be shown. With them, and without
+            a `ca_file`, neither the name nor the authority is looked at.
+        certificate_file, certificate_key_file: what we show where we are asked.
         connections: this process's share of the connections (rule 9).
         idle, max_age, max_mails: when a connection is not used any more (rule 8).
         pin: after so long without a command, an open transaction gives its place to somebody who waits
@@ -80,6 +83,9 @@ class NextHopSettings:
     implicit: bool = False
     verify: bool = True
     ca_file: Path | None = None
+    fingerprints: frozenset[str] = frozenset()
+    certificate_file: Path | None = None
+    certificate_key_file: Path | None = None
     login: Login | None = None
     connections: int = 20
     idle: float = 5.0

@@ -17,7 +17,7 @@ from gateway.smtp.reply import Reply
 #: Keywords that every next hop of a listener must have before the gateway offers them.
 ALL_MUST_HAVE = (b"8BITMIME", b"DSN")
 #: Keywords that are offered when any next hop has them: the refusal of another stands on its own.
-ANY_MAY_HAVE = (b"SMTPUTF8",)
+ANY_MAY_HAVE = (b"SMTPUTF8", b"REQUIRETLS")
 
 #: The extension that a MAIL or RCPT parameter belongs to. What is not named here is nobody's.
 EXTENSION_OF_PARAMETER = MappingProxyType(
@@ -30,6 +30,7 @@ EXTENSION_OF_PARAMETER = MappingProxyType(
         b"NOTIFY": b"DSN",
         b"ORCPT": b"DSN",
         b"AUTH": b"AUTH",
+        b"REQUIRETLS": b"REQUIRETLS",
     }
 )
 
@@ -60,6 +61,12 @@ class Capabilities:
     def parameters(self, keyword: bytes) -> bytes:
         """The parameters of `keyword`; empty where it is missing or has none."""
         return next((parameters for name, parameters in self.keywords if name == keyword), b"")
+
+    def without(self, keyword: bytes) -> "Capabilities":
+        """The same less one keyword."""
+        if keyword not in self:
+            return self
+        return Capabilities(tuple(pair for pair in self.keywords if pair[0] != keyword))
 
     @property
     def size(self) -> int:

@@ -65,8 +65,13 @@ def wanted(mail: Mail, recipients: Sequence[Rcpt], outcomes: Sequence[Outcome]) 
 
 
 def envelope_of(mail: Mail) -> tuple[Mail, Rcpt]:
-    """From nobody to the sender of the failed mail; SMTPUTF8 where the address needs it."""
-    parameters = Parameters() if mail.path.ascii else Parameters(((b"SMTPUTF8", b"SMTPUTF8"),))
+    """From nobody to the sender of the failed mail; SMTPUTF8 where the address needs it.
+
+    What needed TLS all the way needs it on the way back (RFC 8689 §5).
+    """
+    keywords = [] if mail.path.ascii else [b"SMTPUTF8"]
+    keywords += [b"REQUIRETLS"] if mail.parameters.get(b"REQUIRETLS") is not None else []
+    parameters = Parameters(tuple((keyword, keyword) for keyword in keywords))
     target = Path(b"<" + mail.path.mailbox + b">", mail.path.local, mail.path.domain)
     return Mail(NULL_PATH, parameters), Rcpt(target, Parameters())
 

@@ -296,6 +296,27 @@ async def test_silent_handshake_ends(tmp_path: Path, monkeypatch: pytest.MonkeyP
         await relay.until(lambda: len(relay.registry) == 0)
 
 
+async def test_requiretls(tmp_path: Path) -> None:
+    """RFC 8689: offered under TLS only, to a next hop whose certificate is checked; passed on as it came."""
+    server, hop_pair = pair(tmp_path, "server"), pair(tmp_path, "hop")
+    changes = listener(server)
+    keywords = ("PIPELINING", "SIZE", "8BITMIME", "REQUIRETLS")
+    async with ScriptedHop(tls=hop_pair.server(), keywords=keywords) as hop:
+        changes["next_hop"] = {"tls": "verified", "ca_file": str(hop_pair.certificate)}
+        async with gateway(hop, changes=changes) as relay, greeted(relay.port) as client:
+            assert b"REQUIRETLS" not in client.keywords
+            answer = await client.command(b"MAIL FROM:<hr@example.co.jp> REQUIRETLS")
+            assert (answer.code, answer.enhanced) == (555, "5.5.4")
+            await client.starttls(server.client())
+            await client.greet()
+            assert b"REQUIRETLS" in client.keywords
+            assert (await client.command(b"MAIL FROM:<hr@example.co.jp> REQUIRETLS=1")).code == 501
+            replies = await transact(client, ORDINARY, mail_parameters=b" REQUIRETLS")
+            assert replies[-1].code == 250
+        assert hop.taken[0].mail == b"MAIL FROM:<hr@example.co.jp> REQUIRETLS"
+        assert hop.sessions[0].secure
+
+
 @pytest.mark.peer("swaks", "openssl")
 async def test_real_peers(tmp_path: Path) -> None:
     """Swaks under STARTTLS and with a certificate, and OpenSSL's own client."""

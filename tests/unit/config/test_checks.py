@@ -18,6 +18,7 @@ LISTEN = {"address": "127.0.0.1", "port": 2525, "networks": ["127.0.0.0/8"]}
 
 
 TLS = {**LISTEN, "tls": "required", "certificate_file": "gw.pem", "certificate_key_file": "gw.key"}
+OWN = {"certificate_file": "gw.pem", "certificate_key_file": "gw.key"}
 NAMES = {"client_names": ["san:mail.example.co.jp"]}
 
 
@@ -58,6 +59,20 @@ def keys_of(folder: Path, changes: dict[str, Any]) -> list[str]:
         ({"next_hop": {"user": "gw", "password_file": "password", "tls": "required"}}, []),
         ({"next_hop": {"ca_file": "ca.pem", "tls": "opportunistic"}}, ["next_hop.ca_file"]),
         ({"next_hop": {"ca_file": "ca.pem", "tls": "required"}}, []),
+        ({"next_hop": {"ca_file": "ca.pem", "tls": "verified"}}, []),
+        ({"next_hop": {"tls": "verified"}}, ["next_hop.tls"]),
+        ({"next_hop": {"tls": "verified", "fingerprints": ["sha256:" + "ab" * 32]}}, []),
+        ({"next_hop": {"tls": "required", "fingerprints": ["ab" * 32]}}, []),
+        ({"next_hop": {"tls": "opportunistic", "fingerprints": ["ab" * 32]}}, ["next_hop.fingerprints"]),
+        ({"next_hop": {"tls": "verified", "fingerprints": ["ab"]}}, ["next_hop.fingerprints[0]"]),
+        ({"next_hop": {"tls": "verified", "ca_file": "ca.pem", "tls_mode": "implicit"}}, []),
+        ({"next_hop": {**OWN, "tls": "opportunistic"}}, []),
+        ({"next_hop": {**OWN, "tls": "none"}}, ["next_hop.tls"]),
+        ({"next_hop": {"certificate_key_file": "gw.key"}}, ["next_hop.certificate_file"]),
+        (
+            {"next_hop": {**OWN, "certificate_key_file": "password", "tls": "required"}},
+            ["next_hop.certificate_file"],
+        ),
         ({"next_hop": {"hosts": ["a.example:25", "A.example:25"]}}, ["next_hop.hosts[1]"]),
         # a key of its own under each name in the DNS
         ({"dkim": {"key": [KEY, KEY]}}, ["dkim.key[1].selector"]),

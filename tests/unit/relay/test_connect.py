@@ -6,7 +6,9 @@ And everything that can go wrong before the first MAIL (SMTP.md rules 4, 7, 10).
 import asyncio
 import base64
 import contextlib
+import hashlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -325,6 +327,85 @@ async def test_capabilities_under_tls_count(certificate: Certificate) -> None:
         connected(pool) as connection,
     ):
         assert connection.extensions == {b"DSN"}
+
+
+def digest(certificate: Certificate) -> str:
+    """Its SHA-256 fingerprint."""
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.certificate.read_text())).hexdigest()
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+async def test_fingerprint_of_the_host(
+    certificate: Certificate, other_name: Certificate, *, implicit: bool
+) -> None:
+    """The named certificate, whatever its name and authority; no other, before a login or a mail is said."""
+    async with ScriptedHop(tls=other_name.server(), implicit=implicit) as hop:
+        changes = {"tls": "required", "implicit": implicit}
+        assert await flow(hop, **changes, fingerprints=frozenset({digest(other_name)})) == (True, "")
+        secure, fault = await flow(hop, **changes, fingerprints=frozenset({digest(certificate)}))
+        assert not secure
+        assert "fingerprints" in fault
+        assert not [line for line in hop.sessions[-1].commands if line[:4] == b"MAIL"]
+        # with an authority, both have to hold
+        both = {"fingerprints": frozenset({digest(other_name)}), "ca_file": other_name.certificate}
+        secure, fault = await flow(hop, **changes, **both)
+        assert not secure
+        assert "mismatch" in fault or "not valid for" in fault
+
+
+async def test_certificate_of_our_own(certificate: Certificate, other_name: Certificate) -> None:
+    """Shown to a host that wants one; without it such a host can't be used."""
+    context = certificate.server()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(other_name.certificate)
+    async with ScriptedHop(tls=context) as hop:
+        changes = {"tls": "required", "ca_file": certificate.certificate}
+        own = {"certificate_file": other_name.certificate, "certificate_key_file": other_name.key}
+        assert await flow(hop, **changes, **own) == (True, "")
+        secure, _ = await flow(hop, **changes)
+        assert not secure
+
+
+async def test_authority_that_changes(
+    certificate: Certificate, other_name: Certificate, tmp_path: Path
+) -> None:
+    """The file of authorities is read again when it changes; a bad one changes nothing."""
+    authority = tmp_path / "ca.pem"
+    authority.write_bytes(certificate.certificate.read_bytes())
+    async with (
+        ScriptedHop(tls=certificate.server()) as hop,
+        pooled(hop, tls="required", ca_file=authority) as pool,
+    ):
+        connector = pool._hosts._connector
+        for content, usable in ((b"nonsense", True), (other_name.certificate.read_bytes(), False)):
+            authority.write_bytes(content)
+            connector._next_look = 0.0
+            with contextlib.nullcontext() if usable else pytest.raises(NextHopFault):
+                async with connected(pool):
+                    pass
+
+
+@pytest.mark.parametrize(
+    ("changes", "offered"),
+    [
+        ({"tls": "required"}, True),
+        ({"tls": "required", "verify": False}, False),
+        ({"tls": "opportunistic"}, False),
+    ],
+)
+async def test_requiretls_counts_where_the_certificate_was_checked(
+    certificate: Certificate, changes: dict[str, Any], *, offered: bool
+) -> None:
+    """RFC 8689 §4.2.1: a host that could be anybody can't promise anything."""
+    async with (
+        ScriptedHop(tls=certificate.server(), keywords=("PIPELINING", "REQUIRETLS")) as hop,
+        pooled(hop, ca_file=certificate.certificate, **changes) as pool,
+    ):
+        assert (b"REQUIRETLS" in await pool.capabilities()) is offered
+        if not offered:
+            with pytest.raises(NextHopFault) as fault:
+                await pool.open(frozenset({b"REQUIRETLS"}), asyncio.get_running_loop().time() + 5, ())
+            assert fault.value.lacks
 
 
 async def test_unreadable_ca_file(tmp_path: Path) -> None:
