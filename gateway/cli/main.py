@@ -11,6 +11,14 @@ COMMANDS = {
     "check": Entry("gateway.cli.check", "check", "Every mistake in config, rules and footers at once."),
     "sends": Entry("gateway.cli.sends", "sends", "What was sent with a link: list it, export it."),
     "user": Entry("gateway.cli.user", "user", "Who may log in: add, list, remove."),
+    "registrations": Entry(
+        "gateway.cli.registrations",
+        "registrations",
+        "What partners reported: import it, look at it, dispute it.",
+    ),
+    "credits": Entry(
+        "gateway.cli.credits", "credits_", "Referrals and slots: show, reserve, redeem, adjust."
+    ),
     "db": Entry("gateway.cli.db", "db", "The ledger's database: upgrade it, check it."),
     "rules": Entry("gateway.cli.rules", "rules", "Look at rules: lint, test, explain, measure."),
     "rewrite": Entry("gateway.cli.rewrite", "rewrite", "Show what would become of a mail, byte by byte."),

@@ -22,6 +22,7 @@ from gateway.ledger.books import Account, Balance, Kind, balance
 from gateway.ledger.contract import Programme
 from gateway.ledger.identity import PersonKeys
 from gateway.ledger.intake import Reported
+from gateway.ledger.months import month_bounds, month_of
 from gateway.store import said, slots
 from gateway.store.credit_schema import matching_keys, registrations, suppressions, webhooks
 from gateway.store.credit_schema import slots as slots_table
@@ -50,6 +51,14 @@ class Operator:
 
     name: str = ""
     second: str = ""
+
+
+class _Undone(Exception):
+    """No error: it ends a transaction that is not to be kept."""
+
+    def __init__(self, answers: list[Taken]) -> None:
+        self.answers = answers
+        super().__init__()
 
 
 class CreditStore:
@@ -119,6 +128,8 @@ class CreditStore:
         source: str,
         received_at: int | None = None,
         progress: Callable[[int], None] = lambda _: None,
+        dry_run: bool = False,
+        whole: bool = False,
     ) -> list[Taken]:
         """Take in what a partner reports, in its order; each answer says what became of it.
 
@@ -131,19 +142,29 @@ class CreditStore:
             source: ``webhook``, ``import``.
             received_at: when, where that isn't now.
             progress: is told how many are done, now and then.
+            dry_run: answer as if, and change nothing.
+            whole: all or nothing, in one transaction: a conflict undoes it.
         """
+        together = dry_run or whole
+        size = max(1, len(reports)) if together else _BATCH
         answers: list[Taken] = []
-        for start in range(0, len(reports), _BATCH):
-            part = reports[start : start + _BATCH]
+        for start in range(0, len(reports), size):
+            part = reports[start : start + size]
 
             def work(
                 connection: Connection, journal: Journal, part: Sequence[Reported] = part
             ) -> list[Taken]:
-                return receive(
+                taken = receive(
                     connection, journal, self._desk, partner, part, source=source, received_at=received_at
                 )
+                if dry_run or (whole and any(answer.result == "conflict" for answer in taken)):
+                    raise _Undone(taken)
+                return taken
 
-            answers += self._write(work)
+            try:
+                answers += self._write(work)
+            except _Undone as undone:
+                answers += undone.answers
             progress(len(answers))
         return answers
 
@@ -370,6 +391,17 @@ class CreditStore:
             )
 
         return self._write(work, operator)
+
+    def redeemed_this_month(self, company: str) -> int:
+        """How many slots the company has used since the month (Japanese time) began, less returned ones."""
+        with self.reading() as connection:
+            since = month_bounds(month_of(self._now(connection)))[0]
+            found = connection.execute(
+                select(func.count())
+                .select_from(slots_table)
+                .where(slots_table.c.company == company, slots_table.c.used_at >= since)
+            )
+            return int(found.scalar_one())
 
     def expire_slots(self) -> int:
         """Expire the slots whose life is over; gives how many."""

@@ -1,0 +1,138 @@
+"""Opening the ledger's credit for a command, who does it, and how amounts and times are shown."""
+
+import getpass
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from gateway.config import Config
+    from gateway.store.credit import CreditStore, Operator
+
+company_option = click.option(
+    "--company", metavar="ID", help="Whose books; needed where the config has several companies."
+)
+partner_option = click.option(
+    "--partner", metavar="ID", help="Which partner; needed where the config has several."
+)
+operator_option = click.option(
+    "--operator",
+    metavar="NAME",
+    envvar="CAREERRELAY_OPERATOR",
+    help="Who does this, for the record. Default: your login.",
+)
+second_option = click.option(
+    "--second",
+    metavar="NAME",
+    default="",
+    help="Who else says yes, where the config wants a second operator.",
+)
+
+
+def open_config(path: Path) -> "tuple[Config, CreditStore]":
+    """The config, and the credit of its ledger. The key file must be there: nobody is known without it."""
+    from gateway.config import load_config, load_keys
+    from gateway.store.programme import open_credit
+
+    config = load_config(path)
+    if not config.gateway.key_file.exists():
+        raise click.ClickException(
+            f"{config.gateway.key_file}: there is no key file yet; the gateway makes it at its first start "
+            "(careerrelay serve)"
+        )
+    return config, open_credit(config, load_keys(config.gateway.key_file, create=False))
+
+
+def chosen_company(store: "CreditStore", name: str | None) -> str:
+    """The company that is meant."""
+    known = sorted(store.programme.companies)
+    if name is None:
+        sole = store.programme.sole_company
+        if sole is None:
+            raise click.UsageError(
+                f"there are several companies: say --company with one of {', '.join(known)}"
+            )
+        return sole
+    if name not in known:
+        raise click.UsageError(f'there is no company "{name}": it is one of {", ".join(known)}')
+    return name
+
+
+def chosen_partner(store: "CreditStore", name: str | None) -> str:
+    """The partner that is meant."""
+    known = list(store.programme.partners)
+    if name is None:
+        if len(known) > 1:
+            raise click.UsageError(
+                f"there are several partners: say --partner with one of {', '.join(known)}"
+            )
+        return known[0]
+    if name not in known:
+        raise click.UsageError(f'there is no partner "{name}": it is one of {", ".join(known)}')
+    return name
+
+
+def operator_of(name: str | None, second: str = "") -> "Operator":
+    """Who does it, and who else says yes."""
+    from gateway.store.credit import Operator
+
+    who = (name or f"{getpass.getuser()} (uid {os.getuid()})").strip()
+    if second and second.strip() == who:
+        raise click.UsageError("--second is somebody else than the operator")
+    return Operator(name=who, second=second.strip())
+
+
+def local(microseconds: int | None) -> str:
+    """A time of the ledger in this machine's zone, for people."""
+    from gateway.store.flat import moment
+
+    if microseconds is None:
+        return "-"
+    return moment(microseconds).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def local_text(iso: object) -> str:
+    """The same for a time that is ISO 8601 already."""
+    from datetime import datetime
+
+    if not isinstance(iso, str):
+        return "-"
+    return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment_option(text: str | None) -> int | None:
+    """A moment on the command line; a date means its end, and without a zone it is this machine's."""
+    from datetime import datetime, timezone
+
+    from gateway.ledger.months import parse_moment
+
+    if text is None:
+        return None
+    offset = datetime.now().astimezone().utcoffset()
+    try:
+        return parse_moment(text, zone=timezone(offset) if offset is not None else None, end=True)
+    except (ValueError, OverflowError) as error:
+        raise click.UsageError(str(error)) from None
+
+
+def table(rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """Rows in columns; the first one is the heading."""
+    from gateway.cli.sends import _aligned, _printable
+
+    return _aligned([[_printable("" if cell is None else str(cell)) for cell in row] for row in rows])
+
+
+def write_lines(lines: Iterator[str], out: Path | None) -> None:
+    """To a file that only its owner may read, whole or not at all, or to standard output."""
+    from gateway.cli.sends import _write
+
+    _write(lines, out)
+
+
+def note(text: str) -> None:
+    """A word for the person at the terminal, beside what the command prints."""
+    click.echo(text, err=True, file=sys.stderr)

@@ -1,0 +1,233 @@
+"""The commands on registrations and credit, from a config file to what scripts read."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli.ledger.registrations import EVENTS, STATES
+from gateway.cli.main import main
+from gateway.config import embedded_config, load_keys
+from gateway.ledger.states import PARTNER_EVENTS, State
+from gateway.store import Database, prepare
+from gateway.store.programme import person_keys
+from gateway.store.sends import write_intents
+from gateway.token import encode_token
+from gateway.transaction.ports import SendIntent
+
+CONFIG = """
+[gateway]
+hostname = "gw.example.co.jp"
+own_domains = ["example.co.jp"]
+[[listen]]
+networks = ["127.0.0.0/8"]
+[next_hop]
+hosts = ["127.0.0.1:2526"]
+[rules]
+senders = ["*@example.co.jp"]
+[link]
+url = "https://careerrelay.example/r/{token}"
+opt_out = "mailto:no-more@example.co.jp"
+[credit]
+referrals_per_slot = 2
+[ledger]
+url = "sqlite:///ledger.db"
+"""
+
+
+class Desk:
+    """A config with a ledger, and commands on it."""
+
+    def __init__(self, folder: Path, more: str = "") -> None:
+        self.folder = folder
+        self.config = folder / "config.toml"
+        self.config.write_text(CONFIG + more, "utf-8")
+        self.keys = load_keys(folder / "careerrelay.key", create=True)
+        self.url = f"sqlite:///{folder}/ledger.db"
+        prepare(self.url, key_id=self.keys.id)
+
+    def send(self, number: int, address: str, at: int = 1_780_272_000_000_000, **more: object) -> str:
+        """A link to that address; gives the token as the partner sees it."""
+        keys = person_keys(embedded_config(self.folder), self.keys)
+        values: dict[str, object] = {
+            "mail_key": number.to_bytes(32, "big"),
+            "person": keys.address(address),
+            "token": number.to_bytes(16, "big"),
+            "sender": "hr@example.co.jp",
+            "campaign": "ja",
+            "rule": "r",
+            "footer": "f",
+            "ruleset": "x",
+            "message_id": "",
+            "route": "default",
+        }
+        with Database(self.url).writer(5).connect() as connection, connection.begin():
+            write_intents(connection, [SendIntent(**(values | more))], at)  # type: ignore[arg-type]
+        return encode_token(number.to_bytes(16, "big"))
+
+    def file(self, text: str, name: str = "list.csv", encoding: str = "utf-8") -> str:
+        """A list of the partner's."""
+        path = self.folder / name
+        path.write_bytes(text.encode(encoding))
+        return str(path)
+
+    def run(self, *arguments: str, fails: int = 0) -> Result:
+        """The command; it ends as expected."""
+        result = CliRunner().invoke(main, [*arguments, "--config", str(self.config)])
+        assert result.exit_code == fails, result.output
+        return result
+
+    def json(self, *arguments: str) -> dict[str, object]:
+        """What it says to a script."""
+        found = json.loads(self.run(*arguments, "--json").stdout)
+        assert isinstance(found, dict)
+        return found
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """A ledger where two referrals buy a slot."""
+    return Desk(tmp_path)
+
+
+def test_words_are_those_of_the_ledger() -> None:
+    """What commands offer are the states and events that there are."""
+    assert list(STATES) == [state.value for state in State]
+    assert list(EVENTS) == [event.value for event in PARTNER_EVENTS]
+
+
+def test_a_slot_from_list_to_hire(desk: Desk) -> None:
+    """Import, balance, reserve, redeem, return: with the fields that scripts rely on."""
+    tokens = [desk.send(number, f"a{number}@example.com") for number in range(1, 4)]
+    lines = [f"A-{n},{token},,2026-06-02T09:00:00+09:00," for n, token in enumerate(tokens)]
+    file = desk.file("id,token,email,registered_at,person_id\n" + "\n".join(lines))
+    taken = desk.json("registrations", "import", file)
+    assert (taken["new"], taken["states"]) == (3, {"counted": 3})
+    assert desk.json("registrations", "import", file)["known"] == 3
+    found = desk.json("credits", "show")
+    assert {name: found[name] for name in list(found)[1:8]} == {
+        "referrals": 3,
+        "slots_granted": 1,
+        "slots_redeemed": 0,
+        "slots_available": 1,
+        "slots_reserved": 0,
+        "to_next_slot": 1,
+        "debt": 0,
+    }
+    assert desk.json("credits", "redeem", "--requisition", "R-1")["state"] == "used"
+    desk.run("credits", "reserve", fails=1)
+    assert desk.json("credits", "return", "--reason", "fell through")["state"] == "available"
+    assert desk.json("credits", "reserve")["state"] == "reserved"
+    assert desk.json("credits", "redeem")["state"] == "used"
+    kinds = [one["kind"] for one in json.loads(desk.run("credits", "history", "--json").stdout)]
+    assert kinds == ["use", "reserve", "return", "use", "reserve", "grant", "count", "count", "count"]
+    assert "slot 1" in desk.run("credits", "show", "--slots").output
+
+
+def test_bad_lines_are_told_and_good_ones_go_in(desk: Desk) -> None:
+    """Each with its number and reason; --strict takes in nothing, --dry-run changes nothing."""
+    token = desk.send(1, "a@example.com")
+    file = desk.file(
+        f"id,token,registered_at\nA-1,{token},2026-06-02 09:00\n,x,2026-06-02\nA-3,{token},tomorrow\n"
+    )
+    strict = desk.run("registrations", "import", file, "--strict", fails=1)
+    assert f"{file}:3: id: missing" in strict.stderr
+    assert f"{file}:4: registered_at:" in strict.stderr
+    dry = desk.run("registrations", "import", file, "--dry-run", fails=1)
+    assert "1 would be new" in dry.stdout
+    assert desk.json("credits", "show")["referrals"] == 0
+    desk.run("registrations", "import", file, fails=1)
+    assert desk.json("credits", "show")["referrals"] == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp932"])
+def test_japanese_headers_in_each_encoding(tmp_path: Path, encoding: str) -> None:
+    """Header names come from the config; Excel's CSV in Japan is CP932."""
+    desk = Desk(
+        tmp_path, '[partner]\ncolumns = { id = "応募ID", registered_at = "登録日時", email = "メール" }\n'
+    )
+    desk.send(1, "a@example.com")
+    text = "応募ID,氏名,メール,登録日時\r\nA-1,山田,Ａ@example.com,2026/6/2 9:05\r\n"
+    file = desk.file(text, encoding=encoding)
+    assert desk.json("registrations", "import", file)["states"] == {"counted": 1}
+
+
+def test_json_lines(desk: Desk) -> None:
+    """The same fields, one object a line."""
+    token = desk.send(1, "a@example.com")
+    good = {"id": "A-1", "token": token, "registered_at": "2026-06-02T09:00:00+09:00", "person_id": "P-7"}
+    file = desk.file(json.dumps(good) + "\n[1]\n", "list.jsonl")
+    result = desk.run("registrations", "import", file, fails=1)
+    assert ":2: this is no JSON object" in result.stderr
+
+
+def test_story_of_one(desk: Desk) -> None:
+    """What was said, decided and booked, and why; the same for scripts."""
+    token = desk.send(1, "a@example.com")
+    file = desk.file(f"id,token,email,registered_at\nA-1,{token},b@example.com,2026-06-02\n")
+    desk.run("registrations", "import", file)
+    shown = desk.run("registrations", "show", "A-1").output
+    assert "counted: a send fits; a referral" in shown
+    assert "look at     other-address" in shown
+    found = desk.json("registrations", "show", "A-1")
+    assert found["settings"] == "" or found["contract"] is not None
+    assert [one["kind"] for one in found["events"]] == ["received", "decided"]  # type: ignore[attr-defined]
+    assert "there is no registration" in desk.run("registrations", "show", "A-2", fails=1).output
+    assert "b@example.com" not in shown + json.dumps(found)
+
+
+def test_events_and_disputes(desk: Desk) -> None:
+    """A withdrawal takes the referral back, once; a dispute leaves it until it is resolved."""
+    token = desk.send(1, "a@example.com")
+    desk.run("registrations", "import", desk.file(f"id,token,registered_at\nA-1,{token},2026-06-02\n"))
+    desk.run("registrations", "dispute", "A-1", "--reason", "not ours", "--deadline", "2027-01-31")
+    assert desk.json("credits", "show")["referrals"] == 1
+    assert "disputed already" in desk.run("registrations", "dispute", "A-1", "--reason", "x", fails=1).output
+    desk.run("registrations", "resolve", "A-1", "--outcome", "reverse", "--reason", "agreed")
+    assert desk.json("credits", "show")["referrals"] == 0
+    assert desk.json("registrations", "show", "A-1")["state"] == "reversed"
+    refused = desk.run("registrations", "event", "A-1", "withdrawn", "--id", "E-1", fails=1)
+    assert "not possible" in refused.output
+
+
+def test_export_defuses_formulas(desk: Desk) -> None:
+    """What a spreadsheet would run is text; the importer reads it back as it was."""
+    desk.run("registrations", "import", desk.file("id,person_id,registered_at\n=1+1,P,2026-06-02\n"))
+    text = desk.run("registrations", "export", "--format", "csv", "--excel").stdout
+    rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+    assert rows[0]["id"] == "'=1+1"
+    again = desk.file("id,person_id,registered_at\n'=1+1,P,2026-06-02\n")
+    assert desk.json("registrations", "import", again)["known"] == 1
+
+
+def test_several_companies_have_to_be_told_apart(tmp_path: Path) -> None:
+    """Balances never mix; a command without --company says which there are."""
+    desk = Desk(tmp_path, '[[company]]\nid = "one"\n[[company]]\nid = "two"\n')
+    result = desk.run("credits", "redeem", fails=2)
+    assert "--company with one of one, two" in result.output
+    desk.run("credits", "adjust", "--referrals", "4", "--reason", "moved", "--company", "two")
+    assert desk.json("credits", "show", "--company", "one")["slots_granted"] == 0
+    assert desk.json("credits", "show", "--company", "two")["slots_granted"] == 2
+
+
+def test_much_wants_a_second_operator(desk: Desk) -> None:
+    """Adjusting by much, or redeeming many, is not for one person alone."""
+    much = ("credits", "adjust", "--referrals", "20", "--reason", "moved")
+    assert "second operator" in desk.run(*much, fails=1).output
+    assert "somebody else" in desk.run(*much, "--operator", "a", "--second", "a", fails=2).output
+    desk.run(*much, "--operator", "a", "--second", "b")
+    for _ in range(3):
+        desk.run("credits", "redeem")
+    assert "second operator" in desk.run("credits", "redeem", fails=1).output
+    posted = json.loads(desk.run("credits", "history", "--last", "100", "--json").stdout)
+    assert [(one["operator"], one["second"]) for one in posted if one["kind"] == "adjust"] == [("a", "b")]
+
+
+def test_balance_of_a_past_moment(desk: Desk) -> None:
+    """By what was recorded until then."""
+    desk.run("credits", "adjust", "--referrals", "2", "--reason", "begin")
+    assert desk.json("credits", "show", "--at", "2020-01-01")["referrals"] == 0
+    assert desk.json("credits", "show", "--at", "2100-01-01")["referrals"] == 2
