@@ -11,22 +11,25 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.ledger.contract import Programme
 from gateway.ledger.identity import PersonKeys
-from gateway.store.credit_schema import clicks, suppressions
+from gateway.store.credit_schema import clicks
 from gateway.store.database import Database, faults_as_ledger_faults, now_at
-from gateway.store.marks import marked
+from gateway.store.left_alone import left_alone
 from gateway.store.migrate import require_current
-from gateway.store.schema import people, sends
 from gateway.store.sends import write_intents
 from gateway.store.statements import ThroughSqlalchemy
 from gateway.transaction.ports import SendIntent
 
 _FIND = (
     "SELECT campaign, company, partner, intended_at, accepted_at, state, origin FROM sends WHERE token = ?"
+)
+_ISSUED = (
+    "UPDATE sends SET origin = 'issue', state = 'unknown', reply = 'given to another system'"
+    " WHERE mail_key = ? AND person_ref = (SELECT ref FROM people WHERE hash = ?)"
 )
 _SUPPRESSED = "SELECT 1 FROM suppressions WHERE hash = ?"
 
@@ -116,7 +119,7 @@ class LinkDesk:
         with faults_as_ledger_faults(self._database):
             try:
                 with connection.begin():
-                    row = connection.exec_driver_sql(marked(_FIND, connection), (token,)).first()
+                    row = next(iter(ThroughSqlalchemy(connection).run(_FIND, (token,))), None)
             except SQLAlchemyError:
                 self.close()
                 raise
@@ -229,28 +232,7 @@ class LinkDesk:
 
 def is_suppressed(connection: Connection, person: bytes) -> bool:
     """Whether this person wants no links: one look into a primary key."""
-    return connection.exec_driver_sql(marked(_SUPPRESSED, connection), (person,)).first() is not None
-
-
-def suppressed_of(connection: Connection, persons: Sequence[bytes]) -> set[bytes]:
-    """Those of `persons` (at most some hundred) who want no links."""
-    found = connection.execute(select(suppressions.c.hash).where(suppressions.c.hash.in_(list(persons))))
-    return {bytes(value) for value in found.scalars()}
-
-
-def last_links(connection: Connection, persons: Sequence[bytes]) -> dict[bytes, int]:
-    """When each of `persons` (at most some hundred) was last sent a link, as far as one may have arrived."""
-    rows = connection.execute(
-        select(people.c.hash, func.max(sends.c.intended_at))
-        .join(sends, sends.c.person_ref == people.c.ref)
-        .where(
-            people.c.hash.in_(list(persons)),
-            sends.c.state.in_(["intended", "accepted", "unknown", "put-off"])
-            | sends.c.accepted_at.is_not(None),
-        )
-        .group_by(people.c.hash)
-    )
-    return {bytes(value): int(moment) for value, moment in rows}
+    return next(iter(ThroughSqlalchemy(connection).run(_SUPPRESSED, (person,))), None) is not None
 
 
 def _issue(
@@ -266,49 +248,18 @@ def _issue(
     keep_plain: bool,
 ) -> list[Given]:
     now = now_at(connection)
-    persons = [keys.address(one.address) for one in wanted]
-    silent = suppressed_of(connection, persons)
-    lately = last_links(connection, persons) if frequency_days else {}
-    mail_keys = [
-        hmac.digest(
-            mail_key,
-            f"issue\0{one.campaign}\0{one.reference}".encode("utf-8", "backslashreplace"),
-            "sha256",
-        )
-        for one in wanted
-    ]
-    known = set()
-    for row in connection.execute(
-        select(people.c.hash, sends.c.mail_key)
-        .join(sends, sends.c.person_ref == people.c.ref)
-        .where(people.c.hash.in_(persons), sends.c.mail_key.in_(mail_keys))
-    ):
-        known.add((bytes(row[0]), bytes(row[1])))
-    answers: list[Given] = []
+    statements = ThroughSqlalchemy(connection)
     intents: list[SendIntent] = []
-    for one, person, key in zip(wanted, persons, mail_keys, strict=True):
-        reason = refuse(one.address)
-        if not reason and person in silent:
-            reason = "suppressed"
-        recent = lately.get(person)
-        if (
-            not reason
-            and (person, key) not in known
-            and recent is not None
-            and recent > now - frequency_days * 86_400_000_000
-        ):
-            reason = "frequency"
-        answers.append(Given(wanted=one, token=None, reason=reason))
-        if reason:
-            continue
+    reasons: list[str] = []
+    for one in wanted:
+        reasons.append(refuse(one.address))
         campaign = programme.campaigns.get(one.campaign)
-        lately[person] = now
-        known.add((person, key))
         partner = campaign.partner if campaign else next(iter(programme.partners), "default")
+        said = f"issue\0{one.campaign}\0{one.reference}".encode("utf-8", "backslashreplace")
         intents.append(
             SendIntent(
-                mail_key=key,
-                person=person,
+                mail_key=hmac.digest(mail_key, said, "sha256"),
+                person=keys.address(one.address),
                 token=secrets.token_bytes(16),
                 sender=sender,
                 campaign=one.campaign,
@@ -318,20 +269,23 @@ def _issue(
                 message_id="",
                 route="",
                 address=one.address if keep_plain else None,
+                frequency_days=frequency_days,
                 company=campaign.company if campaign else programme.sole_company or "default",
                 partner=partner,
                 matching=keys.matching_hashes(partner, one.address),
             )
         )
-    issued = iter(write_intents(ThroughSqlalchemy(connection), intents, now)) if intents else iter(())
-    if intents:
-        for intent in intents:
-            connection.exec_driver_sql(
-                marked(
-                    "UPDATE sends SET origin = 'issue', state = 'unknown', reply = 'given to another system'"
-                    " WHERE mail_key = ? AND person_ref = (SELECT ref FROM people WHERE hash = ?)",
-                    connection,
-                ),
-                (intent.mail_key, intent.person),
-            )
-    return [one if one.reason else Given(wanted=one.wanted, token=next(issued).token) for one in answers]
+    asked = [intent for intent, reason in zip(intents, reasons, strict=True) if not reason]
+    left = left_alone(statements, asked, now) if asked else {}
+    written = [intent for intent in asked if (intent.person, intent.mail_key) not in left]
+    issued = iter(write_intents(statements, written, now) if written else ())
+    for intent in written:
+        statements.run(_ISSUED, (intent.mail_key, intent.person))
+    answers: list[Given] = []
+    for one, intent, reason in zip(wanted, intents, reasons, strict=True):
+        why = left.get((intent.person, intent.mail_key)) if not reason else None
+        if reason or why is not None:
+            answers.append(Given(wanted=one, token=None, reason=reason or (why.value if why else "")))
+        else:
+            answers.append(Given(wanted=one, token=next(issued).token))
+    return answers

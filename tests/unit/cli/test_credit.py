@@ -15,6 +15,7 @@ from gateway.ledger.states import PARTNER_EVENTS, State
 from gateway.store import Database, prepare
 from gateway.store.programme import person_keys
 from gateway.store.sends import write_intents
+from gateway.store.statements import ThroughSqlalchemy
 from gateway.token import encode_token
 from gateway.transaction.ports import SendIntent
 
@@ -65,7 +66,7 @@ class Desk:
             "route": "default",
         }
         with Database(self.url).writer(5).connect() as connection, connection.begin():
-            write_intents(connection, [SendIntent(**(values | more))], at)  # type: ignore[arg-type]
+            write_intents(ThroughSqlalchemy(connection), [SendIntent(**(values | more))], at)  # type: ignore[arg-type]
         return encode_token(number.to_bytes(16, "big"))
 
     def file(self, text: str, name: str = "list.csv", encoding: str = "utf-8") -> str:
