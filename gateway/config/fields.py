@@ -54,6 +54,15 @@ def _name(value: str) -> str:
     return value
 
 
+def _marker(value: str) -> str:
+    # A short or a common word would be taken out of other people's subjects.
+    if not 4 <= len(value) <= 40 or not _LINE.fullmatch(value) or value != value.strip() or value.isalnum():
+        raise Fault(
+            f"{value!r} is no marker", 'write 4 to 40 characters with brackets around, such as "[no-link]"'
+        )
+    return value
+
+
 def _reply_code(value: str) -> str:
     if not _REPLY_CODE.fullmatch(value):
         raise Fault(
@@ -89,6 +98,7 @@ def _certificate_name(value: object) -> _CertificateName:
 
 
 Text = Annotated[str, Strict()]
+Marker = Annotated[Text, AfterValidator(_marker)]
 Identifier = Annotated[Text, AfterValidator(_identifier)]
 Line = Annotated[Text, AfterValidator(_line)]
 Name = Annotated[Text, AfterValidator(_name)]

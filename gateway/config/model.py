@@ -18,7 +18,7 @@ from gateway.config.dkim import Dkim
 from gateway.config.listen import Listen
 from gateway.config.names import fold_address, in_domains
 from gateway.config.operation import Ledger, Limits, Log, Timeouts
-from gateway.config.programme import Link, Rules
+from gateway.config.programme import Force, Link, Markers, Rules
 from gateway.config.section import Section
 from gateway.config.shape import one_or_many
 from gateway.config.traffic import DEFAULT_ROUTE, Gateway, NextHop, Notifications, Route
@@ -37,6 +37,10 @@ class Config(Section):
     route: tuple[Route, ...] = Field(default=(), description="Other next hops for some of the mail.")
     notifications: Notifications = Field(default_factory=Notifications, description="Failure notices.")
     rules: Rules = Field(default_factory=Rules, description="Which rules hold, and for whom.")
+    markers: Markers = Field(
+        default_factory=Markers, description="What a recruiter can write into a subject."
+    )
+    force: Force = Field(default_factory=Force, description="Who may ask for a link that no rule gives.")
     dkim: Dkim = Field(default_factory=Dkim, description="Mail that is signed, and signing what we edit.")
     link: Link = Field(description="What the footer points to.")
     company: Annotated[tuple[Company, ...], BeforeValidator(one_or_many)] = Field(

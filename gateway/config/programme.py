@@ -51,6 +51,33 @@ class Rules(Section):
     )
 
 
+class Markers(Section):
+    """[markers]: words by which a recruiter says no, or yes, in the subject of one mail."""
+
+    off: tuple[f.Marker, ...] = Field(
+        default=("[no-link]", "【リンクなし】"),
+        description="No link in this mail. Any case; taken out of the subject.",
+    )
+    on: tuple[f.Marker, ...] = Field(
+        default=("[link]", "【リンクあり】"),
+        description="A link in this mail, if its sender is in `force.senders`. Looked for, and taken out, "
+        "only where there are such senders.",
+    )
+
+
+class Force(Section):
+    """[force]: who may ask for a link that the rules do not give."""
+
+    senders: tuple[f.Pattern, ...] = Field(
+        default=(),
+        description="Whose markers and placeholders are obeyed (by reverse-path or From field): addresses, "
+        "domains, or patterns. Such links are marked `forced`, and the partner sees it.",
+    )
+    footer: f.Name = Field(
+        default="", description="The footer for these. Default: the shipped one in the mail's language."
+    )
+
+
 class Link(Section):
     """[link]: what the footer points to."""
 

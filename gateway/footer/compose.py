@@ -5,7 +5,7 @@ done safely raises `MailUnreadable`, and the mail goes out as it came (promise 1
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.errors import MailUnreadable
 from gateway.footer.body import IDENTITY, Target
@@ -89,10 +89,26 @@ def prepare(message: Message, text: MailText, footer: FooterText, *, where: Wher
         else:
             flowed = _is_flowed(message, body)
             spot = plain_spot(decoded, body.new_end, where, newline=newline, flowed=flowed)
-        targets.append(_target(message, body, spot, newline))
+        targets.append(_target(message, body, _without_placeholders(spot, body, where), newline))
+    if where is not Where.AUTO:
+        cleared = [body for body in text.bodies if body not in bodies]
     if not targets:
         raise MailUnreadable(Reason.NO_TEXT)
     return _plan(message, footer, [*targets, *_removals(message, cleared)])
+
+
+def _without_placeholders(spot: Spot, body: Body, where: Where) -> Spot:
+    """The same place; placeholders, which a rule's own place has no use for, go."""
+    if where is Where.AUTO:
+        return spot
+    spans = [span for runs in placeholders(body) for span in runs]
+    end = next((last for first, last in spans if first == spot.start), spot.end)
+    return replace(spot, end=end, removed=tuple(span for span in spans if span[0] != spot.start))
+
+
+def nothing_of(message: Message) -> FooterPlan:
+    """The plan that changes no body, for edits of the header alone."""
+    return FooterPlan(message=message, footer=None, targets=(), parts=(), placement="")
 
 
 def prepare_removal(message: Message, text: MailText) -> FooterPlan | None:

@@ -11,13 +11,15 @@ from typing import NamedTuple
 
 from gateway.message.charset import CharsetError, decode, decode_anyway, lookup
 
-_WORD = re.compile(rb"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*+)\?=")
-_BETWEEN = re.compile(rb"[ \t\r\n]*")
+WORD = re.compile(rb"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*+)\?=")
+BETWEEN = re.compile(rb"[ \t\r\n]*")
 # EUC-JP before Shift_JIS: Shift_JIS takes nearly all of it for half-width kana, the reverse is rare.
 _RAW_GUESSES = ("utf-8", "euc-jp", "shift_jis")
 
 
-class _Word(NamedTuple):
+class Word(NamedTuple):
+    """An encoded word, its transfer encoding undone."""
+
     charset: str
     payload: bytes
 
@@ -27,22 +29,23 @@ def decode_header(value: bytes) -> str:
     if b"=?" not in value:
         return _decode_raw(value)
     out: list[str] = []
-    run: list[_Word] = []  # adjacent encoded words: the white space between them is not text (RFC 2047 §6.2)
+    run: list[Word] = []  # adjacent encoded words: the white space between them is not text (RFC 2047 §6.2)
     reached = 0
-    for found in _WORD.finditer(value):
+    for found in WORD.finditer(value):
         between = value[reached : found.start()]
-        if not run or not _BETWEEN.fullmatch(between):
+        if not run or not BETWEEN.fullmatch(between):
             out.append(_decode_run(run))
             run = []
             out.append(_decode_raw(between))
-        run.append(_read_word(found))
+        run.append(read_word(found))
         reached = found.end()
     out.append(_decode_run(run))
     out.append(_decode_raw(value[reached:]))
     return "".join(out)
 
 
-def _read_word(found: re.Match[bytes]) -> _Word:
+def read_word(found: re.Match[bytes]) -> Word:
+    """The word that `WORD` found."""
     charset = found[1].split(b"*", 1)[0].decode("ascii", "replace").lower()  # RFC 2231 §5: language after "*"
     text = found[3]
     if found[2] in b"bB":
@@ -52,10 +55,10 @@ def _read_word(found: re.Match[bytes]) -> _Word:
             payload = b""
     else:
         payload = binascii.a2b_qp(text, header=True)
-    return _Word(charset, payload)
+    return Word(charset, payload)
 
 
-def _decode_run(run: list[_Word]) -> str:
+def _decode_run(run: list[Word]) -> str:
     """Join the bytes of adjacent words of one charset, since some programs split characters between words."""
     out: list[str] = []
     at = 0

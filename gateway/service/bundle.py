@@ -30,6 +30,7 @@ from gateway.errors import ConfigError, Problem
 from gateway.footer.template import load_footers
 from gateway.ruleset.load import load_rules
 from gateway.ruleset.ruleset import Ruleset
+from gateway.transaction.markers import Markers
 from gateway.transaction.policy import LinkForm, Policy, Secrets
 
 
@@ -111,10 +112,14 @@ def build_policy(bundle: Bundle, *, examples: bool = False, last: Built | None =
         keyring = load_keyring(config, bundle.signing_keys)
     except ConfigError as error:
         problems += error.problems
+    if config.force.footer and footers and config.force.footer not in footers:
+        message, remedy = f"there is no footer {config.force.footer!r}", f"write one of {', '.join(footers)}"
+        problems.append(Problem(file="config", key="force.footer", message=message, remedy=remedy))
     if problems:
         raise ConfigError(problems)
     own_domains, excluded = config.gateway.own_domains, AddressPatterns(bundle.excluded.recipients)
     excluded_senders = AddressPatterns(bundle.excluded.senders)
+    forcing = AddressPatterns(config.force.senders)
     return Policy(
         hostname=config.gateway.hostname,
         mode=config.gateway.mode,
@@ -127,6 +132,9 @@ def build_policy(bundle: Bundle, *, examples: bool = False, last: Built | None =
         is_own=lambda address: in_domains(own_domains, address.rpartition("@")[2].lower()),
         is_excluded=excluded.matches if excluded else lambda _: False,
         is_excluded_sender=excluded_senders.matches if excluded_senders else None,
+        markers=Markers(off=config.markers.off, on=config.markers.on if forcing else ()),
+        may_force=forcing.matches if forcing else None,
+        force_footer=config.force.footer,
         dkim=Signing(
             rule=config.dkim.policy,
             keyring=keyring,

@@ -8,7 +8,9 @@ from gateway.dkim.sign import SigningFault, sign
 from gateway.dkim.treatment import UNSIGNED, Treatment
 from gateway.errors import MailUnreadable
 from gateway.footer.check import check_edit
-from gateway.footer.compose import FooterPlan
+from gateway.footer.compose import FooterPlan, nothing_of, prepare_removal
+from gateway.footer.values import FooterValues
+from gateway.message.agree import agrees_with_standard_library
 from gateway.message.scan import Buffer, Message
 from gateway.message.splice import Edit, Piece, join, splice
 from gateway.message.text import MailText
@@ -16,6 +18,7 @@ from gateway.message.trace import own_id_field
 from gateway.reason import Reason
 from gateway.smtp.content import stuff
 from gateway.token import encode_token
+from gateway.transaction.decide import Reading
 from gateway.transaction.policy import Policy
 
 #: Octets written at a time; what is larger would only stand in the transport's buffer.
@@ -60,7 +63,8 @@ class Content:
 class Composer:
     """Makes the copies of one mail. Each is checked against the original before it is given out.
 
-    `treatment` says who signs the copies, and which signatures of the mail they replace.
+    `treatment` says who signs the copies, and which signatures of the mail they replace; `marks` are edits of
+    the header that take markers out.
     """
 
     message: Message
@@ -68,6 +72,7 @@ class Composer:
     footer: FooterPlan
     policy: Policy
     treatment: Treatment = UNSIGNED
+    marks: tuple[Edit, ...] = ()
 
     def compose(self, token: bytes) -> Content:
         """The mail with the link of `token` (16 octets), our own header field, and our signatures.
@@ -79,28 +84,59 @@ class Composer:
             MailUnreadable: the edited mail is not the original plus the footer, or can't be signed and has to
                 be; the original has to go out.
         """
+        text = encode_token(token)
+        values = self.policy.link.values(text)
+        return self._signed(values, own_id_field(text, self.policy.secrets.own_id))
+
+    def clean(self) -> Content:
+        """The mail without its markers and without a link, signed as a copy with one would be.
+
+        Raises:
+            MailUnreadable: as `compose`.
+        """
+        return self._signed(None, b"")
+
+    def _signed(self, values: FooterValues | None, head: bytes) -> Content:
         try:
-            return self._copy(token, self.treatment)
+            return self._copy(values, head, self.treatment)
         except SigningFault as fault:
             if self.treatment.needed:
                 raise MailUnreadable(Reason.SIGNING_FAULT, str(fault)) from fault
-            return replace(self._copy(token, UNSIGNED), fault=fault)
+            return replace(self._copy(values, head, UNSIGNED), fault=fault)
 
-    def _copy(self, token: bytes, treatment: Treatment) -> Content:
-        text_token = encode_token(token)
-        values = self.policy.link.values(text_token)
+    def _copy(self, values: FooterValues | None, head: bytes, treatment: Treatment) -> Content:
         data = self.message.data
         replaced = (Edit(start=old.start, end=old.end, replacement=b"") for old in treatment.replaced)
-        edits = (*self.footer.edits(values), *replaced)
+        edits = (*self.footer.edits(values), *self.marks, *replaced)
         pieces = splice(data, edits)
         edited = join(data, pieces)
         check_edit(self.message, self.text, self.footer, values, edits, edited)
-        head = own_id_field(text_token, self.policy.secrets.own_id)
         if treatment.keys:
             head = sign(head, edited, treatment.keys) + head
         if len(edited) <= BLOCK:
             return Content(head=head, data=edited, pieces=((0, len(edited)),))
         return Content(head=head, data=data, pieces=pieces)
+
+
+def without_marks(reading: Reading, policy: Policy) -> Content | None:
+    """The mail as it came, less the markers in it; None where there are none to be taken out.
+
+    Raises:
+        MailUnreadable: they have to stay.
+    """
+    if not reading.marked.cleans or reading.text is None:
+        return None
+    if not agrees_with_standard_library(reading.message):
+        raise MailUnreadable(Reason.DISAGREE)
+    plan = prepare_removal(reading.message, reading.text) if reading.marked.bodies else None
+    return Composer(
+        message=reading.message,
+        text=reading.text,
+        footer=plan or nothing_of(reading.message),
+        policy=policy,
+        treatment=reading.treatment,
+        marks=reading.marked.edits,
+    ).clean()
 
 
 async def compose_aside(composer: Composer, token: bytes) -> Content:

@@ -6,7 +6,7 @@ raise is a fault of ours, and the mail then goes untouched (promise 1).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.dkim.treatment import UNSIGNED, Treatment, treat
 from gateway.errors import MailUnreadable
@@ -20,9 +20,13 @@ from gateway.message.text import MailText, read_text
 from gateway.message.trace import count_marks, count_received, has_own_id
 from gateway.reason import Reason
 from gateway.ruleset.ruleset import MailView, Verdict
+from gateway.ruleset.scope import language_of
 from gateway.smtp.envelope import Envelope
+from gateway.transaction.markers import NOTHING, Marked, find_marks
 from gateway.transaction.policy import AddressTest, Policy
 
+#: Mail that no rule is asked about, but which is read for markers that have to be taken out.
+_CLEANED = frozenset({Reason.NO_CANDIDATE, Reason.SENDER_EXCLUDED})
 #: Valid loop marks at which a mail is refused; with fewer it passes untouched (SMTP.md rule 13).
 MARKS_REFUSED = 3
 
@@ -37,6 +41,7 @@ class Reading:
         candidates: indexes of the recipients that are candidates.
         message, text: what was read; `text` is None where `reason` made reading it needless.
         treatment: who signs the copies, and which signatures they replace.
+        marked: what the sender says about this one mail, in its header, subject or text.
     """
 
     reason: Reason | None
@@ -46,6 +51,7 @@ class Reading:
     text: MailText | None
     detail: str = ""
     treatment: Treatment = UNSIGNED
+    marked: Marked = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +59,8 @@ class Decision:
     """What is to become of the mail.
 
     Attributes:
-        reason: `Reason.INJECTED` if candidates get a link, else why not.
-        whole: the verdict is to inject, but only the head was there: decide again when all is.
+        reason: `Reason.INJECTED` or `Reason.FORCED` if candidates get a link, else why not.
+        whole: the mail has to be edited, but only the head was there: decide again when all is.
         footer: where the footer goes, if it does.
     """
 
@@ -96,17 +102,12 @@ def read_mail(
     looping = marks >= MARKS_REFUSED or count_received(message) > policy.max_received
     if candidates is None:
         candidates = candidates_of(envelope, policy)
+    blocked = Reason.LOOP if marks else _by_envelope(message, envelope, policy, candidates)
+    if blocked is not None and blocked not in _CLEANED:
+        return Reading(reason=blocked, looping=looping, candidates=candidates, message=message, text=None)
     text: MailText | None = None
-    detail = ""
-    treatment = UNSIGNED
-    reason = Reason.LOOP if marks else _by_envelope(message, envelope, policy, candidates)
-    if reason is None:
-        reason = exemption(message, null_sender=False)
-        if reason is None or reason is Reason.DKIM:
-            treatment = treat(message, policy.dkim, route)
-            reason = None if treatment.allowed else Reason.DKIM
-        if reason is None and message.defects:
-            reason, detail = Reason.DEFECT, str(message.defects[0])
+    reason, treatment = _by_kind(message, policy, route)
+    detail = str(message.defects[0]) if reason is Reason.DEFECT else ""
     if reason is None:
         text = read_text(message)
         if not complete and not text.complete:
@@ -117,6 +118,9 @@ def read_mail(
             reason = Reason.NO_TEXT
         elif has_link(text, policy.link.prefix):
             reason = Reason.HAS_LINK
+    marked = find_marks(message, text, policy.markers, reason)
+    if blocked is not None:
+        reason, detail = blocked, ""
     return Reading(
         reason=reason,
         looping=looping,
@@ -125,7 +129,20 @@ def read_mail(
         text=text,
         detail=detail,
         treatment=treatment,
+        marked=marked,
     )
+
+
+def _by_kind(message: Message, policy: Policy, route: str) -> tuple[Reason | None, Treatment]:
+    """Why a mail of this kind is left alone, and what is done about its signatures."""
+    treatment = UNSIGNED
+    reason = exemption(message, null_sender=False)
+    if reason is None or reason is Reason.DKIM:
+        treatment = treat(message, policy.dkim, route)
+        reason = None if treatment.allowed else Reason.DKIM
+    if reason is None and message.defects:
+        reason = Reason.DEFECT
+    return reason, treatment
 
 
 def _by_envelope(
@@ -161,10 +178,21 @@ def decide(
     reading: Reading, envelope: Envelope, policy: Policy, *, verdict: Verdict | None = None
 ) -> Decision:
     """Ask the rules, and find the place for the footer if they say so. A `verdict` given counts as theirs."""
+    decision = _decide(reading, envelope, policy, verdict)
+    if not reading.message.complete and reading.marked.cleans and not decision.whole:
+        return replace(decision, whole=True)  # what is edited has to be all there
+    return decision
+
+
+def _decide(reading: Reading, envelope: Envelope, policy: Policy, verdict: Verdict | None) -> Decision:
     if reading.reason is not None or reading.text is None:
         return Decision(reason=reading.reason or Reason.NO_TEXT, detail=reading.detail)
     if verdict is None:
         verdict = policy.ruleset.judge(view_of(reading, envelope))
+    if reading.marked.off:
+        return Decision(reason=Reason.MARKED_OFF, verdict=verdict)
+    if reading.marked.on and (verdict.action != "inject" or verdict.share < 1):
+        verdict = _forced(reading, envelope, policy, verdict)
     if verdict.action != "inject":
         return Decision(reason=verdict.reason, verdict=verdict)
     if policy.mode != "inject":
@@ -176,8 +204,32 @@ def decide(
         detail = f"{candidates} candidates, more than {policy.max_candidates} (max_recipients_per_mail)"
         return Decision(reason=Reason.RECIPIENTS, verdict=verdict, detail=detail)
     if not reading.message.complete:
-        return Decision(reason=Reason.INJECTED, verdict=verdict, whole=True)
+        return Decision(reason=_given(verdict), verdict=verdict, whole=True)
     return place(reading, verdict, policy)
+
+
+def _given(verdict: Verdict) -> Reason:
+    return Reason.FORCED if verdict.reason is Reason.FORCED else Reason.INJECTED
+
+
+def _forced(reading: Reading, envelope: Envelope, policy: Policy, said: Verdict) -> Verdict:
+    """The verdict that a sender asks for, if this one may; else that of the rules."""
+    if policy.may_force is None or not _sent_by(reading.message, envelope, policy.may_force):
+        return said
+    footer = policy.force_footer or (said.footer if said.matched else "") or shipped_footer(reading.text)
+    if footer not in policy.footers:
+        return said
+    if not said.matched:
+        said = replace(said, rule="", campaign="forced")
+    return replace(said, action="inject", footer=footer, reason=Reason.FORCED, share=1.0)
+
+
+def shipped_footer(text: MailText | None) -> str:
+    """The shipped footer in a text's language."""
+    texts = [] if text is None else [body.new.text for body in text.bodies]
+    if text is not None:
+        texts.append(text.subject.text)
+    return "default-ja" if language_of(*texts) == "ja" else "default-en"
 
 
 def place(reading: Reading, verdict: Verdict, policy: Policy) -> Decision:
@@ -191,7 +243,7 @@ def place(reading: Reading, verdict: Verdict, policy: Policy) -> Decision:
         plan = prepare(reading.message, reading.text, policy.footers[verdict.footer], where=where)
     except MailUnreadable as error:
         return Decision(reason=error.reason, verdict=verdict, detail=error.detail)
-    return Decision(reason=Reason.INJECTED, verdict=verdict, footer=plan)
+    return Decision(reason=_given(verdict), verdict=verdict, footer=plan)
 
 
 def view_of(reading: Reading, envelope: Envelope) -> MailView:

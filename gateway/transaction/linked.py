@@ -67,7 +67,7 @@ def needs_lookup(reading: Reading, envelope: Envelope) -> bool:
 
 @dataclass(slots=True, kw_only=True)
 class LinkedMail:
-    """One mail with links. `prepare`, then `send`."""
+    """One mail with links. `prepare`, then `send`. `original` is what those get who get no link."""
 
     services: Services
     policy: Policy
@@ -78,6 +78,7 @@ class LinkedMail:
     lmtp: bool
     source: Source
     report: MailReport
+    original: Content
     _key: bytes = b""
     _plan: Plan = field(default_factory=lambda: Plan(persons=(), copies=()))
     _recorded: bool = False
@@ -162,7 +163,7 @@ class LinkedMail:
         return chosen
 
     async def _build(self, copy: Copy, decision: Decision) -> "_Built":
-        original = Content.untouched(self.reading.message.data)
+        original = self.original
         if copy.person is None:
             return _Built(copy=copy, content=original)
         planned = self._opened.copies.get(copy.person) if self._opened else None
@@ -206,6 +207,7 @@ class LinkedMail:
             footer=footer,
             policy=self.policy,
             treatment=self.reading.treatment,
+            marks=self.reading.marked.edits,
         )
         return composer, verdict
 
@@ -226,6 +228,7 @@ class LinkedMail:
             route=self.hop.name,
             address=recipient if self.policy.store_addresses else None,
             frequency_days=self.policy.frequency_days,
+            forced=verdict is not None and verdict.reason is Reason.FORCED,
         )
 
     async def _intend(self, built: Sequence["_Built"]) -> int:
@@ -278,7 +281,7 @@ class LinkedMail:
             else:
                 await self._add_job(built, recipients, issued)
         if untouched:
-            original = Content.untouched(self.reading.message.data)
+            original = self.original
             self._jobs.append(Job(recipients=tuple(sorted(untouched)), content=original))
 
     async def _add_job(self, built: "_Built", recipients: tuple[int, ...], issued: Issued | None) -> None:
@@ -315,7 +318,7 @@ class LinkedMail:
             policy=self.policy,
             hop=self.hop,
             envelope=self.envelope,
-            original=Content.untouched(self.reading.message.data),
+            original=self.original,
             received=self.trace.received,
             before_dot=self._check_sender,
         )

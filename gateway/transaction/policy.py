@@ -14,6 +14,7 @@ from gateway.footer.values import FooterValues
 from gateway.ruleset.ruleset import Ruleset
 from gateway.smtp.address import Path
 from gateway.smtp.failure import REFUSES_GATEWAY
+from gateway.transaction.markers import Markers
 
 
 class AddressTest(Protocol):
@@ -70,6 +71,9 @@ class Policy:
     is_own: AddressTest
     is_excluded: AddressTest
     is_excluded_sender: AddressTest | None = None
+    markers: Markers = field(default_factory=Markers)
+    may_force: AddressTest | None = None
+    force_footer: str = ""
     dkim: Signing = field(default_factory=Signing)
     max_received: int = 50
     refuse_bare_newlines: bool = False

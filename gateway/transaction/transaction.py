@@ -17,7 +17,7 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from gateway.errors import LedgerFault, NextHopFault
+from gateway.errors import LedgerFault, MailUnreadable, NextHopFault
 from gateway.message.scan import Buffer
 from gateway.reason import Reason
 from gateway.smtp import failure
@@ -26,11 +26,12 @@ from gateway.smtp.content import Unstuffer, unstuff
 from gateway.smtp.envelope import Envelope, Mail, Rcpt
 from gateway.smtp.fold import Fate
 from gateway.smtp.reply import Reply
-from gateway.transaction.compose import Content
+from gateway.transaction.compose import Content, without_marks
 from gateway.transaction.context import Services, SessionInfo
 from gateway.transaction.decide import Decision, Reading, decide, read_mail
 from gateway.transaction.deliver import deliver, fault_reply
 from gateway.transaction.linked import LinkedMail, Unlinkable, needs_lookup
+from gateway.transaction.markers import PLACEHOLDER
 from gateway.transaction.notice import MAX_QUOTED
 from gateway.transaction.policy import Policy
 from gateway.transaction.ports import NextHop, OpenMail, Outbound
@@ -181,8 +182,9 @@ class Transaction:
             replies = await self._linked(source, envelope, reading, decision, opened)
             if replies is not None:
                 return replies
+        cleaned = self._cleaned(reading) if reading is not None and source.done else None
         # while the rest streams nothing of the head is kept here: that would be half of a large mail's cost
-        blocks = iter((head,))
+        blocks = iter((head,)) if cleaned is None else cleaned.blocks(b"")
         del head, reading, decision, opened
         return await self._untouched(source, blocks, envelope)
 
@@ -259,6 +261,23 @@ class Transaction:
             self._report.rule = decision.verdict.rule
             self._report.score = decision.verdict.score
 
+    def _cleaned(self, reading: Reading) -> Content | None:
+        """The mail without its markers, if there are any and they can be taken out."""
+        stays = reading.marked.stays
+        content: Content | None = None
+        try:
+            content = without_marks(reading, self._policy)
+        except MailUnreadable as error:
+            stays = f"markers stay in it: {error}"
+        except Exception as error:  # noqa: BLE001 - promise 1: then the mail goes as it came
+            self._services.journal.fault("taking markers out", error)
+        if stays:
+            self._services.journal.count("marker-left")
+            self._report.detail = "; ".join(filter(None, (self._report.detail, stays)))
+        elif content is not None:
+            self._services.journal.count("marker-taken-out")
+        return content
+
     # --- a mail that stays as it came ---------------------------------------------------------------------
 
     async def _untouched(self, source: Source, blocks: Iterable[bytes], envelope: Envelope) -> list[Reply]:
@@ -301,6 +320,8 @@ class Transaction:
         while not source.done:
             segment = await self._read(source)
             if segment:
+                if PLACEHOLDER in segment:
+                    self._services.journal.count("marker-past-window")
                 return segment
         return b""
 
@@ -322,7 +343,8 @@ class Transaction:
                 replies = await self._linked(source, envelope, reading, decision, opened)
                 if replies is not None:
                     return replies
-            return await self._untouched(source, Content.untouched(content).blocks(b""), envelope)
+            cleaned = (self._cleaned(reading) if reading is not None else None) or Content.untouched(content)
+            return await self._untouched(source, cleaned.blocks(b""), envelope)
         finally:
             spool.close()
 
@@ -359,6 +381,7 @@ class Transaction:
             lmtp=self._lmtp,
             source=source,
             report=self._report,
+            original=self._cleaned(reading) or Content.untouched(reading.message.data),
         )
         try:
             await linked.prepare(decision, opened)

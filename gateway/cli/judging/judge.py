@@ -129,7 +129,7 @@ class Judge:
 
 
 def _done(said: Verdict, result: Rewritten) -> tuple[Done, Reason]:
-    if result.changed:
+    if result.linked:
         return "inject", result.reason
     if not said.matched:
         return "none", said.reason

@@ -24,18 +24,17 @@ from gateway.config import (
 )
 from gateway.config.names import in_domains
 from gateway.errors import GatewayError, MailUnreadable
-from gateway.footer.compose import FooterPlan
+from gateway.footer.compose import FooterPlan, prepare_removal
 from gateway.message.scan import Message, Part, scan
 from gateway.message.splice import join
 from gateway.message.text import MailText
 from gateway.reason import Reason
 from gateway.ruleset.ruleset import Verdict
-from gateway.ruleset.scope import language_of
 from gateway.service.bundle import Bundle, build_policy, read_signing_keys
 from gateway.smtp.envelope import Envelope
 from gateway.token import TOKEN_OCTETS
-from gateway.transaction.compose import Composer
-from gateway.transaction.decide import Decision, Reading, decide, read_mail
+from gateway.transaction.compose import Composer, without_marks
+from gateway.transaction.decide import Decision, Reading, decide, read_mail, shipped_footer
 from gateway.transaction.policy import Policy
 
 SAMPLE_TOKEN = bytes(TOKEN_OCTETS)
@@ -73,7 +72,8 @@ class Rewritten:
         original: the mail as the gateway would get it: line ends are CRLF.
         content: the mail as it would leave, without ``Received:``; `original` itself where nothing changed.
         reason: why it was changed or left alone; `detail` says more, where there is more.
-        edited: the leaves that got the footer, in reading order.
+        edited: the leaves that got the footer, or lost a placeholder, in reading order.
+        linked: whether it would leave with a footer.
     """
 
     original: bytes
@@ -87,10 +87,12 @@ class Rewritten:
     placement: str = ""
     edited: tuple[Edited, ...] = ()
 
+    linked: bool = False
+
     @property
     def changed(self) -> bool:
-        """Whether it would leave with a footer."""
-        return bool(self.edited)
+        """Whether it would leave otherwise than it came: with a footer, or without a marker."""
+        return self.content is not self.original
 
     @property
     def parts(self) -> tuple[int, ...]:
@@ -140,13 +142,14 @@ class Rewriter:
             recipients=tuple(rcpt.path.text() for rcpt in envelope.recipients),
         )
         if decision.footer is None or decision.verdict is None or reading.text is None:
-            return left
+            return _cleaned(left, reading, policy)
         try:
             content = compose(reading, reading.text, decision.footer, policy)
         except MailUnreadable as error:
-            return replace(left, reason=error.reason, detail=error.detail)
+            return _cleaned(replace(left, reason=error.reason, detail=error.detail), reading, policy)
         return replace(
             left,
+            linked=True,
             content=content,
             reason=Reason.FORCED if self.always else decision.reason,
             footer=decision.verdict.footer,
@@ -258,19 +261,39 @@ def _has_other_newline(raw: bytes) -> bool:
 
 def forced_verdict(text: MailText | None) -> Verdict:
     """The verdict of nobody: to inject the shipped footer of the text's language."""
-    texts = [] if text is None else [body.new.text for body in text.bodies]
-    if text is not None:
-        texts.append(text.subject.text)
-    footer = "default-ja" if language_of(*texts) == "ja" else "default-en"
-    return Verdict(matched=False, action="inject", footer=footer, reason=Reason.FORCED)
+    return Verdict(matched=False, action="inject", footer=shipped_footer(text), reason=Reason.FORCED)
 
 
 def compose(reading: Reading, text: MailText, footer: FooterPlan, policy: Policy) -> bytes:
     """The copy's octets, signed. Raises `MailUnreadable` where the check after the edit fails."""
     content = Composer(
-        message=reading.message, text=text, footer=footer, policy=policy, treatment=reading.treatment
+        message=reading.message,
+        text=text,
+        footer=footer,
+        policy=policy,
+        treatment=reading.treatment,
+        marks=reading.marked.edits,
     ).compose(SAMPLE_TOKEN)
     return content.head + join(content.data, content.pieces)
+
+
+def _cleaned(left: Rewritten, reading: Reading, policy: Policy) -> Rewritten:
+    """A mail that gets no footer, without the markers in it; a detail tells of those that stay."""
+    stays = reading.marked.stays
+    try:
+        content = without_marks(reading, policy)
+    except MailUnreadable as error:
+        content, stays = None, f"markers stay in it: {error}"
+    if stays:
+        left = replace(left, detail="; ".join(filter(None, (left.detail, stays))))
+    if content is None:
+        return left
+    plan = None
+    if reading.marked.bodies and reading.text is not None:
+        plan = prepare_removal(reading.message, reading.text)
+    written = content.head + join(content.data, content.pieces)
+    edited = () if plan is None else edited_leaves(reading.message, plan, scan(written))
+    return replace(left, content=written, edited=edited)
 
 
 def edited_leaves(before: Message, plan: FooterPlan, after: Message) -> tuple[Edited, ...]:

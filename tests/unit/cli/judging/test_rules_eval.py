@@ -46,7 +46,7 @@ def test_what_is_told(tmp_path: Path) -> None:
         tmp_path,
         (REJECTION, {"label": "pos", "language": "ja", "class": "formal", **ENVELOPE}),
         (SIGNED, {"label": "pos", "language": "ja", "class": "signed", **ENVELOPE}),
-        (mail("You did not get it.\r\n"), {"label": "pos", "language": "en", "class": "formal", **ENVELOPE}),
+        (mail("See the minutes.\r\n"), {"label": "pos", "language": "en", "class": "formal", **ENVELOPE}),
         (REJECTION, {"label": "neg", "language": "ja", "class": "look-alike", **ENVELOPE}),
         (ORDINARY, {"label": "neg", "language": "ja", "class": "ordinary", **ENVELOPE}),
         (AUTOMATIC, {"label": "neg", "language": "ja", "class": "ordinary", **ENVELOPE}),
