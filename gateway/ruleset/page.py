@@ -73,14 +73,17 @@ class Page:
         ]
         thanks = self._book.thanks
         begin = beginning(left)
-        for at, terms in enumerate(reading.likely):
-            if terms & begin and (not named or terms & thanks or at in self._refused):
+        for at, likely in enumerate(reading.likely):
+            if likely & begin and (not named or likely & thanks or at in self._refused):
                 found = len(self.hits)
+                terms, exact = likely, False
                 for number, needed in left:
                     for slot in needed:
                         if not slot & terms:
                             break
                     else:
+                        if not exact:  # from here on, what stands in it and not what may
+                            terms, exact = reading.sentence(at).terms, True
                         self._try(number, at)
                 if len(self.hits) > found:
                     left = [trial for trial in left if trials.again or trial[0] not in self.hits]

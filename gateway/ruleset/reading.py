@@ -86,13 +86,11 @@ class Reading:
         stretches: list[int] = []
         first: list[int] = [0]
         likely: list[TermSet] = []
-        lexicon, first_marked = self._book.lexicon, self._book.lexicon.first_marked
         held = together = 0
         for index, match in enumerate(self._matches):
             word = match[0]
             if word >= FIRST_WORD:
-                if word < first_marked or lexicon.stands_alone(text, match):
-                    held |= meanings[word]
+                held |= meanings[word]
             elif ends_sentence(text, word, match[2]):
                 stretches.append(match[2])
                 first.append(index)
@@ -146,9 +144,7 @@ class Reading:
     def _stand(self, stretch: int) -> list[Found]:
         """The words that stand in one stretch, without those that touch a name."""
         last = self._first[stretch + 1] if stretch + 1 < len(self._first) else len(self._matches)
-        found = self._book.lexicon.standing(
-            self.text, self._matches[self._first[stretch] : last], self._meanings
-        )
+        found = self._book.lexicon.standing(self._matches[self._first[stretch] : last], self._meanings)
         if self._named:
             return [place for place in found if not is_named(self._named, place[0], place[1])]
         return found
