@@ -160,6 +160,15 @@ HEADERS: Sequence[bytes] = (
     b"Content-Disposition: attachment; filename=letter.txt\n",
     b"Content-Language: en\nContent-Description: mail\n",
 )
+SENDERS: Sequence[bytes] = (
+    b"Tom Smith <tom@example.com>", b"tom@example.com", b"tom@example.com (Tom Smith)", b'"Smith, Tom" <tom@example.com>',
+    b'"tom smith"@example.com', b'<"a\\"b"@example.com>', b"Tom <tom@example.com>, Ann <ann@example.com>", b"", b"<>", b"nobody",
+    b"MAILER-DAEMON (Mail System)", b"Tom <tom@[192.0.2.1]>", b"Tom <@relay.example:tom@example.com>", b"Tom <tom @ example.com>",
+    b"T\xf6m <t\xf6m@example.com>", b"Tom <\xe5\xa4\xaa\xe9\x83\x8e@example.com>", b"=?utf-8?B?5aSq6YOO?= <tom@example.com>",
+    b"undisclosed-recipients:;", b"Group: a@example.com, b@example.com;", b"Tom <tom@example.com", b"tom@example.com>", b"@", b"a@b@c",
+    b"Tom <tom@exam_ple.com>", b"Tom <tom@example..com>", b"<tom@example.com.>", b"Tom\n\t<tom@example.com>", b'"Tom" <"Tom"@example.com>',
+    b"tom@" + b"x" * 300 + b".example", b"x" * 100 + b"@example.com", b"Tom <mailto:tom@example.com>", b"Tom <tom@EXAMPLE.com>",
+)  # fmt: skip
 VERSIONS: Sequence[bytes] = (
     b"MIME-Version: 1.0\n", b"MIME-Version: 1.0\n", b"MIME-Version: 1.0\n", b"Mime-Version: 1.0 (Apple Message framework v482)\n",
     b"", b"MIME-Version: 1.0\nMIME-Version: 1.0\n", b"MIME-Version: 2.0\n", b"mime-version:1.0\n", b"MIME-Version: (x) 1.0\n",
@@ -419,8 +428,9 @@ class _Maker:
         return self.dice.choice(shapes)()
 
     def mail(self) -> bytes:
+        sender, recipient = (self.dice.choice(SENDERS) if self.chance(0.1) else SENDERS[0] for _ in range(2))
         head = (
-            b"From: Tom Smith <tom@example.com>\nTo: hr@example.org\n"
+            b"From: %b\nTo: %b\n" % (sender, recipient)
             + self.dice.choice((b"Subject: results\n", b"Subject: Re: [list] =?iso-8859-1?Q?na=EFf?=\n", b""))
             + b"Date: Mon, 2 Sep 2002 10:00:00 +0100\nMessage-ID: <1@example.com>\n"
         )
