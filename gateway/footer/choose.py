@@ -66,5 +66,6 @@ def _fullness(passage: Texts) -> int:
 
 
 def _end(form: tuple[Body, ...]) -> Body:
-    """The last text with newly written words; where there is none, the first."""
-    return next((body for body in reversed(form) if body.new.text), form[0])
+    """The last text with newly written words, and of HTML if there is any; where there is none, the first."""
+    written = [body for body in form if body.new.text]
+    return next((body for body in reversed(written) if body.kind == "html"), (written or form[:1])[-1])

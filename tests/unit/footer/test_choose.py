@@ -33,6 +33,7 @@ LAST_PAGE = page("<br>")
         (of("mixed", PAIR, IMAGE, PAIR), (3, 4), Where.AUTO),
         (of("alternative", plain("p"), of("mixed", page("h"), IMAGE, page("i"))), (0, 3), Where.AUTO),
         (of("alternative", plain("p"), of("mixed", page("h"), IMAGE, LAST_PAGE)), (0, 1), Where.AUTO),
+        (of("alternative", plain("p"), of("mixed", page("h"), plain("a list"))), (0, 1), Where.AUTO),
         (of("mixed", QUOTED, QUOTED), (0,), Where.AUTO),
         (of("mixed", plain("a {{careerrelay}}"), plain("b")), (0,), Where.AUTO),
         (of("mixed", PAIR, plain("a {{careerrelay}}")), (2,), Where.AUTO),
