@@ -7,10 +7,16 @@ container platforms mount secrets with modes that nobody can change.
 
 import base64
 import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.config.textfile import read_text
 from gateway.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from gateway.config.model import Config
 
 _PREFIX = "whsec_"
 #: Standard Webhooks asks for 24 to 64 octets; shorter than 16 can be guessed, more than the block of the hash
@@ -55,3 +61,39 @@ def read_webhook_secrets(path: Path, *, key: str) -> tuple[bytes, ...]:
     if problems:
         raise ConfigError(problems)
     return tuple(secrets)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSecrets:
+    """All webhook secrets of a config. Left out of repr().
+
+    Attributes:
+        partners: by partner, those that sign what it sends.
+        push: by partner, the one that signs what is sent to it.
+        issuers: those of the company's own systems.
+    """
+
+    partners: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict, repr=False)
+    push: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    issuers: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+def read_web_secrets(config: "Config") -> WebSecrets:
+    """What is in the secret files that a config names.
+
+    Raises:
+        ConfigError: one of them can't be used.
+    """
+    partners: dict[str, tuple[bytes, ...]] = {}
+    push: dict[str, bytes] = {}
+    for one in config.partner:
+        if one.webhook_secret_file is not None:
+            partners[one.id] = read_webhook_secrets(
+                one.webhook_secret_file, key="partner.webhook_secret_file"
+            )
+        signing = one.push_secret_file or one.webhook_secret_file
+        if one.push_url is not None and signing is not None:
+            push[one.id] = read_webhook_secrets(signing, key="partner.push_secret_file")[0]
+    own = config.link.issue_secret_file
+    issuers = () if own is None else read_webhook_secrets(own, key="link.issue_secret_file")
+    return WebSecrets(partners=partners, push=push, issuers=issuers)

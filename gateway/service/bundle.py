@@ -24,6 +24,7 @@ from gateway.config import (
     read_signing_key,
 )
 from gateway.config.names import in_domains
+from gateway.config.webhook_secret import WebSecrets, read_web_secrets
 from gateway.dkim.key import Keyring, KeyUnusable, SigningKey, load_key
 from gateway.dkim.treatment import Signing
 from gateway.errors import ConfigError, Problem
@@ -43,6 +44,7 @@ class Bundle:
     files: RuleFiles
     excluded: Excluded = field(default_factory=Excluded)
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    web_secrets: WebSecrets = field(default_factory=WebSecrets, repr=False)
     #: The content of each DKIM key file, in the order of the config.
     signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
 
@@ -66,6 +68,7 @@ def read_bundle(path: Path) -> Bundle:
         files=read_rule_files(config),
         excluded=read_excluded(config),
         passwords=passwords,
+        web_secrets=read_web_secrets(config),
         signing_keys=read_signing_keys(config),
     )
 

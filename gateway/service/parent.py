@@ -20,13 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from gateway.config import Config
 from gateway.service.bundle import Bundle, build_policy, read_bundle
 from gateway.service.control import Channel, Count, Drain, Reload, TellEditors, Word
 from gateway.service.editors import Editors
 from gateway.service.journal import start_logging
 from gateway.service.ledger import prepare_ledger
 from gateway.service.reload import Refused, Reloader, Taken, watched
-from gateway.service.sockets import name_of, open_listeners, turn_away
+from gateway.service.sockets import name_of, open_listeners, open_web, turn_away
 from gateway.service.watch import Watch
 from gateway.transaction.policy import Policy
 
@@ -40,6 +41,9 @@ LONGEST_PAUSE = 30.0
 STOP_SECONDS = 5.0
 #: What is added to the drain bound before a worker that hangs is killed.
 KILL_GRACE = 10.0
+
+#: The index of the child that serves HTTP, beside the workers' numbers.
+WEB = -1
 
 _RELOAD_REFUSED = "reload refused, the last good config stays"
 
@@ -68,6 +72,7 @@ class Parent:
         self._watch = Watch()
         self._editors = Editors()
         self._listeners: list[socket.socket] = []
+        self._web: list[socket.socket] = []
         self._children: dict[int, _Child] = {}
         self._due: dict[int, float] = {}  # worker index -> when to start it again
         self._pauses: dict[int, float] = {}
@@ -92,6 +97,8 @@ class Parent:
         gc.freeze()  # what is there now is shared with the workers; the collector must not touch its pages
         for index in range(self._bundle.config.gateway.worker_count):
             self._start(index)
+        if wants_web(self._bundle.config):
+            self._start(WEB)
         while self._children or self._due:
             self._step()
         log.info("gateway ends")
@@ -105,6 +112,8 @@ class Parent:
     # --- workers ------------------------------------------------------------------------------------------
 
     def _start(self, index: int) -> None:
+        if index == WEB and not self._open_web():
+            return
         ours, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
@@ -115,6 +124,20 @@ class Parent:
         child = _Child(pid, index, Channel(ours))
         self._children[pid] = child
         self._selector.register(child.channel, selectors.EVENT_READ, child)
+
+    def _open_web(self) -> bool:
+        """Whether the web server has its sockets. Mail doesn't wait for them: they are tried again."""
+        if self._web or self._bundle.config.web.listen is None:
+            return True
+        try:
+            self._web = open_web(self._bundle.config)
+        except OSError as error:
+            pause = self._pauses[WEB] = min(LONGEST_PAUSE, max(1.0, self._pauses.get(WEB, 0.0) * 2))
+            fields = {"detail": error.strerror, "tries_again_in": pause}
+            log.error("web server can't start, mail goes on", extra={"fields": fields})  # noqa: TRY400 - it says all
+            self._due[WEB] = time.monotonic() + pause
+            return False
+        return True
 
     def _become_worker(self, end: socket.socket, index: int) -> None:
         """In the new process: nothing of the parent's may be left open, or its death would go unnoticed."""
@@ -127,16 +150,7 @@ class Parent:
             for child in self._children.values():
                 child.channel.close()
             self._selector.close()
-            from gateway.service.process import run_worker  # noqa: PLC0415 - only a worker needs an event loop
-
-            run_worker(
-                self._reloader.bundle,
-                self._reloader.policy,  # shared with us and the other workers, as long as nobody changes it
-                self._listeners,
-                Channel(end),
-                index=index,
-                create=not self._ledger_ready,
-            )
+            self._work(Channel(end), index)
             code = 0
         except BaseException:
             log.exception("worker failed")
@@ -144,6 +158,23 @@ class Parent:
             logging.shutdown()
             sys.stdout.flush()
             os._exit(code)
+
+    def _work(self, channel: Channel, index: int) -> None:
+        from gateway.service.process import run_web, run_worker  # noqa: PLC0415 - only children need an event loop
+
+        for other in self._listeners if index == WEB else self._web:
+            other.close()
+        if index == WEB:
+            run_web(self._reloader.bundle, self._web, channel)
+            return
+        run_worker(
+            self._reloader.bundle,
+            self._reloader.policy,  # shared with us and the other workers, as long as nobody changes it
+            self._listeners,
+            channel,
+            index=index,
+            create=not self._ledger_ready,
+        )
 
     def _reap(self) -> None:
         while self._children:
@@ -174,9 +205,8 @@ class Parent:
             if os.WIFSIGNALED(status)
             else f"exit {os.waitstatus_to_exitcode(status)}"
         )
-        log.error(
-            "worker died", extra={"fields": {"worker": child.pid, "how": how, "starts_again_in": pause}}
-        )
+        what = "web server died, mail goes on" if child.index == WEB else "worker died"
+        log.error(what, extra={"fields": {"worker": child.pid, "how": how, "starts_again_in": pause}})
 
     # --- the loop -----------------------------------------------------------------------------------------
 
@@ -227,6 +257,11 @@ class Parent:
         for word in child.channel.receive():
             if word is Word.READY:
                 child.ready = True
+                if child.index == WEB:
+                    places = ", ".join(map(name_of, self._web))
+                    log.info(
+                        "web server is ready", extra={"fields": {"process": child.pid, "listen": places}}
+                    )
                 self._announce()
             elif word is Word.STOPPED:
                 child.stopped = True
@@ -240,7 +275,8 @@ class Parent:
 
     def _announce(self) -> None:
         """Say once, on standard error, that mail is taken now."""
-        if self._announced or not all(child.ready for child in self._children.values()):
+        workers = [child for child in self._children.values() if child.index != WEB]
+        if self._announced or not all(child.ready for child in workers):
             return
         self._announced = True
         places = ", ".join(
@@ -302,7 +338,8 @@ class Parent:
 
     def _tell_one(self, message: object) -> bool:
         """Tell any one worker, for what is to be done once."""
-        ready = (child for child in list(self._children.values()) if child.ready)
+        children = list(self._children.values())
+        ready = (child for child in children if child.ready and child.index != WEB)
         return any(self._tell(child, message) for child in ready)
 
     def _tell_editors(self) -> None:
@@ -316,6 +353,8 @@ class Parent:
             return
         self._draining = True
         self._due.clear()
+        for listener in self._web:
+            listener.close()  # the web process has them too, and goes on until it is through
         for child in self._children.values():
             with contextlib.suppress(OSError):
                 child.channel.send(Drain())
@@ -336,6 +375,11 @@ class Parent:
         while self._children:
             pid, _ = os.waitpid(-1, 0)
             self._children.pop(pid, None)
+
+
+def wants_web(config: Config) -> bool:
+    """Whether there is anything for the web process to do: requests to take, or sends to tell partners of."""
+    return config.web.listen is not None or any(one.push_url is not None for one in config.partner)
 
 
 def _import_everything() -> None:

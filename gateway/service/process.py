@@ -28,3 +28,14 @@ def run_worker(
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
+
+
+def run_web(bundle: Bundle, listeners: Sequence[socket.socket], channel: Channel) -> None:
+    """Run the web process to its end."""
+    from gateway.service.web import WebProcess  # noqa: PLC0415 - workers have no use for it
+
+    async def main() -> None:
+        await WebProcess(bundle, listeners, channel).run()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

@@ -154,6 +154,9 @@ def without_restart(old: Bundle, new: Bundle) -> tuple[Bundle, list[str]]:
     for name, value in fixed.items():
         if getattr(other.gateway, name) != value:
             changed.append(f"gateway.{name}")
+    fixed_web = {name: getattr(one.web, name) for name in ("listen", "public_listen")}
+    changed += [f"web.{name}" for name, value in fixed_web.items() if getattr(other.web, name) != value]
+    kept["web"] = other.web.model_copy(update=fixed_web)
     kept["gateway"] = other.gateway.model_copy(update=fixed)
     if one.ledger != other.ledger:
         kept["ledger"] = one.ledger

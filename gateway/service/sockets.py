@@ -51,6 +51,31 @@ def open_listeners(config: Config, *, file: str) -> list[socket.socket]:
     return opened
 
 
+def open_web(config: Config) -> list[socket.socket]:
+    """Open the sockets of the web server: that of everything, and that of the public link if there is one.
+
+    Raises:
+        OSError: one can't be opened; none is open then. The text says which.
+    """
+    opened: list[socket.socket] = []
+    for place in (config.web.listen, config.web.public_listen):
+        if place is None:
+            continue
+        family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        opened.append(listener)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((place.host, place.port))
+            listener.listen(BACKLOG)
+            listener.settimeout(0)
+        except OSError as error:
+            for one in opened:
+                one.close()
+            raise OSError(error.errno, f"can't listen on {place}: {error.strerror}") from error
+    return opened
+
+
 def name_of(listener: socket.socket) -> str:
     """``address:port`` as it is bound, IPv6 in brackets."""
     address, port = listener.getsockname()[:2]

@@ -6,12 +6,12 @@ below a millisecond. Clicks never touch credit.
 
 import hmac
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.ledger.contract import Programme
@@ -21,7 +21,7 @@ from gateway.store.database import Database, faults_as_ledger_faults, now_at
 from gateway.store.left_alone import left_alone
 from gateway.store.migrate import require_current
 from gateway.store.sends import write_intents
-from gateway.store.statements import ThroughSqlalchemy
+from gateway.store.statements import ThroughSqlalchemy, listed
 from gateway.transaction.ports import SendIntent
 
 _FIND = (
@@ -31,6 +31,11 @@ _ISSUED = (
     "UPDATE sends SET origin = 'issue', state = 'unknown', reply = 'given to another system'"
     " WHERE mail_key = ? AND person_ref = (SELECT ref FROM people WHERE hash = ?)"
 )
+_FIND_ALL = (
+    "SELECT campaign, company, partner, intended_at, accepted_at, state, origin, token FROM sends"
+    " WHERE token IN {marks}"
+)
+_NOBODY: Mapping[bytes, int] = MappingProxyType({})
 _SUPPRESSED = "SELECT 1 FROM suppressions WHERE hash = ?"
 
 
@@ -123,26 +128,37 @@ class LinkDesk:
             except SQLAlchemyError:
                 self.close()
                 raise
-        if row is None:
-            return None
-        return Link(
-            token=token,
-            campaign=row[0],
-            company=row[1],
-            partner=row[2],
-            sent_at=row[3],
-            accepted_at=row[4],
-            state=row[5],
-            origin=row[6],
-        )
+        return None if row is None else _link(token, row)
 
-    def log_clicks(self, batch: Sequence[Click]) -> None:
+    def find_all(self, tokens: Sequence[bytes]) -> dict[bytes, Link]:
+        """`find` for some (a hundred at most) in one transaction; those that there are.
+
+        Raises:
+            LedgerFault: the ledger can't be read.
+        """
+        connection = self._reading()
+        with faults_as_ledger_faults(self._database):
+            try:
+                with connection.begin():
+                    marks, values = listed(tokens)
+                    rows = list(ThroughSqlalchemy(connection).run(_FIND_ALL.format(marks=marks), values))
+            except SQLAlchemyError:
+                self.close()
+                raise
+        return {bytes(row[7]): _link(bytes(row[7]), row) for row in rows}
+
+    def log_clicks(self, batch: Sequence[Click], crowded: Mapping[bytes, int] = _NOBODY) -> None:
         """Write clicks, many at once.
+
+        Args:
+            batch: in any order.
+            crowded: places that turned out to follow many links: what looked human from there since the
+                moment given (microseconds) was none.
 
         Raises:
             LedgerFault: they are not written.
         """
-        if not batch:
+        if not batch and not crowded:
             return
         connection = self._writing()
         rows = [
@@ -152,7 +168,14 @@ class LinkDesk:
         with faults_as_ledger_faults(self._database):
             try:
                 with connection.begin():
-                    connection.execute(insert(clicks), rows)
+                    if rows:
+                        connection.execute(insert(clicks), rows)
+                    for place, since in crowded.items():
+                        connection.execute(
+                            update(clicks)
+                            .where(clicks.c.at >= since, clicks.c.place == place, clicks.c.label == "human")
+                            .values(label="crowd")
+                        )
             except SQLAlchemyError:
                 self.close()
                 raise
@@ -228,6 +251,19 @@ class LinkDesk:
                 with self._writer.begin():
                     require_current(self._writer, self._database.name)
         return self._writer
+
+
+def _link(token: bytes, row: Any) -> Link:  # noqa: ANN401 - a row of either driver
+    return Link(
+        token=token,
+        campaign=row[0],
+        company=row[1],
+        partner=row[2],
+        sent_at=row[3],
+        accepted_at=row[4],
+        state=row[5],
+        origin=row[6],
+    )
 
 
 def is_suppressed(connection: Connection, person: bytes) -> bool:

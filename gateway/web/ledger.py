@@ -1,0 +1,189 @@
+"""The ports of `gateway.web.ports` on the real ledger, in threads: the loop never waits for a disk.
+
+Three of them: one that looks up links, and is never behind a writer; one that writes clicks and opt-outs;
+one for the books. Look-ups that come while one is under way are done together.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from gateway.errors import LedgerFault
+from gateway.ledger.intake import Reported
+from gateway.store.credit import CreditStore, Operator
+from gateway.store.links import Click, Given, Link, LinkDesk, Wanted
+from gateway.store.registrations import Taken
+from gateway.store.said import EventReport, EventTaken, find_registration
+from gateway.web.ports import Standing
+
+_T = TypeVar("_T")
+
+#: Look-ups and pieces of work that may wait; more are refused as if the ledger were gone.
+MAX_WAITING = 2_000
+#: What one look into the ledger finds at once.
+_TOGETHER = 100
+
+Issue = Callable[[LinkDesk, Sequence[Wanted]], list[Given]]
+
+
+class _Thread:
+    """Work done one after another, in a thread; bounded."""
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._waiting = 0
+
+    async def do(self, work: Callable[[], _T]) -> _T:
+        if self._waiting >= MAX_WAITING:
+            raise LedgerFault("too much is waiting for the ledger")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=True)
+
+
+class LedgerLinks:
+    """Implements `Links`."""
+
+    def __init__(self, url: str, *, credit: CreditStore, issue: Issue) -> None:
+        self._finder, self._clerk = LinkDesk(url), LinkDesk(url)
+        self._finding, self._writing = _Thread("links"), _Thread("clicks")
+        self.credit = credit
+        self.issuing = issue
+        self._wanted: dict[bytes, list[asyncio.Future[Link | None]]] = {}
+        self._round: asyncio.Task[None] | None = None
+
+    async def find(self, token: bytes) -> Link | None:
+        """See `Links.find`."""
+        if len(self._wanted) >= MAX_WAITING:
+            raise LedgerFault("too many look-ups are waiting for the ledger")
+        future: asyncio.Future[Link | None] = asyncio.get_running_loop().create_future()
+        self._wanted.setdefault(token, []).append(future)
+        if self._round is None or self._round.done():
+            self._round = asyncio.create_task(self._find_wanted())
+        return await future
+
+    async def _find_wanted(self) -> None:
+        """Look up what is wanted, as often as more is wanted meanwhile."""
+        while self._wanted:
+            tokens = list(self._wanted)[:_TOGETHER]
+            waiting = [self._wanted.pop(token) for token in tokens]
+            found: dict[bytes, Link] = {}
+            fault: BaseException | None = None
+            try:
+                found = await self._finding.do(partial(self._finder.find_all, tokens))
+            except Exception as error:  # noqa: BLE001 - those who wait hear of it
+                fault = error
+            for token, futures in zip(tokens, waiting, strict=True):
+                for future in futures:
+                    if future.done():
+                        continue
+                    if fault is None:
+                        future.set_result(found.get(token))
+                    else:
+                        future.set_exception(LedgerFault(str(fault)))
+
+    async def suppress(self, token: bytes) -> bool:
+        """See `Links.suppress`."""
+        return await self._writing.do(partial(self.credit.suppress_token, token))
+
+    async def log_clicks(self, clicks: Sequence[Click], crowded: Mapping[bytes, int]) -> None:
+        """See `Links.log_clicks`."""
+        await self._writing.do(partial(self._clerk.log_clicks, clicks, crowded))
+
+    async def issue(self, wanted: Sequence[Wanted]) -> list[Given]:
+        """See `Links.issue`."""
+        return await self._writing.do(partial(self.issuing, self._clerk, wanted))
+
+    def close(self) -> None:
+        """Finish what is under way and disconnect."""
+        for thread, desk in ((self._finding, self._finder), (self._writing, self._clerk)):
+            thread.close()
+            desk.close()
+
+
+class LedgerRegistrar:
+    """Implements `Registrar`."""
+
+    def __init__(self, credit: CreditStore) -> None:
+        self.credit = credit
+        self._thread = _Thread("books")
+
+    async def consume(self, partner: str, message_id: str) -> bool:
+        """See `Registrar.consume`."""
+        return await self._thread.do(partial(self.credit.consume_webhook, partner, message_id))
+
+    async def forget(self, partner: str, message_id: str) -> None:
+        """See `Registrar.forget`."""
+        await self._thread.do(partial(self.credit.forget_webhook, partner, message_id))
+
+    async def register(self, partner: str, reports: Sequence[Reported]) -> list[Taken]:
+        """See `Registrar.register`."""
+        return await self._thread.do(
+            partial(self.credit.receive_registrations, partner, reports, source="webhook")
+        )
+
+    async def event(self, partner: str, report: EventReport) -> EventTaken:
+        """See `Registrar.event`."""
+        return await self._thread.do(partial(self.credit.receive_event, partner, report))
+
+    async def dispute(self, partner: str, id_: str, *, reason: str, evidence: str, until: int | None) -> str:
+        """See `Registrar.dispute`."""
+        return await self._thread.do(
+            partial(
+                self.credit.dispute,
+                id_,
+                _said_by(partner),
+                by="partner",
+                reason=reason,
+                partner=partner,
+                evidence=evidence,
+                until=until,
+            )
+        )
+
+    async def resolve(self, partner: str, id_: str, *, outcome: str, reason: str) -> str:
+        """See `Registrar.resolve`."""
+        return await self._thread.do(
+            partial(
+                self.credit.resolve, id_, _said_by(partner), outcome=outcome, reason=reason, partner=partner
+            )
+        )
+
+    async def standing(self, partner: str, id_: str) -> Standing:
+        """See `Registrar.standing`."""
+        return await self._thread.do(partial(self._standing, partner, id_))
+
+    async def upkeep(self) -> None:
+        """Decide anew what waits for sends that have come since; expire slots whose life is over."""
+        await self._thread.do(self.credit.rematch)
+        await self._thread.do(self.credit.expire_slots)
+
+    def _standing(self, partner: str, id_: str) -> Standing:
+        self.credit.rematch()
+        with self.credit.reading() as connection:
+            row = find_registration(connection, id_, partner)
+            return Standing(
+                id=row.external_id,
+                state=row.state,
+                reason=row.reason,
+                counts=row.counts,
+                registered_at=row.registered_at,
+                received_at=row.received_at,
+                campaign=row.campaign,
+                disputed=row.disputed,
+            )
+
+    def close(self) -> None:
+        """Finish what is under way."""
+        self._thread.close()
+
+
+def _said_by(partner: str) -> Operator:
+    return Operator(name=f"partner {partner}")
