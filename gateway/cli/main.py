@@ -19,6 +19,12 @@ COMMANDS = {
     "credits": Entry(
         "gateway.cli.credits", "credits_", "Referrals and slots: show, reserve, redeem, adjust."
     ),
+    "suppress": Entry("gateway.cli.ledger.people", "suppress", "Who wants no more links: add, list, remove."),
+    "subject-report": Entry(
+        "gateway.cli.ledger.people", "subject_report", "Everything that the ledger has about a person."
+    ),
+    "erase": Entry("gateway.cli.ledger.people", "erase", "Take a person out of the ledger; the books stay."),
+    "purge": Entry("gateway.cli.ledger.people", "purge", "Delete what is older than the config says."),
     "db": Entry("gateway.cli.db", "db", "The ledger's database: upgrade it, check it."),
     "rules": Entry("gateway.cli.rules", "rules", "Look at rules: lint, test, explain, measure."),
     "rewrite": Entry("gateway.cli.rewrite", "rewrite", "Show what would become of a mail, byte by byte."),

@@ -9,7 +9,7 @@ Every call raises `LedgerFault` when the ledger can't be read or written, or its
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -27,8 +27,9 @@ from gateway.store import said, slots
 from gateway.store.credit_schema import matching_keys, registrations, suppressions, webhooks
 from gateway.store.credit_schema import slots as slots_table
 from gateway.store.database import Database, faults_as_ledger_faults, is_transient, now_at
-from gateway.store.journal import Journal, last_moment, sums, write_audit
+from gateway.store.journal import Journal, heads, last_moment, sums, write_audit
 from gateway.store.migrate import require_current
+from gateway.store.privacy import PURGE_ROWS, Retention, purge_step
 from gateway.store.registrations import Desk, Taken, receive, reevaluate
 from gateway.store.said import EventReport, EventTaken
 from gateway.store.schema import meta, people, sends
@@ -41,6 +42,8 @@ _ATTEMPTS = 5
 #: Sends that may become visible after others with a higher number: those of commits under way.
 _SLACK = 5_000
 _MARK = "matched_sends"
+#: More rows than any ledger has.
+_MANY = 1 << 60
 
 _T = TypeVar("_T")
 
@@ -58,6 +61,14 @@ class _Undone(Exception):
 
     def __init__(self, answers: list[Taken]) -> None:
         self.answers = answers
+        super().__init__()
+
+
+class _Counted(Exception):
+    """No error: it ends a purge that only counts."""
+
+    def __init__(self, found: Mapping[str, int]) -> None:
+        self.found = found
         super().__init__()
 
 
@@ -263,6 +274,37 @@ class CreditStore:
                 connection.execute(suppressions.delete().where(suppressions.c.hash == person)).rowcount > 0
             )
         )
+
+    def suppressed(self) -> list[tuple[bytes, int, str]]:
+        """Everybody who wants no more links: hash, since when, how they said so."""
+        with self.reading() as connection:
+            rows = connection.execute(select(suppressions).order_by(suppressions.c.at)).all()
+        return [(bytes(row.hash), row.at, row.source) for row in rows]
+
+    def purge(self, retention: Retention, *, dry_run: bool = False) -> Iterator[Mapping[str, int]]:
+        """Delete what is too old, in transactions of bounded size; gives what each of them deleted."""
+
+        def work(connection: Connection, journal: Journal) -> Mapping[str, int]:
+            rows = _MANY if dry_run else PURGE_ROWS
+            found = purge_step(connection, journal, retention, self.programme, rows=rows)
+            if dry_run:
+                raise _Counted(found)
+            return found
+
+        while True:
+            try:
+                found = self._write(work)
+            except _Counted as counted:
+                yield counted.found
+                return
+            yield found
+            if max(found.values()) < PURGE_ROWS:
+                return
+
+    def heads(self) -> dict[str, tuple[int, str]]:
+        """The last number and hash (hex) of each chain: what is told to others, to hold the ledger to it."""
+        with self.reading() as connection:
+            return heads(connection)
 
     # --- the books ----------------------------------------------------------------------------------------
 

@@ -259,9 +259,14 @@ class Retention:
 
 
 def purge_step(
-    connection: Connection, journal: Journal, retention: Retention, programme: Programme
+    connection: Connection,
+    journal: Journal,
+    retention: Retention,
+    programme: Programme,
+    *,
+    rows: int = PURGE_ROWS,
 ) -> Mapping[str, int]:
-    """Delete what is too old, at most `PURGE_ROWS` of each kind; gives how many.
+    """Delete what is too old, at most so many `rows` of each kind that may have many; gives how many.
 
     Sends are kept for as long as a registration may be matched with them, whatever `retention` says.
     """
@@ -275,16 +280,18 @@ def purge_step(
     )
     now = journal.now
     return {
-        "clicks": _purge(connection, clicks.c.id, clicks.c.at < now - retention.clicks),
+        "clicks": _purge(connection, clicks.c.id, rows, clicks.c.at < now - retention.clicks),
         "sends": _purge(
             connection,
             sends.c.id,
+            rows,
             sends.c.intended_at < now - max(retention.sends, longest),
             sends.c.attempted_at < now - max(retention.sends, longest),
         ),
         "outbox": _purge(
             connection,
             outbox.c.id,
+            rows,
             outbox.c.state != "waiting",
             outbox.c.settled_at < now - retention.outbox,
         ),
@@ -294,16 +301,18 @@ def purge_step(
         "tombstones": connection.execute(
             delete(tombstones).where(tombstones.c.at < now - retention.dedupe)
         ).rowcount,
-        "people": _purge_people(connection, now - retention.dedupe),
+        "people": _purge_people(connection, now - retention.dedupe, rows),
     }
 
 
-def _purge(connection: Connection, number: "Column[int]", *conditions: "ColumnElement[bool]") -> int:
-    old = select(number).where(*conditions).order_by(number).limit(PURGE_ROWS)
+def _purge(
+    connection: Connection, number: "Column[int]", rows: int, *conditions: "ColumnElement[bool]"
+) -> int:
+    old = select(number).where(*conditions).order_by(number).limit(rows)
     return connection.execute(delete(number.table).where(number.in_(old.scalar_subquery()))).rowcount
 
 
-def _purge_people(connection: Connection, since: int) -> int:
+def _purge_people(connection: Connection, since: int, rows: int) -> int:
     """People without a send, and without a registration that is younger than `since`."""
     young = registrations.c.received_at >= since
     in_use = or_(
@@ -315,7 +324,7 @@ def _purge_people(connection: Connection, since: int) -> int:
     chosen = [
         bytes(value)
         for value in connection.execute(
-            select(people.c.hash).where(~in_use).order_by(people.c.hash).limit(PURGE_ROWS).with_for_update()
+            select(people.c.hash).where(~in_use).order_by(people.c.hash).limit(rows).with_for_update()
         ).scalars()
     ]
     gone = 0

@@ -232,3 +232,24 @@ def test_balance_of_a_past_moment(desk: Desk) -> None:
     desk.run("credits", "adjust", "--referrals", "2", "--reason", "begin")
     assert desk.json("credits", "show", "--at", "2020-01-01")["referrals"] == 0
     assert desk.json("credits", "show", "--at", "2100-01-01")["referrals"] == 2
+
+
+def test_people_by_commands(desk: Desk) -> None:
+    """Report, erase, suppress and purge, with an address that may come on standard input."""
+    token = desk.send(1, "a@example.com")
+    desk.run("registrations", "import", desk.file(f"id,token,registered_at\nA-1,{token},2026-06-02\n"))
+    assert "sends: 1" in desk.run("subject-report", "--address", "A@example.com").output
+    desk.run("suppress", "add", "a@example.com", "b@example.com")
+    assert "1 new, 1 known already" in desk.run("suppress", "add", "a@example.com", "c@example.com").output
+    assert len(json.loads(desk.run("suppress", "list", "--json").stdout)) == 3
+    desk.run("suppress", "remove", "c@example.com")
+    erased = CliRunner().invoke(
+        main, ["erase", "--address", "-", "--config", str(desk.config)], input="a@example.com\n"
+    )
+    assert "1 sends, 1 registrations" in erased.output
+    assert "a tombstone is left" in erased.output
+    assert "nothing of this address" in desk.run("erase", "--address", "x@example.com").output
+    assert desk.json("credits", "show")["referrals"] == 1
+    assert desk.json("purge", "--dry-run")["dry_run"] is True
+    assert "head of postings: 1" in desk.run("purge").output
+    desk.run("subject-report", "--address", "nobody", fails=2)

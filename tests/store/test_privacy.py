@@ -1,0 +1,173 @@
+"""People's data: found, taken out, purged, on SQLite and PostgreSQL alike."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import inspect, text
+
+from gateway.ledger.contract import DAY
+from gateway.ledger.states import Event
+from gateway.store import privacy
+from gateway.store.credit import Operator
+from gateway.store.journal import check_chain
+from gateway.store.links import Click, LinkDesk
+from gateway.store.privacy import Retention
+from gateway.store.said import EventReport
+from tests.store.crediting import KEYS, Ledger
+
+KEPT = Retention.of_days(sends=400, clicks=90, outbox=30, dedupe_years=5)
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    """A ledger whose books must be right at the end; it keeps addresses."""
+    made = Ledger(url, keep_plain=True)
+    yield made
+    with made.store.reading() as connection:
+        assert list(check_chain(connection)) == []
+    made.store.close()
+
+
+def erase(ledger: Ledger, address: str, *, forget: bool = False) -> privacy.Erased:
+    """As the command does it."""
+    return ledger.store.writing(
+        lambda connection, journal: privacy.erase(
+            connection, journal, KEYS, privacy.hashes_of(KEYS, address), forget=forget
+        ),
+        Operator(name="dpo"),
+    )
+
+
+def report(ledger: Ledger, address: str) -> dict[str, Any]:
+    """As the command does it."""
+    with ledger.store.reading() as connection:
+        return privacy.report(connection, KEYS, privacy.hashes_of(KEYS, address))
+
+
+def everything(ledger: Ledger) -> str:
+    """All that is in the database, as text."""
+    with ledger.store.reading() as connection:
+        return "\n".join(
+            repr(tuple(value.hex() if isinstance(value, bytes) else value for value in row))
+            for table in inspect(connection).get_table_names()
+            for row in connection.execute(text(f"SELECT * FROM {table}"))  # noqa: S608 - our own tables
+        )
+
+
+def counted(ledger: Ledger) -> None:
+    """Somebody who was sent a link, clicked and registered."""
+    token = ledger.send("one", "a@example.com")
+    with LinkDesk(ledger.url) as desk:
+        desk.log_clicks([Click(token=token, at=ledger.now, label="human")])
+    ledger.later(1)
+    assert ledger.report("A-1", token="one", email="a@example.com", person_id="P-7").state == "counted"
+
+
+def test_the_erased_are_gone_and_the_books_stay(ledger: Ledger) -> None:
+    """Nothing in the database leads to the person any more; the referral stands."""
+    counted(ledger)
+    hashes = [
+        value.hex() for value in (*privacy.hashes_of(KEYS, "a@example.com"), KEYS.person_id("default", "P-7"))
+    ]
+    before = everything(ledger)
+    assert all(word in before for word in ("a@example.com", "P-7", *hashes))
+    erased = erase(ledger, "A@Example.com")
+    assert (erased.sends, erased.registrations, erased.clicks) == (1, 1, 1)
+    after = everything(ledger)
+    assert not [word for word in ("a@example.com", "P-7", *hashes) if word in after]
+    assert ledger.totals() == (1, 0, 0)
+    assert report(ledger, "a@example.com")["identifiers"] == []
+    assert erase(ledger, "a@example.com").hashes == 0
+
+
+def test_the_erased_do_not_count_twice(ledger: Ledger) -> None:
+    """By the tombstone: address, its hash under the partner's key, the partner's id; and by the link."""
+    counted(ledger)
+    erase(ledger, "a@example.com")
+    ledger.later(1)
+    ledger.send("two", "a@example.com")
+    ledger.later(1)
+    hashed = KEYS.matching_hashes("default", "a@example.com")[0][1]
+    assert ledger.report("A-2", token="two", email="a@example.com").reason == "erased-person"
+    assert ledger.report("A-3", email_hash=hashed).reason == "erased-person"
+    assert ledger.report("A-4", token="two", person_id="P-7").reason == "erased-person"
+    assert ledger.report("A-5", token="one").state == "duplicate"
+    assert ledger.totals() == (1, 0, 0)
+
+
+def test_the_forgotten_may_count_again(ledger: Ledger) -> None:
+    """No tombstone is left, and the earlier referral stays."""
+    counted(ledger)
+    ledger.store.suppress(KEYS.address("a@example.com"), source="operator")
+    erase(ledger, "a@example.com", forget=True)
+    assert report(ledger, "a@example.com")["known"] is False
+    ledger.later(1)
+    assert ledger.report("A-2", token="one", email="a@example.com", person_id="P-7").state == "counted"
+    assert ledger.totals() == (2, 1, 0)
+
+
+def test_reports_of_the_erased_change_nothing(ledger: Ledger) -> None:
+    """The partner repeats its list: the same id is known, whatever it says; a reversal still works."""
+    counted(ledger)
+    erase(ledger, "a@example.com")
+    again = ledger.report("A-1", token="one", email="a@example.com", person_id="P-7", at=ledger.now - 5)
+    assert (again.result, again.state) == ("known", "counted")
+    taken = ledger.store.receive_event(
+        "default", EventReport(registration="A-1", id="E-1", event=Event.WITHDRAWN)
+    )
+    assert taken.state == "withdrawn"
+    assert ledger.totals() == (0, 0, 0)
+
+
+def test_other_people_are_left_alone(ledger: Ledger) -> None:
+    """Somebody who used the link of the erased with an address of their own is another person."""
+    ledger.send("one", "a@example.com")
+    ledger.later(1)
+    ledger.report("A-1", token="one", email="b@example.com", person_id="P-8")
+    erase(ledger, "a@example.com")
+    assert "b@example.com" in str(report(ledger, "b@example.com")["identifiers"])
+
+
+def test_report_has_everything(ledger: Ledger) -> None:
+    """Identifiers, sends with clicks, registrations, the wish for no more links."""
+    counted(ledger)
+    ledger.store.suppress(KEYS.address("a@example.com"), source="page")
+    found = report(ledger, "a@example.com")
+    assert [one["kind"] for one in found["identifiers"]] == ["address", "match", "person-id"] or found[
+        "known"
+    ]
+    assert [len(one["clicks"]) for one in found["sends"]] == [1]
+    assert [one["id"] for one in found["registrations"]] == ["A-1"]
+    assert [one["source"] for one in found["no_more_links"]] == ["page"]
+    assert report(ledger, "nobody@example.com")["known"] is False
+
+
+def test_purge_by_kind(ledger: Ledger) -> None:
+    """Clicks first, then sends, at last the people; decisions and books stay as they are."""
+    counted(ledger)
+    ledger.send("unanswered", "quiet@example.com")
+    ledger.later(100)
+    assert dict(next(ledger.store.purge(KEPT, dry_run=True)))["clicks"] == 1
+    assert dict(next(ledger.store.purge(KEPT)))["clicks"] == 1
+    ledger.later(301)
+    (gone,) = ledger.store.purge(KEPT)
+    assert (gone["sends"], gone["people"]) == (2, 2)
+    assert report(ledger, "quiet@example.com")["known"] is False
+    assert ledger.report("A-2", email="a@example.com").state == "unmatched"
+    assert ledger.report("A-3", token="one").state == "unmatched"
+    ledger.later(6 * 366)
+    (gone,) = ledger.store.purge(KEPT)
+    assert gone["people"] > 0
+    assert report(ledger, "a@example.com")["identifiers"] == []
+    assert ledger.totals() == (1, 0, 0)
+    assert list(ledger.store.purge(KEPT))[0]["people"] == 0  # noqa: RUF015
+
+
+def test_purge_keeps_what_may_still_be_matched(ledger: Ledger) -> None:
+    """Whatever the config says, a send outlives the window."""
+    ledger.send("one", "a@example.com")
+    ledger.later(179)
+    (gone,) = ledger.store.purge(Retention(sends=DAY, clicks=DAY, outbox=DAY, dedupe=DAY))
+    assert gone["sends"] == 0
+    assert ledger.report("A-1", token="one").state == "counted"
