@@ -7,6 +7,7 @@ from operator import or_
 from typing import NamedTuple
 
 from gateway.ruleset.clause import Clause
+from gateway.ruleset.memo import Memo
 from gateway.ruleset.termset import TermSet, term_set
 from gateway.ruleset.vocabulary import Compiled
 
@@ -51,7 +52,7 @@ class Book:
     `strong` are the strong signals, `anywhere` what else is looked for in every sentence, `elsewhere` what
     is looked for only in a refusal, in thanks, or in the subject. A word's meaning (`in_body`, `in_subject`)
     are the terms that it stands for there, in the bits of `denier` those that it denies, and `crosser` if
-    sentences may end inside it.
+    sentences may end inside it. `memo` holds what was found in letters before.
     """
 
     __slots__ = (
@@ -63,6 +64,7 @@ class Book:
         "in_body",
         "in_subject",
         "lexicon",
+        "memo",
         "names",
         "strong",
         "thanks",
@@ -77,6 +79,7 @@ class Book:
         clauses: Sequence[Clause],
         names: Sequence[str],
         thanks_of: Mapping[str, tuple[int, ...]],
+        key: bytes | None = None,
     ) -> None:
         """`compiled` is the search and what its entries mean; the clauses name terms by their numbers."""
         self.lexicon = compiled.lexicon
@@ -103,6 +106,7 @@ class Book:
         self.strong = self._trials(ready, lambda clause: clause.unlocks)
         self.anywhere = self._trials(ready, lambda clause: not clause.unlocks and "body" in clause.where)
         self.elsewhere = self._trials(ready, lambda clause: not clause.unlocks and "body" not in clause.where)
+        self.memo = Memo(self, key)
 
     def _meanings(
         self, terms_of: Sequence[tuple[int, ...]], denied_by: Sequence[tuple[int, ...]]

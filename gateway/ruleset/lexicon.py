@@ -92,6 +92,7 @@ class Lexicon:
         "crossing",
         "entry_of",
         "first_marked",
+        "goes_over_lines",
         "longest",
     )
 
@@ -100,7 +101,8 @@ class Lexicon:
 
         `entry_of` has for each word the position of its entry, or None for the ends of sentences. `longest`
         is the length of the longest plain word, `crossing` are the words inside which a sentence may end.
-        Before `first_marked` are the words that stand wherever they are found.
+        Before `first_marked` are the words that stand wherever they are found. `goes_over_lines`: there is a
+        plain word that holds the end of a line.
         """
         words = [number for number, entry in enumerate(entries) if not entry.pattern]
         words.sort(key=lambda number: _mark(entries[number]) != _ANYWHERE)
@@ -119,6 +121,7 @@ class Lexicon:
             for word, number in enumerate(self.entry_of)
             if number is not None and _may_cross(entries[number])
         )
+        self.goes_over_lines = any("\n" in entries[number].text for number in words)
         self._core_marks = [_mark(entries[number]) for number in core]
         self._core = _machine([entries[number].text for number in core], quick=len(core) <= MOST_QUICK)
         self._core_longest = max((len(entries[number].text) for number in core), default=0)
@@ -161,6 +164,10 @@ class Lexicon:
             marks, (before, behind) = self._marks, _edges(text)
             found = [match for match in found if not marks[match[0]] & (before[match[1]] | behind[match[2]])]
         return found if len(found) <= MOST_FOUND else _first(found)
+
+    def has_pattern(self, text: str) -> bool:
+        """Does any pattern match in the text?"""
+        return self._set is not None and bool(self._set.Match(_encodable(text)))
 
     def _matched(self, text: str) -> list[Match]:
         """The places of the patterns that the set finds."""

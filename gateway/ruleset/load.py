@@ -36,13 +36,15 @@ def load_rules(
     groups: Mapping[str, Sequence[str]] | None = None,
     names: Sequence[str] = (),
     examples: bool = True,
+    key: bytes | None = None,
 ) -> Ruleset:
     """Compile the rule files (name to bytes) into one immutable set.
 
     `modes` is ``[rules.mode]``: rule id, pack or ``*`` to an action that stands before the file's own.
     `config_senders` is ``[rules] senders``, for rules with ``scope.senders = "config"``. `footers` are the
     names of the footers that exist (None: not checked). `groups` are address lists by name, for
-    ``group:NAME`` in a scope. `names` are the company's own names, masked in every text.
+    ``group:NAME`` in a scope. `names` are the company's own names, masked in every text. With a
+    `key`, 32 secret octets, what was found in a letter is remembered for those that read alike (`memo`).
     Raises `ConfigError` with every problem of every file; there is no half-loaded set.
     """
     return _Loader(
@@ -52,6 +54,7 @@ def load_rules(
         footers=footers,
         groups=groups or {},
         names=names,
+        key=key,
     ).load(examples=examples)
 
 
@@ -65,7 +68,9 @@ class _Loader:
         footers: Container[str] | None,
         groups: Mapping[str, Sequence[str]],
         names: Sequence[str],
+        key: bytes | None,
     ) -> None:
+        self.key = key
         self.files = files
         self.modes = modes
         self.config_senders = config_senders
@@ -96,6 +101,7 @@ class _Loader:
             clauses=statements.clauses,
             names=self.names,
             thanks_of=thanks,
+            key=self.key,
         )
         ruleset = Ruleset(id=self._id(), rules=tuple(rules), book=book, warnings=tuple(warnings))
         if examples:

@@ -1,13 +1,17 @@
 """One text of a mail (its plain or HTML body) and its subject: what holds in them."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from gateway.ruleset.book import Book, Trials, able, beginning
 from gateway.ruleset.citation import is_cited
 from gateway.ruleset.clause import Clause
 from gateway.ruleset.evidence import Hit
 from gateway.ruleset.lexicon import Place
+from gateway.ruleset.memo import Finding, Likeness, Spot
 from gateway.ruleset.reading import Reading, Sentence
+from gateway.ruleset.sentences import LONGEST_TEXT
 from gateway.ruleset.termset import TermSet
 
 SUBJECT = -1
@@ -18,13 +22,21 @@ MOST_HITS = 8
 
 
 class Subject:
-    """The subject of a mail, one sentence for all of its texts."""
-
-    __slots__ = ("reading", "sentence")
+    """The subject of a mail, one sentence for all of its texts. Read when somebody asks."""
 
     def __init__(self, book: Book, text: str) -> None:
-        self.reading = Reading(book, text, subject=True)
-        self.sentence = self.reading.whole()
+        self._book = book
+        self.text = text
+
+    @cached_property
+    def reading(self) -> Reading:
+        """Its words."""
+        return Reading(self._book, self.text, subject=True)
+
+    @cached_property
+    def sentence(self) -> Sentence:
+        """All of it."""
+        return self.reading.whole()
 
 
 class Page:
@@ -38,26 +50,68 @@ class Page:
         "_reading",
         "_refused",
         "_subject",
+        "_text",
         "_where",
         "hits",
     )
 
     def __init__(self, book: Book, subject: Subject, *, where: str, text: str, quoted: str = "") -> None:
-        """Read the text and find the strong signals; `hits` stays empty when there are none."""
+        """Find what holds; `hits` stays empty where there is no strong signal.
+
+        A page that reads like one before has its hits from the book's memo, others are read.
+        """
         self._book = book
         self._subject = subject
         self._where = where
-        self._reading = Reading(book, text)
+        self._text = text
+        self.hits: dict[int, list[Hit]] = {}
+        likeness = book.memo.likeness(text, subject=subject.text, quoted=quoted)
+        finding = None if likeness is None else book.memo.known(likeness)
+        if likeness is None or finding is None:
+            self._read(quoted)
+            if likeness is not None:
+                book.memo.learn(likeness, self._finding(likeness))
+        else:
+            self._recall(likeness, finding)
+
+    def _read(self, quoted: str) -> None:
+        """Read the text and find the strong signals."""
+        book = self._book
+        self._reading = Reading(book, self._text)
         self._quoted_text = quoted
         self._quoted: Sequence[Sentence] | None = None
         self._anywhere: dict[TermSet, bool] = {}
         self._refused: set[int] = set()
-        self.hits: dict[int, list[Hit]] = {}
         self._find(book.strong)
         if self.hits:
             self._refused = {hit.sentence for hits in self.hits.values() for hit in hits}
             self._find(book.anywhere)
             self._find(book.elsewhere, named=True)
+
+    def _finding(self, likeness: Likeness) -> Finding:
+        """What was found, by its places in the lines."""
+        return tuple(
+            (number, tuple(self._spot(likeness, hit) for hit in hits)) for number, hits in self.hits.items()
+        )
+
+    @staticmethod
+    def _spot(likeness: Likeness, hit: Hit) -> Spot:
+        if hit.sentence == SUBJECT:
+            return SUBJECT, SUBJECT, hit.start, hit.end
+        line = bisect_right(likeness.starts, hit.start) - 1
+        first = likeness.firsts[line]
+        return hit.sentence, line, hit.start - first, hit.end - first
+
+    def _recall(self, likeness: Likeness, finding: Finding) -> None:
+        """The same as was found in a page like this one, at its places here."""
+        for number, spots in finding:
+            clause = self._book.clauses[number]
+            self.hits[number] = [
+                self._hit(clause, at, (start, end))
+                if line == SUBJECT
+                else self._hit(clause, at, (likeness.firsts[line] + start, likeness.firsts[line] + end))
+                for at, line, start, end in spots
+            ]
 
     def _find(self, trials: Trials, *, named: bool = False) -> None:
         """Try the clauses wherever the words at a glance allow it; `named`: in refusals and thanks alone."""
@@ -119,7 +173,7 @@ class Page:
 
     def _is_cited(self, clause: Clause, at: int, place: Place) -> bool:
         """Does somebody else say it?"""
-        return is_cited(self._text(at), place[0], place[1], clause.cited)
+        return is_cited(self._text_of(at), place[0], place[1], clause.cited)
 
     def _is_bound(self, clause: Clause, at: int) -> bool:
         """Is near the sentence all that has to be, and nothing that must not?"""
@@ -127,8 +181,8 @@ class Page:
             return False
         return not (clause.unless_near and self._is_near(clause.unless_near, at, clause.near))
 
-    def _text(self, at: int) -> str:
-        return (self._subject.reading if at == SUBJECT else self._reading).text
+    def _text_of(self, at: int) -> str:
+        return (self._subject.text if at == SUBJECT else self._text)[:LONGEST_TEXT]
 
     def _sentence(self, at: int) -> Sentence:
         return self._subject.sentence if at == SUBJECT else self._reading.sentence(at)
@@ -183,7 +237,7 @@ class Page:
         return self._quoted
 
     def _hit(self, clause: Clause, at: int, place: Place) -> Hit:
-        text = self._text(at)
+        text = self._text_of(at)
         return Hit(
             clause.kind,
             clause.name,

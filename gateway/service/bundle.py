@@ -6,6 +6,7 @@ policy from it is deterministic, so what the parent could build, every worker ca
 """
 
 import hmac
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -108,6 +109,7 @@ def build_policy(bundle: Bundle, *, examples: bool = False, last: Built | None =
             groups=files.groups,
             names=tuple(name for name in (link.company, link.partner) if name),
             examples=examples,
+            key=os.urandom(32),
         )
     except ConfigError as error:
         problems += [files.located(problem) for problem in error.problems]

@@ -1,0 +1,157 @@
+"""What was found in letters that read alike: rejections are templates, and most of their lines come again.
+
+Nothing of a mail is kept: a line is known again by a keyed hash of 128 bits (RFC 7693; without a key
+nothing is remembered), and of the words in it only their numbers and places are held.
+
+Theory of operation. What a page of a mail shows depends on its lines, on the subject and on the quoted text.
+A line is remembered with its *shape*: which words of the lexicon stand in it, how far from each other, and
+where its sentences end. Two lines of one shape (``山田様``, ``佐藤様``) are the same to every statement: it
+asks for words, their order and their distances, and no word and no sentence goes over the end of a line.
+Where something else of a line's text may count, the line itself stands for its shape:
+
+* marks between which a statement does not count (`citation`), our own names, words inside which a sentence
+  may end;
+* lines so long that they are cut into sentences by their length;
+* the line in which the signature begins, or the last one.
+
+What is longer than `MOST_LINES`, or holds a regular expression's match (that could go over lines), is not
+remembered at all. Whoever lets statements look at more of a text than its words has to say so here; a test
+compares what is remembered with what is read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import count
+from typing import TYPE_CHECKING
+
+from gateway.ruleset.lexicon import FIRST_WORD, MOST_FOUND, ends_sentence
+from gateway.ruleset.names import named_places
+from gateway.ruleset.sentences import LONGEST_SENTENCE, LONGEST_TEXT, signature_start
+
+if TYPE_CHECKING:
+    from gateway.ruleset.book import Book
+
+#: Lines of a text that are looked at one by one; a letter has thirty.
+MOST_LINES = 200
+#: How many lines and pages are remembered; when there are more, all are forgotten.
+MOST_KNOWN_LINES, MOST_KNOWN_PAGES = 20_000, 2_000
+
+Shape = tuple[object, ...]
+Spot = tuple[int, int, int, int]
+"""Sentence, line (below zero: the subject), and start and end behind the line's first word."""
+
+Finding = tuple[tuple[int, tuple[Spot, ...]], ...]
+"""By number of the clause, in the order of finding, where it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """`number`: of its shape. `first`: where its first word begins. `words`: how many were found in it."""
+
+    number: int
+    first: int
+    words: int
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """By what a page is known again, and where in it each line's first word begins."""
+
+    key: tuple[object, ...]
+    firsts: Sequence[int]
+    starts: Sequence[int]
+
+
+class Memo:
+    """What was found by one `Book`. Everything in it is for that book alone."""
+
+    __slots__ = ("_book", "_key", "_lines", "_marks", "_numbers", "_pages", "_shapes", "_usable")
+
+    def __init__(self, book: "Book", key: bytes | None) -> None:
+        """`key` is the secret of the hashes."""
+        self._book = book
+        self._key = key or b""
+        self._marks = frozenset("".join(pair for clause in book.clauses for pair in clause.cited))
+        # A word that goes over lines could stand where no single line has it.
+        self._usable = bool(key) and not (
+            book.lexicon.goes_over_lines or any("\n" in name for name in book.names)
+        )
+        self._lines: dict[bytes, _Line] = {}
+        self._shapes: dict[Shape, int] = {}
+        self._pages: dict[tuple[object, ...], Finding] = {}
+        self._numbers = count()  # never given twice, so that none means two shapes
+
+    def likeness(self, text: str, *, subject: str, quoted: str) -> Likeness | None:
+        """By what a text is known again; None for one that is not to be remembered."""
+        if not self._usable or len(text) > LONGEST_TEXT or self._book.lexicon.has_pattern(text):
+            return None
+        limit = signature_start(text)
+        shapes: list[object] = [self._hash(subject), self._hash(quoted) if quoted else b""]
+        firsts: list[int] = []
+        starts: list[int] = []
+        words = start = 0
+        while True:
+            end = text.find("\n", start) + 1 or len(text)
+            last = end >= limit
+            line = self._line(text[start:end], whole=last)
+            words += line.words
+            if len(starts) >= MOST_LINES or words > MOST_FOUND // 2:
+                return None
+            shapes.append(line.number)
+            starts.append(start)
+            firsts.append(start + line.first)
+            if last:
+                shapes += (limit - start, end == len(text))
+                return Likeness(tuple(shapes), firsts, starts)
+            start = end
+
+    def known(self, likeness: Likeness) -> Finding | None:
+        """What was found in a page like this one."""
+        return self._pages.get(likeness.key)
+
+    def learn(self, likeness: Likeness, finding: Finding) -> None:
+        """Remember what was found in it."""
+        if len(self._pages) >= MOST_KNOWN_PAGES:
+            self._pages.clear()
+        self._pages[likeness.key] = finding
+
+    def _hash(self, text: str) -> bytes:
+        octets = text.encode("utf-8", "surrogatepass")
+        return blake2b(octets, digest_size=16, key=self._key).digest()
+
+    def _line(self, text: str, *, whole: bool) -> _Line:
+        """A line; `whole`: the line itself is to stand for its shape."""
+        name = self._hash(text) + (b"w" if whole else b"")
+        line = self._lines.get(name)
+        if line is None:
+            if len(self._lines) >= MOST_KNOWN_LINES:
+                self._lines.clear()
+                self._shapes.clear()
+                self._pages.clear()
+            line = self._lines[name] = self._read(text, name, whole=whole)
+        return line
+
+    def _read(self, text: str, name: bytes, *, whole: bool) -> _Line:
+        book = self._book
+        lexicon = book.lexicon
+        matches = lexicon.matches(text, len(text))
+        words = [match for match in matches if match[0] >= FIRST_WORD]
+        first = min((start for _, start, _ in words), default=0)
+        shape: Shape = (name,)
+        if (
+            not whole
+            and len(text) <= LONGEST_SENTENCE
+            and self._marks.isdisjoint(text)
+            and lexicon.crossing.isdisjoint(word for word, _, _ in words)
+            and not named_places(text, book.names)
+        ):
+            shape = tuple(
+                (word, start - first, end - first) if word >= FIRST_WORD else -1
+                for word, start, end in matches
+                if word >= FIRST_WORD or ends_sentence(text, word, end)
+            )
+        else:
+            first = 0
+        number = self._shapes.setdefault(shape, next(self._numbers))
+        return _Line(number, first, len(matches))

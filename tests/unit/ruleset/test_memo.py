@@ -1,0 +1,174 @@
+"""What is remembered of letters that read alike: the same verdict as reading them, and no text kept."""
+
+import random
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.ruleset import memo
+from gateway.ruleset.examples import written_mail
+from gateway.ruleset.load import load_rules
+from gateway.ruleset.ruleset import MailView, Ruleset
+from gateway.ruleset.sentences import LONGEST_SENTENCE
+
+RULES = Path(__file__).parents[3] / "rules"
+FILES = {path.name: path.read_bytes() for path in sorted(RULES.glob("*.toml"))}
+NAMES = ("株式会社サンプル", "リンドウ採用")
+
+REJECTION = """
+{name} 様
+
+この度は弊社の中途採用選考にご応募いただき、誠にありがとうございました。
+慎重に選考を重ねました結果、誠に残念ながら、今回は採用を見送らせていただくこととなりました。
+末筆ながら、{name}様の今後のご活躍を心よりお祈り申し上げます。
+
+株式会社サンプル 人事部
+"""
+
+
+@pytest.fixture(scope="module")
+def remembering() -> Ruleset:
+    """All rules, for any sender."""
+    return load_rules(
+        FILES, footers={"default-ja", "default-en"}, names=NAMES, examples=False, key=b"k" * 32
+    ).anybody()
+
+
+@pytest.fixture(scope="module")
+def reading() -> Ruleset:
+    """The same rules, that remember nothing."""
+    return load_rules(FILES, footers={"default-ja", "default-en"}, names=NAMES, examples=False).anybody()
+
+
+def lines() -> list[str]:
+    """Lines of letters of every kind: those of the examples in the packs."""
+    found: dict[str, None] = {}
+    for content in FILES.values():
+        for example in tomllib.loads(content.decode()).get("example", ()):
+            found |= dict.fromkeys(line for line in example.get("text", "").splitlines() if line.strip())
+    return [*found, *ORDINARY.split()]
+
+
+ORDINARY = """
+書類選考の結果、ぜひ面接にお越しいただきたくご連絡いたしました。
+採用の可否につきましては、後日あらためてご連絡いたします。
+ご希望に沿えない場合もございますので、あらかじめご了承ください。
+今回は残念ながら、ご提案を見送らせていただきます。
+もし採用を見送る場合は、応募書類を返却いたします。
+皆様の今後のご活躍をお祈り申し上げます。
+不採用の方には、合否にかかわらずご連絡いたします。
+お預かりした応募書類は弊社にて責任をもって破棄いたします。
+内定をお出しすることとなりました。
+別の職種でしたらご案内できますが、ご興味はございますか。
+"""
+
+
+def letters() -> Iterator[MailView]:
+    """Letters made of those lines, in every mixture: names, quotation marks, signatures, quoted text."""
+    chance = random.Random(20261129)  # noqa: S311 - the same mixtures each time
+    stock = lines()
+    assert len(stock) > 40
+    assert any("見送" in line for line in stock)
+    names = ("山田", "佐々木", "長谷川 太郎", "李", "Sato", "A. Miller")
+    ends = ("", "\n-- \n人事部\n", "\n────────\n株式会社サンプル 採用係\n", "\n--------\nHR, Sample K.K. 3.5")
+    for number in range(400):
+        chosen = chance.choices(stock, k=chance.randrange(1, 9))
+        for twist in range(3):
+            name = chance.choice(names)
+            text = ("\n" if number % 3 == 0 else "\n\n").join([f"{name}様", *chosen])
+            if number % 5 == 0:
+                text = text.replace("採用", "「採用" if twist else "「採用を見送ります。次回もぜひ」採用", 1)
+            if number % 7 == 0:
+                text += f"\n{NAMES[0]}の{name}"
+            if number % 11 == 0:
+                text = text.replace("\n", " ")
+            yield written_mail(
+                text + ends[number % len(ends)],
+                subject=("", "選考結果のご連絡", "Your application")[number % 3],
+                quoted=chosen[0] if number % 4 == 0 else "",
+            )
+
+
+def test_the_verdict_is_that_of_reading(remembering: Ruleset, reading: Ruleset) -> None:
+    """Score, rule, reason and every piece of evidence at its place, whichever letters came before."""
+    matched = 0
+    for letter in letters():
+        wanted = reading.judge(letter)
+        assert remembering.judge(letter) == wanted
+        assert remembering.explain(letter) == reading.explain(letter)
+        matched += wanted.matched
+    assert matched > 50
+
+
+REFUSAL = "慎重に選考を重ねた結果今回は採用を見送らせていただくこととなりました"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (f"『{REFUSAL}』と書いておきました。", f"（{REFUSAL}）と書いておきました。"),
+        ("今回はリンドウ採用を見送らせていただきます。", "今回はスイセン採用を見送らせていただきます。"),
+        ("あ" * 100 + REFUSAL, "あ" * (LONGEST_SENTENCE - 20) + REFUSAL),
+    ],
+    ids=["quotation marks", "our own name", "cut at a length"],
+)
+def test_words_alone_do_not_tell(remembering: Ruleset, reading: Ruleset, first: str, second: str) -> None:
+    """Two lines with the same words at the same distances, that don't say the same."""
+    thanks = "この度は弊社の中途採用選考にご応募いただき、ありがとうございました。"
+    one, other = (written_mail(f"{thanks}\n\n{line}\n\n敬具") for line in (first, second))
+    assert scores(reading, one) != scores(reading, other)
+    for letter in (one, other, one):
+        assert remembering.explain(letter) == reading.explain(letter)
+
+
+def scores(ruleset: Ruleset, letter: MailView) -> list[object]:
+    """What each rule makes of it."""
+    return [(seen.score, [hit.id for hit in seen.hits]) for seen in ruleset.explain(letter)]
+
+
+def test_a_template_is_read_once(remembering: Ruleset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second letter to another person needs no reading, and its evidence is its own text's."""
+    remembering.judge(written_mail(REJECTION.format(name="山田")))
+
+    def no_reading(*_: object, **__: object) -> object:
+        raise AssertionError("read again")
+
+    monkeypatch.setattr("gateway.ruleset.page.Reading", no_reading)
+    letter = written_mail(REJECTION.format(name="佐藤"))
+    verdict = remembering.judge(letter)
+    assert verdict.matched
+    assert letter.text.plain is not None
+    text = letter.text.plain.new.text
+    assert all(text[hit.start : hit.end] == hit.text for hit in verdict.evidence if hit.where == "plain")
+    with pytest.raises(AssertionError, match="read again"):
+        remembering.judge(written_mail(REJECTION.format(name="佐藤").replace("見送", "「見送")))
+
+
+def test_nothing_of_a_mail_is_kept(remembering: Ruleset) -> None:
+    """Promise 8: what is remembered holds hashes and numbers, and neither a name nor any other text."""
+    remembering.judge(written_mail(REJECTION.format(name="珍名 奇太郎")))
+    known = remembering.book.memo
+    kept = repr((known._lines, known._shapes, known._pages))
+    assert "珍" not in kept
+    assert not any(ord(character) > 127 for character in kept)
+
+
+def test_what_is_remembered_is_bounded(remembering: Ruleset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When there is too much all is forgotten, and the verdict stays the same."""
+    monkeypatch.setattr(memo, "MOST_KNOWN_LINES", 20)
+    monkeypatch.setattr(memo, "MOST_KNOWN_PAGES", 5)
+    for number in range(60):
+        text = REJECTION.format(name="山" * (number % 7 + 1)) + f"{number}番\n" * (number % 9)
+        assert remembering.judge(written_mail(text)).matched
+        assert len(remembering.book.memo._pages) <= 5
+        assert len(remembering.book.memo._lines) <= 20 + memo.MOST_LINES
+
+
+def test_a_text_of_too_many_lines_is_read(remembering: Ruleset, reading: Ruleset) -> None:
+    """What is no letter is not taken apart line by line."""
+    letter = written_mail(REJECTION.format(name="山田") + "行\n\n" * memo.MOST_LINES)
+    text = letter.text.plain.new.text if letter.text.plain is not None else ""
+    assert remembering.book.memo.likeness(text, subject="", quoted="") is None
+    assert remembering.judge(letter) == reading.judge(letter)
