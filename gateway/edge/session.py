@@ -2,64 +2,44 @@
 
 aiosmtpd's command loop and its transaction code are replaced, since a relay can't live with what they do
 (PITFALLS.md): addresses decoded and re-coded, parameters dropped, handlers cancelled when the sender hangs
-up, 500 for a fault of ours. The connection itself is `gateway.edge.wire`.
+up, 500 for a fault of ours. The connection itself is `gateway.edge.wire`; who the peer is,
+`gateway.edge.guard`; content, `gateway.edge.transfer`.
 
 Theory of operation. Commands are read in batches: everything that a pipelining sender has sent already, up to
 a command that ends a group (RFC 2920 §3.1). MAIL and RCPT of a batch go to the next hop as one group, and all
 replies go back in one write. Content bypasses the line reader: `data_received` hands it to an `Upload`.
-
-Who may send is one value: `_bar`, the reply that MAIL gets as long as the peer has not shown all that the
-door asks for. It is set anew whenever the peer's standing changes, and costs an ordinary mail nothing.
 """
 
 import asyncio
-import secrets
 from collections.abc import Sequence
 
-from gateway.config.users import User
 from gateway.edge.door import Door
+from gateway.edge.guard import Guard
 from gateway.edge.hello import extensions
-from gateway.edge.limits import BY_REPLY, TABLE, Limit
-from gateway.edge.login import credentials
+from gateway.edge.limits import BY_REPLY, Limit
 from gateway.edge.parse import read_mail_command, read_rcpt_command
-from gateway.edge.registry import network_of
-from gateway.edge.standing import BEFORE_TLS, Standing
-from gateway.edge.upload import Upload
-from gateway.edge.wire import TlsFailed, Wire
+from gateway.edge.standing import BEFORE_TLS
 from gateway.smtp import failure
 from gateway.smtp.command import Command, parse_command
 from gateway.smtp.envelope import Mail, Rcpt
 from gateway.smtp.reply import Reply
-from gateway.transaction.context import SessionInfo
-from gateway.transaction.policy import Policy
 from gateway.transaction.source import SenderGone
 from gateway.transaction.transaction import Transaction
 
 #: Commands of one group at most; more just make another group.
 MAX_BATCH = 100
-#: Wrong passwords in one session, after which it ends.
-MAX_FAILED_LOGINS = 3
 #: What counts as an error: syntax and sequence. What the next hop refuses is not the sender's nonsense.
 _ERRORS = frozenset({500, 501, 502, 503, 555})
 #: Verbs that may stand inside a pipelined group; all others end it (RFC 2920 §3.1).
 _GROUPED = frozenset({b"MAIL", b"RCPT", b"RSET", b"NOOP"})
 
 
-class Session(Wire):
+class Session(Guard):
     """A session at one `Door`. Made by the server for each connection."""
 
     def __init__(self, door: Door, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(door, loop)
-        self._info = SessionInfo(id=secrets.token_hex(6), peer="", listener=door.label)
-        self._standing = Standing(access=door.access)
-        self._bar = self._standing.bar()
-        self._rcpt_seen = False
-        self._offered: frozenset[bytes] = frozenset()
-        self._greeted = False
         self._errors = 0
-        self._failed_logins = 0
-        self._commands = 0
-        self._counted = ""
 
     # --- the loop -----------------------------------------------------------------------------------------
 
@@ -78,52 +58,11 @@ class Session(Wire):
             self._door.services.journal.fault("session", error)
             self._say_goodbye(failure.SHUTTING_DOWN.with_code(421, "4.3.0"))
         finally:
-            if self._transaction is not None:
-                self._transaction.abort()
+            self._break_off()
             self._close()
             self._door.registry.remove(self)
             if self._counted:
                 self._door.registry.leave(self._counted)
-
-    async def _greet(self) -> bool:
-        peer = self._writer.get_extra_info("peername")
-        self._info.peer = peer[0] if isinstance(peer, tuple) else ""
-        refusal = self._refusal()
-        access = self._door.access
-        if refusal is not None:
-            if access.implicit:
-                self._close()  # it would take our words for a broken handshake
-            else:
-                self._say_goodbye(refusal)
-            return False
-        self._start_clock()
-        if access.implicit:
-            await self._secure(await self._stop_reading())
-            if self._bar is not None and self._bar.code == 554:
-                self._say_goodbye(self._bar)
-                return False
-        kind = "LMTP" if self._door.lmtp else "ESMTP"
-        await self._answer(Reply.of(220, "", f"{self._policy().hostname} {kind} CareerRelay"))
-        return True
-
-    def _refusal(self) -> Reply | None:
-        """Why this peer gets no session; counted. None if it gets one."""
-        door = self._door
-        if not door.admits(self._info.peer):
-            door.services.journal.count("peer-refused")
-            return failure.ACCESS_DENIED
-        if door.registry.draining:
-            return failure.SHUTTING_DOWN
-        limit = None
-        self._counted = network_of(self._info.peer)
-        if not door.registry.enter(self._counted):
-            limit = Limit.PEER_CONNECTIONS
-        elif len(door.registry) > door.registry.limit:
-            limit = Limit.CONNECTIONS
-        if limit is None:
-            return None
-        door.services.journal.count(limit)
-        return TABLE[limit][1]
 
     def _check_limits(self) -> None:
         """End a session that is of no use, or has been of use for long enough."""
@@ -136,32 +75,6 @@ class Session(Wire):
             self._exceed(Limit.COMMANDS)
         elif self._transaction is None and self.loop.time() - self._begun > limits.session_seconds:
             self._exceed(Limit.SESSION)
-
-    async def _secure(self, first: bytes) -> None:
-        """Shake hands, see who it is, and forget what was said in the clear (RFC 3207 §4.2).
-
-        Raises:
-            ConnectionError: there is no TLS with this peer.
-        """
-        access = self._door.access
-        if access.context is None:
-            raise TlsFailed("no certificate")
-        try:
-            secured = await self._start_tls(access.context(), first)
-        except TlsFailed as error:
-            self._door.services.journal.count("tls-failed")
-            self._door.services.journal.fault("TLS with a sender failed", error)
-            raise
-        self._standing.secure = True
-        certificate = secured.getpeercert(binary_form=True)
-        self._standing.certificate = access.holder(certificate) if certificate else ""
-        self._bar = self._standing.bar()
-        self._greeted = False
-        self._info.helo = b""
-        self._offered = frozenset()
-
-    def _policy(self) -> Policy:
-        return self._door.policy()
 
     async def _read_batch(self) -> list[Command | Reply]:
         """The next command and what is pipelined behind it; empty at EOF.
@@ -245,6 +158,8 @@ class Session(Wire):
             return read if self._door.rates is None or isinstance(read, Reply) else self._rated(read)
         if mail is None:
             return failure.NEED_MAIL
+        if self._chunking is not None:
+            return failure.BDAT_UNDER_WAY
         self._rcpt_seen = True
         taken = len(self._transaction.accepted) if self._transaction else 0
         if taken + len(group) >= limits.recipients + (self._transaction is None):
@@ -296,6 +211,8 @@ class Session(Wire):
                 return [await self._hello(command)]
             case b"DATA":
                 return await self._data(command, before)
+            case b"BDAT":
+                return await self._bdat(command, before)
             case b"RSET" if command.argument:
                 return [failure.NO_ARGUMENT]
             case b"RSET":
@@ -315,15 +232,10 @@ class Session(Wire):
                 return await self._starttls(command, before)
             case b"AUTH":
                 return [await self._auth(command, before)]
-            case b"EXPN" | b"BDAT" | b"ETRN" | b"TURN" | b"SEND" | b"SOML" | b"SAML":
+            case b"EXPN" | b"ETRN" | b"TURN" | b"SEND" | b"SOML" | b"SAML":
                 return [failure.NOT_IMPLEMENTED]
             case _:
                 return [failure.SYNTAX]
-
-    async def _abandon(self) -> None:
-        transaction, self._transaction = self._transaction, None
-        if transaction is not None:
-            await transaction.abandon()
 
     async def _hello(self, command: Command) -> Reply:
         if self._door.lmtp != (command.verb == b"LHLO"):
@@ -347,98 +259,6 @@ class Session(Wire):
             return failure.NOT_READY
         self._offered = frozenset(line.split(b" ")[0] for line in lines)
         return Reply(250, (hostname.encode("ascii"), *lines))
-
-    async def _starttls(self, command: Command, before: list[Reply]) -> list[Reply]:
-        """RFC 3207. Its reply leaves here; nothing that was said or queued before it counts afterwards."""
-        if command.argument:
-            return [failure.NO_ARGUMENT]
-        if self._standing.secure:
-            return [failure.TLS_ALREADY]
-        if not self._standing.offers_tls:
-            return [failure.NOT_IMPLEMENTED]
-        await self._abandon()
-        await self._stop_reading()  # and forget what was queued behind it (RFC 3207 §4.2; CVE-2011-0411)
-        await self._answer(*before, failure.TLS_READY)
-        before.clear()
-        await self._secure(b"")
-        return []
-
-    async def _auth(self, command: Command, before: list[Reply]) -> Reply:
-        """RFC 4954: one login a session, under TLS, between mails."""
-        standing, logins = self._standing, self._door.access.logins
-        if standing.access.auth == "none" or logins is None:
-            return failure.NOT_IMPLEMENTED
-        if not standing.secure:
-            return failure.AUTH_NEEDS_TLS
-        if standing.user is not None:
-            return failure.AUTH_ALREADY
-        if not self._greeted or self._transaction is not None:
-            return failure.NEED_HELLO if not self._greeted else failure.AUTH_NOT_NOW
-
-        async def ask(challenge: bytes) -> bytes | Reply:
-            await self._answer(*before, Reply(334, (challenge,)))
-            before.clear()
-            line = await self._read_answer()
-            return line if isinstance(line, Reply) else line[:-2]
-
-        given = await credentials(command.argument, ask)
-        if isinstance(given, Reply):
-            return given
-        name, password = given
-        user = await logins.check(name, password, peer=self._info.peer, listener=self._door.label)
-        return self._logged_in(user)
-
-    def _logged_in(self, user: User | Reply) -> Reply:
-        journal = self._door.services.journal
-        if isinstance(user, Reply):
-            # The name is not told: people type their passwords there (CWE-532).
-            journal.count("login-failed" if user is failure.AUTH_FAILED else "login-refused")
-            journal.fault(f"login failed: {self._info.peer} at {self._door.label}: {user}")
-            self._failed_logins += 1
-            if user.code == 421 or self._failed_logins >= MAX_FAILED_LOGINS:
-                self._over = True
-                return failure.AUTH_LOCKED
-            return user
-        journal.count("login")
-        self._standing.user = user
-        self._bar = self._standing.bar()
-        self._info.protocol = self._standing.protocol("LMTP" if self._door.lmtp else "ESMTP")
-        return failure.AUTH_DONE
-
-    async def _data(self, command: Command, before: list[Reply]) -> list[Reply]:
-        transaction = self._transaction
-        if command.argument:
-            return [failure.NO_ARGUMENT]
-        if transaction is None:
-            return [failure.NEED_MAIL]
-        if not transaction.accepted:
-            if not self._rcpt_seen or self._door.lmtp:
-                return [failure.NEED_RCPT]
-            await self._abandon()
-            return [failure.NO_RECIPIENT]
-        upload = Upload(
-            loop=self.loop,
-            pause=self._pause,
-            resume=self._resume,
-            is_gone=lambda: self._lost,
-            silence=self._door.limits.block_seconds,
-            total=self._door.limits.upload_seconds,
-        )
-        await self._answer(*before, failure.GO_AHEAD)
-        before.clear()
-        await self._divert(upload)
-        try:
-            replies = await transaction.content(upload)
-        except SenderGone:
-            if upload.silent or upload.slow:
-                self._exceed(Limit.IDLE if upload.silent else Limit.UPLOAD)
-            raise
-        finally:
-            upload.close()
-            self._sink = None
-            self._transaction = None
-        self._commands = 0
-        return replies
 
 
 def _command(line: bytes) -> Command | Reply:

@@ -7,6 +7,7 @@ to `HIGH_WATER`; then the transport is paused until the transaction has read on 
 import asyncio
 from collections.abc import Callable
 
+from gateway.smtp.chunks import ChunkReader
 from gateway.smtp.content import ContentReader
 from gateway.transaction.source import SenderGone
 
@@ -22,6 +23,7 @@ class Upload:
         is_gone: whether the session's connection is lost.
         silence: seconds without an octet after which the sender counts as gone.
         total: seconds for all of it.
+        content: finds the end of content; by default the one of DATA.
     """
 
     __slots__ = (
@@ -51,6 +53,7 @@ class Upload:
         is_gone: Callable[[], bool],
         silence: float,
         total: float = 3_600.0,
+        content: ContentReader | ChunkReader | None = None,
     ) -> None:
         self._loop = loop
         self._pause = pause
@@ -58,7 +61,7 @@ class Upload:
         self._is_gone = is_gone
         self._silence = silence
         self._total = total
-        self._content = ContentReader()
+        self._content = content or ContentReader()
         self._segments: list[bytes] = []
         self._held = 0
         self._paused = False

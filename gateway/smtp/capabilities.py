@@ -15,7 +15,7 @@ from gateway.smtp.envelope import OWN_OCTETS, Mail, Rcpt
 from gateway.smtp.reply import Reply
 
 #: Keywords that every next hop of a listener must have before the gateway offers them.
-ALL_MUST_HAVE = (b"8BITMIME", b"DSN")
+ALL_MUST_HAVE = (b"8BITMIME", b"DSN", b"CHUNKING")
 #: Keywords that are offered when any next hop has them: the refusal of another stands on its own.
 ANY_MAY_HAVE = (b"SMTPUTF8", b"REQUIRETLS")
 

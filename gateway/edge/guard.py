@@ -1,0 +1,160 @@
+"""Who is there: admission, TLS and logins of a session.
+
+Who may send is one value: `_bar`, the reply that MAIL gets as long as the peer has not shown all that the
+door asks for. It is set anew whenever the peer's standing changes, and costs an ordinary mail nothing.
+"""
+
+import asyncio
+import secrets
+
+from gateway.config.users import User
+from gateway.edge.door import Door
+from gateway.edge.limits import TABLE, Limit
+from gateway.edge.login import credentials
+from gateway.edge.registry import network_of
+from gateway.edge.standing import Standing
+from gateway.edge.transfer import Transfer
+from gateway.edge.wire import TlsFailed
+from gateway.smtp import failure
+from gateway.smtp.command import Command
+from gateway.smtp.reply import Reply
+from gateway.transaction.context import SessionInfo
+from gateway.transaction.policy import Policy
+
+#: Wrong passwords in one session, after which it ends.
+MAX_FAILED_LOGINS = 3
+
+
+class Guard(Transfer):
+    """The part of a session that finds out who the peer is."""
+
+    def __init__(self, door: Door, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(door, loop)
+        self._info = SessionInfo(id=secrets.token_hex(6), peer="", listener=door.label)
+        self._standing = Standing(access=door.access)
+        self._bar = self._standing.bar()
+        self._failed_logins = 0
+        self._counted = ""
+
+    def _policy(self) -> Policy:
+        return self._door.policy()
+
+    async def _greet(self) -> bool:
+        peer = self._writer.get_extra_info("peername")
+        self._info.peer = peer[0] if isinstance(peer, tuple) else ""
+        refusal = self._refusal()
+        access = self._door.access
+        if refusal is not None:
+            if access.implicit:
+                self._close()  # it would take our words for a broken handshake
+            else:
+                self._say_goodbye(refusal)
+            return False
+        self._start_clock()
+        if access.implicit:
+            await self._secure(await self._stop_reading())
+            if self._bar is not None and self._bar.code == 554:
+                self._say_goodbye(self._bar)
+                return False
+        kind = "LMTP" if self._door.lmtp else "ESMTP"
+        await self._answer(Reply.of(220, "", f"{self._policy().hostname} {kind} CareerRelay"))
+        return True
+
+    def _refusal(self) -> Reply | None:
+        """Why this peer gets no session; counted. None if it gets one."""
+        door = self._door
+        if not door.admits(self._info.peer):
+            door.services.journal.count("peer-refused")
+            return failure.ACCESS_DENIED
+        if door.registry.draining:
+            return failure.SHUTTING_DOWN
+        limit = None
+        self._counted = network_of(self._info.peer)
+        if not door.registry.enter(self._counted):
+            limit = Limit.PEER_CONNECTIONS
+        elif len(door.registry) > door.registry.limit:
+            limit = Limit.CONNECTIONS
+        if limit is None:
+            return None
+        door.services.journal.count(limit)
+        return TABLE[limit][1]
+
+    async def _secure(self, first: bytes) -> None:
+        """Shake hands, see who it is, and forget what was said in the clear (RFC 3207 §4.2).
+
+        Raises:
+            ConnectionError: there is no TLS with this peer.
+        """
+        access = self._door.access
+        if access.context is None:
+            raise TlsFailed("no certificate")
+        try:
+            secured = await self._start_tls(access.context(), first)
+        except TlsFailed as error:
+            self._door.services.journal.count("tls-failed")
+            self._door.services.journal.fault("TLS with a sender failed", error)
+            raise
+        self._standing.secure = True
+        certificate = secured.getpeercert(binary_form=True)
+        self._standing.certificate = access.holder(certificate) if certificate else ""
+        self._bar = self._standing.bar()
+        self._greeted = False
+        self._info.helo = b""
+        self._offered = frozenset()
+
+    async def _starttls(self, command: Command, before: list[Reply]) -> list[Reply]:
+        """RFC 3207. Its reply leaves here; nothing that was said or queued before it counts afterwards."""
+        if command.argument:
+            return [failure.NO_ARGUMENT]
+        if self._standing.secure:
+            return [failure.TLS_ALREADY]
+        if not self._standing.offers_tls:
+            return [failure.NOT_IMPLEMENTED]
+        await self._abandon()
+        await self._stop_reading()  # and forget what was queued behind it (RFC 3207 §4.2; CVE-2011-0411)
+        await self._answer(*before, failure.TLS_READY)
+        before.clear()
+        await self._secure(b"")
+        return []
+
+    async def _auth(self, command: Command, before: list[Reply]) -> Reply:
+        """RFC 4954: one login a session, under TLS, between mails."""
+        standing, logins = self._standing, self._door.access.logins
+        if standing.access.auth == "none" or logins is None:
+            return failure.NOT_IMPLEMENTED
+        if not standing.secure:
+            return failure.AUTH_NEEDS_TLS
+        if standing.user is not None:
+            return failure.AUTH_ALREADY
+        if not self._greeted or self._transaction is not None:
+            return failure.NEED_HELLO if not self._greeted else failure.AUTH_NOT_NOW
+
+        async def ask(challenge: bytes) -> bytes | Reply:
+            await self._answer(*before, Reply(334, (challenge,)))
+            before.clear()
+            line = await self._read_answer()
+            return line if isinstance(line, Reply) else line[:-2]
+
+        given = await credentials(command.argument, ask)
+        if isinstance(given, Reply):
+            return given
+        name, password = given
+        user = await logins.check(name, password, peer=self._info.peer, listener=self._door.label)
+        return self._logged_in(user)
+
+    def _logged_in(self, user: User | Reply) -> Reply:
+        journal = self._door.services.journal
+        if isinstance(user, Reply):
+            # The name is not told: people type their passwords there (CWE-532).
+            journal.count("login-failed" if user is failure.AUTH_FAILED else "login-refused")
+            journal.fault(f"login failed: {self._info.peer} at {self._door.label}: {user}")
+            self._failed_logins += 1
+            if user.code == 421 or self._failed_logins >= MAX_FAILED_LOGINS:
+                self._over = True
+                return failure.AUTH_LOCKED
+            return user
+        journal.count("login")
+        self._standing.user = user
+        self._bar = self._standing.bar()
+        self._info.protocol = self._standing.protocol("LMTP" if self._door.lmtp else "ESMTP")
+        return failure.AUTH_DONE
