@@ -55,8 +55,17 @@ class Page:
         "hits",
     )
 
-    def __init__(self, book: Book, subject: Subject, *, where: str, text: str, quoted: str = "") -> None:
-        """Find what holds; `hits` stays empty where there is no strong signal.
+    def __init__(
+        self,
+        book: Book,
+        subject: Subject,
+        *,
+        where: str,
+        text: str,
+        quoted: str = "",
+        anyway: bool = False,
+    ) -> None:
+        """Find what holds; `hits` stays empty where there is no strong signal, unless asked `anyway`.
 
         A page that reads like one before has its hits from the book's memo, others are read.
         """
@@ -65,6 +74,9 @@ class Page:
         self._where = where
         self._text = text
         self.hits: dict[int, list[Hit]] = {}
+        if anyway:
+            self._read(quoted, anyway=True)
+            return
         likeness = book.memo.likeness(text, subject=subject.text, quoted=quoted)
         finding = None if likeness is None else book.memo.known(likeness)
         if likeness is None or finding is None:
@@ -74,8 +86,8 @@ class Page:
         else:
             self._recall(likeness, finding)
 
-    def _read(self, quoted: str) -> None:
-        """Read the text and find the strong signals."""
+    def _read(self, quoted: str, *, anyway: bool = False) -> None:
+        """Read the text and find the strong signals; the others if there are any, or `anyway`."""
         book = self._book
         self._reading = Reading(book, self._text)
         self._quoted_text = quoted
@@ -83,7 +95,7 @@ class Page:
         self._anywhere: dict[TermSet, bool] = {}
         self._refused: set[int] = set()
         self._find(book.strong)
-        if self.hits:
+        if self.hits or anyway:
             self._refused = {hit.sentence for hits in self.hits.values() for hit in hits}
             self._find(book.anywhere)
             self._find(book.elsewhere, named=True)

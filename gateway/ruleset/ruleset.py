@@ -176,8 +176,11 @@ class Ruleset:
         return replace(self, rules=rules)
 
     def explain(self, mail: MailView) -> tuple[Assessment, ...]:
-        """What every rule that is not off sees in the mail, in the order of the rules."""
-        return tuple(self._assess(mail, _texts(mail.text)))
+        """What every rule that is not off sees in the mail, in the order of the rules.
+
+        Also where no strong signal stands and nothing else counts: what there is shows what it lacks.
+        """
+        return tuple(self._assess(mail, _texts(mail.text), anyway=True))
 
     def _has_core(self, texts: Iterable[tuple[str, str, str]], subject: str) -> bool:
         lexicon = self.book.lexicon
@@ -185,18 +188,22 @@ class Ruleset:
             return True
         return bool(subject) and lexicon.has_core(subject[:LONGEST_TEXT])
 
-    def _assess(self, mail: MailView, texts: Sequence[tuple[str, str, str]]) -> list[Assessment]:
+    def _assess(
+        self, mail: MailView, texts: Sequence[tuple[str, str, str]], *, anyway: bool = False
+    ) -> list[Assessment]:
         subject = Subject(self.book, mail.text.subject.text)
         pages = [
-            Page(self.book, subject, where=where, text=text, quoted=quoted)
+            Page(self.book, subject, where=where, text=text, quoted=quoted, anyway=anyway)
             for where, text, quoted in texts or [("plain", "", "")]
         ]
         found = [page.hits for page in pages if page.hits]
-        return (
-            [self._weigh(rule, found, mail) for rule in self.rules if rule.action != "off"] if found else []
-        )
+        if not found:
+            return []
+        return [self._weigh(rule, found, mail, anyway=anyway) for rule in self.rules if rule.action != "off"]
 
-    def _weigh(self, rule: Rule, pages: Sequence[Mapping[int, list[Hit]]], mail: MailView) -> Assessment:
+    def _weigh(
+        self, rule: Rule, pages: Sequence[Mapping[int, list[Hit]]], mail: MailView, *, anyway: bool
+    ) -> Assessment:
         if all(rule.clauses.isdisjoint(page) for page in pages):
             return Assessment(rule=rule, score=0.0, scope="", veto="", leave=None, hits=())
         best = 0.0
@@ -228,11 +235,11 @@ class Ruleset:
                 else:
                     against[made[0].id] = clause.weight
             score = _strong(strong, weak, rule.weak_cap)
-            if score > best:
+            if score > best or (anyway and not chosen):
                 best, chosen = score, tuple(hits)
         score = best + sum(against.values()) if best else 0.0
         refused = ""
-        if best:
+        if best or anyway:
             refused = rule.scope.refuses(
                 senders=tuple(address for address in (mail.sender, mail.header_from) if address),
                 recipients=mail.recipients,
@@ -248,7 +255,7 @@ class Ruleset:
             scope=refused,
             veto=veto,
             leave=leave,
-            hits=(*chosen, *shown) if best else (),
+            hits=(*chosen, *shown) if best or anyway else (),
         )
 
     def _decide(self, mail: MailView, seen: Sequence[Assessment]) -> Verdict:

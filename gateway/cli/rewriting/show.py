@@ -73,9 +73,13 @@ def _name(part: Part) -> str:
     return f"part {part.leaf}: {part.content_type}, {charset}, {part.encoding}"
 
 
+def printable(text: str) -> str:
+    """The text for a terminal: nothing that a mail says may talk to it."""
+    return _CONTROL.sub(_visible, text)
+
+
 def _lines(text: str) -> list[str]:
-    # Nothing that a mail says may talk to the terminal.
-    return [_CONTROL.sub(_visible, line) for line in re.split(r"\r\n|\r|\n", text)]
+    return [printable(line) for line in re.split(r"\r\n|\r|\n", text)]
 
 
 def _visible(found: re.Match[str]) -> str:
