@@ -15,7 +15,7 @@ from gateway.dkim.body import BodyHash
 from gateway.dkim.key import SigningKey
 from gateway.errors import GatewayError
 from gateway.message.defects import Defect
-from gateway.message.fields import Buffer, HeaderEnd, read_fields
+from gateway.message.fields import MAX_HEADER, Buffer, HeaderEnd, read_fields
 
 #: Octets of a body canonicalised at a time.
 BLOCK = 262_144
@@ -68,11 +68,22 @@ def sign(head: bytes, data: Buffer, keys: Sequence[SigningKey]) -> bytes:
     Raises:
         SigningFault: for whatever reason; nothing is half signed.
     """
+    return sign_blocks(head, (data[at : at + BLOCK] for at in range(0, len(data), BLOCK)), keys)
+
+
+def sign_blocks(head: bytes, content: Iterable[bytes], keys: Sequence[SigningKey]) -> bytes:
+    """The same for a mail that comes in blocks and is never held whole. Raises `SigningFault`."""
     try:
-        fields, start = _fields(head, data)
+        blocks = iter(content)
+        top = b""
+        while b"\r\n\r\n" not in top and len(top) <= MAX_HEADER and (block := next(blocks, b"")):
+            top += block
+        fields, start = _fields(head, top)
         body = BodyHash()
-        for at in range(start, len(data), BLOCK):
-            body.update(data[at : at + BLOCK])
+        body.update(top[start:])
+        del top
+        for block in blocks:
+            body.update(block)
         digest = base64.b64encode(body.digest())
         names, canonical = _choose(fields)
         return b"".join(_field(key, names, canonical, digest) for key in keys)
@@ -82,7 +93,7 @@ def sign(head: bytes, data: Buffer, keys: Sequence[SigningKey]) -> bytes:
         raise SigningFault(f"{type(error).__name__}: {error}") from error
 
 
-def _fields(head: bytes, data: Buffer) -> tuple[list[tuple[bytes, bytes]], int]:
+def _fields(head: bytes, data: bytes) -> tuple[list[tuple[bytes, bytes]], int]:
     """Name and value of each header field, from the top, and where the body begins."""
     defects: list[Defect] = []
     found: list[tuple[bytes, bytes]] = []

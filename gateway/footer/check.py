@@ -4,6 +4,10 @@ The edited bytes are scanned anew, as whoever gets them will, and three things a
 outside of the edits; the tree of parts with what their headers say; and the edited bodies, decoded by
 what the new header says, which must be the old text with the footer in its place. Anything else raises
 `CHECK_FAILED`, and the original goes out (DESIGN.md, "Reading and changing a mail").
+
+A large mail need not be made whole for this: what lies in the middle of a file that hangs on it, and holds no
+line that could be a boundary (`idle_spans`), can be left out of the edited bytes. It comes out of the splice
+as the span that it was.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +23,9 @@ from gateway.message.splice import Edit, differs_only_by, in_order
 from gateway.message.text import MailText
 from gateway.reason import Reason
 
+# A shorter body is looked at as it is.
+_LONG = 4096
+
 
 def check_edit(  # noqa: PLR0917 - the seam to the transaction: what was, what was meant, what came of it
     message: Message,
@@ -27,17 +34,19 @@ def check_edit(  # noqa: PLR0917 - the seam to the transaction: what was, what w
     values: FooterValues | None,
     edits: Sequence[Edit],
     edited: Buffer,
+    cuts: Sequence[Edit] = (),
 ) -> None:
     """Compare `edited` with the mail that it was made from.
 
     `edits` are all edits of the mail, also those of other fields (our own header field): a field that
-    came or went is allowed, anything else is not. Raises `MailUnreadable` (CHECK_FAILED).
+    came or went is allowed, anything else is not. `cuts` are the `idle_spans` that were left out of `edited`.
+    Raises `MailUnreadable` (CHECK_FAILED).
     """
     try:
-        ordered = in_order(edits, len(message.data))
+        ordered = in_order((*edits, *cuts), len(message.data))
     except ValueError as error:
         raise _failed(str(error)) from error
-    _check_places(message, plan, ordered)
+    _check_places(message, plan, edits)
     if not differs_only_by(edited, ordered, message.data):
         raise _failed("a byte outside of the edits has changed")
     after = scan(edited, like=message)
@@ -55,6 +64,22 @@ def check_edit(  # noqa: PLR0917 - the seam to the transaction: what was, what w
             raise _failed(f"part {old.index} does not lie where it should")
     for target, run in zip(plan.targets, plan.runs(values), strict=True):
         _check_text(target, run, after.parts[target.part.index], edited)
+
+
+def idle_spans(message: Message, plan: FooterPlan) -> list[Edit]:
+    """Edits that take out what decides on no structure: whole lines, in leaves without a footer."""
+    data = message.data
+    edited = {target.part.index for target in plan.targets}
+    spans = []
+    for part in message.leaves:
+        start, end = part.body
+        if part.index in edited or end - start <= _LONG:
+            continue
+        first = data.find(b"\r\n", start, end)
+        last = data.rfind(b"\r\n", start, end)
+        if first < last and data.find(b"\r\n--", first, last + 2) < 0:
+            spans.append(Edit(start=first + 2, end=last + 2, replacement=b""))
+    return spans
 
 
 def _failed(detail: str) -> MailUnreadable:

@@ -5,7 +5,7 @@ so that a changed mail costs what was changed. `undo` is the promise made checka
 again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.message.fields import Buffer
@@ -59,6 +59,17 @@ def in_order(edits: Sequence[Edit], size: int) -> list[Edit]:
 def join(data: Buffer, pieces: Iterable[Piece]) -> bytes:
     """The bytes that `pieces` stand for."""
     return b"".join(piece if isinstance(piece, bytes) else data[piece[0] : piece[1]] for piece in pieces)
+
+
+def blocks(data: Buffer, pieces: Iterable[Piece], size: int) -> Iterator[bytes]:
+    """The bytes that `pieces` stand for, no more than `size` of the data at a time."""
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            yield piece
+            continue
+        start, end = piece
+        for at in range(start, end, size):
+            yield data[at : min(at + size, end)]
 
 
 def undo(edited: Buffer, edits: Sequence[Edit], original: Buffer) -> bytes:

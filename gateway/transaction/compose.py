@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from gateway.dkim.sign import SigningFault, sign
+from gateway.dkim.sign import SigningFault, sign, sign_blocks
 from gateway.dkim.treatment import UNSIGNED, Treatment
 from gateway.errors import MailUnreadable
-from gateway.footer.check import check_edit
+from gateway.footer.check import check_edit, idle_spans
 from gateway.footer.compose import FooterPlan, nothing_of, prepare_removal
 from gateway.footer.values import FooterValues
 from gateway.message.agree import agrees_with_standard_library
 from gateway.message.scan import Buffer, Message
-from gateway.message.splice import Edit, Piece, join, splice
+from gateway.message.splice import Edit, Piece, blocks, join, splice
 from gateway.message.text import MailText
 from gateway.message.trace import own_id_field
 from gateway.reason import Reason
@@ -50,13 +50,7 @@ class Content:
 
     def _cut(self, head: bytes) -> Iterable[bytes]:
         yield head
-        for piece in self.pieces:
-            if isinstance(piece, bytes):
-                yield piece
-                continue
-            start, end = piece
-            for at in range(start, end, BLOCK):
-                yield self.data[at : min(at + BLOCK, end)]
+        yield from blocks(self.data, self.pieces, BLOCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +103,18 @@ class Composer:
         replaced = (Edit(start=old.start, end=old.end, replacement=b"") for old in treatment.replaced)
         edits = (*self.footer.edits(values), *self.marks, *replaced)
         pieces = splice(data, edits)
-        edited = join(data, pieces)
-        check_edit(self.message, self.text, self.footer, values, edits, edited)
-        if treatment.keys:
-            head = sign(head, edited, treatment.keys) + head
-        if len(edited) <= BLOCK:
+        if len(data) <= BLOCK:
+            edited = join(data, pieces)
+            check_edit(self.message, self.text, self.footer, values, edits, edited)
+            if treatment.keys:
+                head = sign(head, edited, treatment.keys) + head
             return Content(head=head, data=edited, pieces=((0, len(edited)),))
+        # Nothing of its size is made: of the files that hang on it a few lines are looked at again.
+        cuts = idle_spans(self.message, self.footer)
+        shortened = join(data, splice(data, (*edits, *cuts)))
+        check_edit(self.message, self.text, self.footer, values, edits, shortened, cuts)
+        if treatment.keys:
+            head = sign_blocks(head, blocks(data, pieces, BLOCK), treatment.keys) + head
         return Content(head=head, data=data, pieces=pieces)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dkim.sign import SigningFault, sign
+from gateway.dkim.sign import SigningFault, sign, sign_blocks
 from tests.peers.dkim import verify, verify_in_perl
 from tests.unit.dkim.keys import ed25519_key, records, rsa_key
 
@@ -189,3 +189,13 @@ def test_key_that_fails() -> None:
     broken = replace(KEYS[0], private=cast("Any", object()))
     with pytest.raises(SigningFault, match="AttributeError"):
         sign(HEAD, FROM + b"\r\n", (broken,))
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 4096, 10**6])
+def test_in_blocks_it_is_the_same(size: int) -> None:
+    """Wherever a block ends: in the header, in a line end, in blanks."""
+    data = b"From: hr@example.co.jp\r\nSubject: x\r\n\r\n" + b"a \t b \r\n\r\n" * 300 + b" \r\n\r\n"
+    cut = [data[at : at + size] for at in range(0, len(data), size)]
+    assert sign_blocks(HEAD, cut, KEYS) == sign(HEAD, data, KEYS)
+    with pytest.raises(SigningFault):
+        sign_blocks(HEAD, [], KEYS)

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import MailUnreadable
-from gateway.footer.check import check_edit
+from gateway.footer.check import check_edit, idle_spans
 from gateway.footer.values import SAMPLE
 from gateway.message.splice import Edit, join, splice
 from gateway.reason import Reason
@@ -130,3 +130,36 @@ def test_jis_and_microsoft_names_of_a_character_are_the_same() -> None:
         codec = "cp932" if charset == "windows-31j" else charset
         data = mail("", charset="utf-8", encoding=encoding).replace(b"utf-8", charset.encode())
         add_footer(data + (LETTER_JA + QUOTED).encode(codec), JA, values)
+
+
+def large(attachment: bytes) -> bytes:
+    """`DATA` with another file."""
+    return DATA.replace(b"attached", attachment)
+
+
+FILE = b"\r\n".join(b"%064d" % number for number in range(2_000))
+
+
+def test_a_large_file_need_not_be_looked_at_again() -> None:
+    """Only its lines' middle is left out, and nothing of a part that gets the footer."""
+    edited = add_footer(large(FILE))
+    (cut,) = idle_spans(edited.message, edited.plan)
+    assert edited.message.data[cut.start : cut.end] == FILE[66 : FILE.rindex(b"\r\n") + 2]
+    edits = (*edited.edits, cut)
+    shortened = join(edited.message.data, splice(edited.message.data, edits))
+    assert len(shortened) < 3_000
+    check_edit(edited.message, edited.text, edited.plan, SAMPLE, edited.edits, shortened, (cut,))
+    for place in range(0, len(shortened), 37):
+        wrong = bytearray(shortened)
+        wrong[place] ^= 1
+        with pytest.raises(MailUnreadable):
+            check_edit(edited.message, edited.text, edited.plan, SAMPLE, edited.edits, bytes(wrong), (cut,))
+
+
+@pytest.mark.parametrize(
+    "attachment", [FILE[:4_000], b"a" * 9_000, FILE + b"\r\n--x\r\n" + FILE, b"x\r\n--\r\n" + FILE]
+)
+def test_lines_that_could_be_boundaries_are_always_looked_at(attachment: bytes) -> None:
+    """Also what is short, and what is one line."""
+    edited = add_footer(large(attachment))
+    assert idle_spans(edited.message, edited.plan) == []

@@ -1,8 +1,17 @@
+import tracemalloc
+
 import pytest
 
-from gateway.message.splice import Piece
+from gateway.cli.rewriting.mail import SAMPLE_TOKEN, make_rewriter
+from gateway.dkim.treatment import Treatment
+from gateway.footer.compose import prepare
+from gateway.message.scan import scan
+from gateway.message.splice import Piece, join
+from gateway.message.text import read_text
 from gateway.smtp.content import unstuff
-from gateway.transaction.compose import BLOCK, Content
+from gateway.transaction import compose
+from gateway.transaction.compose import BLOCK, Composer, Content
+from tests.unit.dkim.keys import rsa_key
 
 RECEIVED = b"Received: x\r\n"
 LINES = (b"a" * 60 + b"\r\n.\r\n..b\r\n") * 8_000
@@ -27,3 +36,40 @@ def test_pieces(data: bytes) -> None:
     assert unstuff(b"".join(content.blocks(RECEIVED))) == (
         RECEIVED + b"X-CareerRelay-Id: y\r\n" + data[:5] + b"\r\n.new\r\n" + data[7:]
     )
+
+
+MULTIPART = (
+    b"From: hr@example.co.jp\r\nTo: taro@example.com\r\nMIME-Version: 1.0\r\n"
+    b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nDear Taro\r\n"
+    b"--b\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n%b\r\n--b--\r\n"
+)
+ATTACHED = b"\r\n".join([b"QUJD" * 19] * 60_000)
+
+
+def composer(data: bytes) -> Composer:
+    """A copy in the making, with a signature."""
+    message = scan(data)
+    policy = make_rewriter(None, always=True)[0].policy
+    text = read_text(message)
+    return Composer(
+        message=message,
+        text=text,
+        footer=prepare(message, text, policy.footers["default-en"]),
+        policy=policy,
+        treatment=Treatment(allowed=True, keys=(rsa_key(),)),
+    )
+
+
+def test_a_large_mail_is_the_same_and_never_made_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Footer, check and signature of a mail of 5 MB take the memory of its text."""
+    copy = composer(MULTIPART % ATTACHED)
+    copy.compose(SAMPLE_TOKEN)  # what is loaded once
+    tracemalloc.start()
+    content = copy.compose(SAMPLE_TOKEN)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * BLOCK < len(copy.message.data) // 4
+    monkeypatch.setattr(compose, "BLOCK", 1 << 30)
+    whole = copy.compose(SAMPLE_TOKEN)
+    assert content.head == whole.head
+    assert join(content.data, content.pieces) == join(whole.data, whole.pieces)
