@@ -25,6 +25,8 @@ COMMANDS = {
     ),
     "erase": Entry("gateway.cli.ledger.people", "erase", "Take a person out of the ledger; the books stay."),
     "purge": Entry("gateway.cli.ledger.people", "purge", "Delete what is older than the config says."),
+    "links": Entry("gateway.cli.links", "links", "Links for mail that never passes the gateway: issue."),
+    "outbox": Entry("gateway.cli.outbox", "outbox", "What is pushed to partners: look at it, send it again."),
     "db": Entry("gateway.cli.db", "db", "The ledger's database: upgrade it, check it."),
     "rules": Entry("gateway.cli.rules", "rules", "Look at rules: lint, test, explain, measure."),
     "rewrite": Entry("gateway.cli.rewrite", "rewrite", "Show what would become of a mail, byte by byte."),

@@ -12,20 +12,20 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from gateway.config import AddressPatterns, Config
-from gateway.config.link_url import with_token
-from gateway.config.names import in_domains
+from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.service.bundle import Bundle
 from gateway.service.control import Channel, Drain, Reload, Word
 from gateway.service.journal import LogJournal, start_logging
+from gateway.service.links import issuing, link_for
 from gateway.store.credit import CreditStore
-from gateway.store.links import Given, LinkDesk, Wanted
-from gateway.store.programme import open_credit, person_keys, programme_of
+from gateway.store.outbox import Outbox
+from gateway.store.programme import open_credit
 from gateway.web.app import make_app, private_routes, public_routes
 from gateway.web.ledger import LedgerLinks, LedgerRegistrar
 from gateway.web.pages import make_pages
 from gateway.web.ports import Settings
+from gateway.web.push import Courier, Target
 from gateway.web.server import Server
 from gateway.web.site import Site
 
@@ -57,35 +57,22 @@ def settings_of(bundle: Bundle) -> Settings:
     )
 
 
-def link_for(config: Config, campaign: str, token: str) -> str:
-    """The link of a campaign with this token."""
-    own = next((one.url for one in config.campaign if one.id == campaign and one.url is not None), None)
-    return config.link.for_token(token) if own is None else with_token(own, token)
+def targets_of(bundle: Bundle) -> dict[str, Target]:
+    """Where partners want to be told of sends."""
+    return {
+        one.id: Target(url=one.push_url, secret=bundle.web_secrets.push[one.id])
+        for one in bundle.config.partner
+        if one.push_url is not None and one.id in bundle.web_secrets.push
+    }
 
 
-def issuing(bundle: Bundle) -> Callable[[LinkDesk, Sequence[Wanted]], list[Given]]:
-    """How links are given by this config: the same people are left out as of the mail path."""
-    config = bundle.config
-    programme, keys = programme_of(config), person_keys(config, bundle.keys)
-    excluded = AddressPatterns(bundle.excluded.recipients)
+def look_back(config: Config) -> int:
+    """How far back sends are looked at for partners, in microseconds: as long as a mail may be owed.
 
-    def refuse(address: str) -> str:
-        if in_domains(config.gateway.own_domains, address.rpartition("@")[2].lower()):
-            return "own-address"
-        return "excluded" if excluded.matches(address) else ""
-
-    def issue(desk: LinkDesk, wanted: Sequence[Wanted]) -> list[Given]:
-        return desk.issue(
-            wanted,
-            programme=programme,
-            keys=keys,
-            mail_key=bundle.keys.mail,
-            refuse=refuse,
-            frequency_days=config.rules.frequency_days,
-            keep_plain=config.ledger.store_addresses,
-        )
-
-    return issue
+    Less than messages are kept: what was told of and forgotten would be told of again.
+    """
+    kept = config.retention.outbox_days * _DAY - _DAY // 24
+    return min(config.ledger.record_days * _DAY, kept)
 
 
 class WebProcess:
@@ -99,9 +86,19 @@ class WebProcess:
         self._going = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
         self._credit: CreditStore = open_credit(bundle.config, bundle.keys)
-        self._links = LedgerLinks(bundle.config.ledger.url, credit=self._credit, issue=issuing(bundle))
+        self._links = LedgerLinks(
+            bundle.config.ledger.url,
+            credit=self._credit,
+            issue=issuing(bundle.config, bundle.keys, bundle.excluded),
+        )
         self._registrar = LedgerRegistrar(self._credit)
         self.journal = LogJournal(shown=lambda _: "")
+        self._courier = Courier(
+            Outbox(bundle.config.ledger.url),
+            targets_of(bundle),
+            within=look_back(bundle.config),
+            journal=self.journal,
+        )
         self._site = Site(
             settings_of(bundle), links=self._links, registrar=self._registrar, journal=self.journal
         )
@@ -112,7 +109,8 @@ class WebProcess:
         self._loop.add_signal_handler(signal.SIGTERM, self._going.set)
         servers = self._servers()
         serving = [asyncio.create_task(server.run_until_told()) for server in servers]
-        beside = [asyncio.create_task(self._site.clicks.run()), asyncio.create_task(self._upkeep())]
+        works = (self._site.clicks.run(), self._upkeep(), self._courier.run())
+        beside = [asyncio.create_task(work) for work in works]
         self._tell(Word.READY)
         going = asyncio.create_task(self._going.wait())
         await asyncio.wait([going, *serving], return_when=asyncio.FIRST_COMPLETED)
@@ -140,6 +138,7 @@ class WebProcess:
         ]
 
     def _close(self) -> None:
+        self._courier.close()
         self._registrar.close()
         self._links.close()
         self._credit.close()
@@ -174,13 +173,14 @@ class WebProcess:
     def _reload(self, bundle: Bundle) -> None:
         """Take another config, whole or not at all."""
         try:
-            settings, issue = settings_of(bundle), issuing(bundle)
+            settings, issue = settings_of(bundle), issuing(bundle.config, bundle.keys, bundle.excluded)
             credit = open_credit(bundle.config, bundle.keys)
         except Exception as error:  # noqa: BLE001 - a bad file changes nothing (promise 9)
             self.journal.fault("reload refused", error)
             self._tell(Word.RELOAD_FAILED)
             return
         self._site.reload(settings)
+        self._courier.targets, self._courier.within = targets_of(bundle), look_back(bundle.config)
         self._links.issuing = issue
         self._links.credit = self._registrar.credit = credit
         old, self._credit = self._credit, credit

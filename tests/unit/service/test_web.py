@@ -9,9 +9,10 @@ import pytest
 from gateway.config import embedded_config, load_keys, read_rule_files
 from gateway.config.webhook_secret import read_web_secrets
 from gateway.service.bundle import Bundle
+from gateway.service.links import link_for
 from gateway.service.parent import wants_web
 from gateway.service.reload import without_restart
-from gateway.service.web import link_for, settings_of
+from gateway.service.web import settings_of
 
 
 def bundle(folder: Path, changes: dict[str, Any]) -> Bundle:
