@@ -17,6 +17,7 @@ PEERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         # name in the marker: (Debian package, program or file that must be there)
         "altermime": ("altermime", "altermime"),
         "chromium": ("chromium", "chromium"),
+        "haproxy": ("haproxy", "haproxy"),
         "mail-dkim": ("libmail-dkim-perl", "/usr/share/perl5/Mail/DKIM/Verifier.pm"),
         "gmime": ("gir1.2-gmime-3.0", "/usr/lib/*/girepository-1.0/GMime-3.0.typelib"),
         "gobject": ("python3-gi", "/usr/lib/python3/dist-packages/gi/__init__.py"),

@@ -8,6 +8,7 @@ dies of the AttributeError that a hole raises. Checks look at values only; what 
 import itertools
 from collections.abc import Callable, Iterator
 
+from gateway.config.clouds import cloud_of_certificate, cloud_of_network
 from gateway.config.credit_checks import CREDIT_CHECKS
 from gateway.config.listen import Listen
 from gateway.config.model import Config
@@ -121,11 +122,39 @@ def _login_under_tls(key: str, listen: Listen) -> Found:
         yield f"{key}.tls", "passwords are taken under TLS only", 'write tls = "required", and a certificate'
 
 
+def _tenant_is_whole(key: str, listen: Listen) -> Found:
+    if (listen.tenant_header is None) != (listen.tenant_secret_file is None):
+        missing = "tenant_header" if listen.tenant_header is None else "tenant_secret_file"
+        yield (
+            f"{key}.{missing}",
+            "the proof of a tenant is a field and its secret; this one is missing",
+            "add it",
+        )
+
+
+def _shared_cloud_needs_proof(key: str, listen: Listen) -> Found:
+    # A cloud's addresses and certificates are those of all its customers (SMTP.md rule 28).
+    if listen.tenant_header is not None:
+        return
+    places = [("networks", i, cloud_of_network(network)) for i, network in enumerate(listen.networks)]
+    places += [("client_names", i, cloud_of_certificate(name)) for i, name in enumerate(listen.client_names)]
+    for name, index, cloud in places:
+        if cloud:
+            yield (
+                f"{key}.{name}[{index}]",
+                f"every customer of {cloud} could send through this listener: an open relay",
+                "name a field that your tenant alone sets in tenant_header, and its tenant_secret_file",
+            )
+            return
+
+
 LISTEN_CHECKS: tuple[Callable[[str, Listen], Found], ...] = (
     _listener_tls,
     _listener_certificates,
     _anywhere_needs_proof,
     _login_under_tls,
+    _tenant_is_whole,
+    _shared_cloud_needs_proof,
 )
 
 HOP_CHECKS: tuple[Callable[[str, NextHop], Found], ...] = (

@@ -21,6 +21,15 @@ _REPLY_CODE = re.compile(r"[45][0-9][0-9]|[45]\.[0-9]{1,3}\.[0-9]{1,3}", re.ASCI
 # One line, and nothing that turns the direction of the text around it.
 _LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]{1,200}")
 _MAX_NAME = 80
+_FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,60}", re.ASCII)
+# Fields that mails have anyway (RFC 5322): one of them taken out would be missed.
+_NOT_OURS = frozenset(
+    (
+        "bcc", "cc", "comments", "content-disposition", "content-transfer-encoding", "content-type", "date",
+        "dkim-signature", "from", "in-reply-to", "keywords", "message-id", "mime-version", "received",
+        "references", "reply-to", "return-path", "sender", "subject", "to",
+    )
+)  # fmt: skip
 
 DAY = 86_400
 GIBIBYTE = 1 << 30
@@ -63,6 +72,12 @@ def _marker(value: str) -> str:
     return value
 
 
+def _field_name(value: str) -> str:
+    if not _FIELD_NAME.fullmatch(value) or value.lower() in _NOT_OURS:
+        raise Fault(f"{value!r} is no name for it", 'write a name of your own such as "X-Example-Tenant"')
+    return value
+
+
 def _reply_code(value: str) -> str:
     if not _REPLY_CODE.fullmatch(value):
         raise Fault(
@@ -102,6 +117,7 @@ Marker = Annotated[Text, AfterValidator(_marker)]
 Identifier = Annotated[Text, AfterValidator(_identifier)]
 Line = Annotated[Text, AfterValidator(_line)]
 Name = Annotated[Text, AfterValidator(_name)]
+FieldName = Annotated[Text, AfterValidator(_field_name)]
 ReplyCode = Annotated[Text, AfterValidator(_reply_code)]
 Switch = Annotated[bool, Strict()]
 

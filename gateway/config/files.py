@@ -4,6 +4,7 @@ The files of rules and footers are `gateway.config.packs`; the key file is `gate
 """
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from gateway.errors import ConfigError, Problem
 _MAX_LIST = 2 << 20
 _MAX_PASSWORD = 4_096
 _MAX_SIGNING_KEY = 65_536
+_TENANT_SECRET = re.compile(r"[!-~]{20,200}", re.ASCII)
 _WEBHOOK_SECRETS = ("issue_secret_file", "webhook_secret_file", "push_secret_file")
 
 
@@ -143,6 +145,24 @@ def _password(path: Path, key: str) -> None:
     read_password(path, key=key)
 
 
+def read_tenant_secret(path: Path, *, key: str = "tenant_secret_file") -> bytes:
+    """The value that a tenant's rule sets.
+
+    Raises:
+        ConfigError: as `read_password`, or it is too short, or can't stand in a header field.
+    """
+    secret = read_password(path, key=key)
+    if not _TENANT_SECRET.fullmatch(secret):
+        message = "the secret is not 20 to 200 letters, digits and signs without blanks"
+        remedy = "make one with: openssl rand -hex 32"
+        raise ConfigError([Problem(file=str(path), key=key, message=message, remedy=remedy)])
+    return secret.encode("ascii")
+
+
+def _tenant_secret(path: Path, key: str) -> None:
+    read_tenant_secret(path, key=key)
+
+
 def _patterns(path: Path, key: str) -> None:
     read_patterns(path, key=key)
 
@@ -225,6 +245,7 @@ def check_files(config: Config) -> list[Problem]:
         ("client_ca_file", check_certificates, Section),
         ("password_file", _password, Section),
         ("users_file", _users, Section),
+        ("tenant_secret_file", _tenant_secret, Section),
         ("spool_directory", _spool_directory, Section),
         *((name, _webhook_secrets, Section) for name in _WEBHOOK_SECRETS),
         ("key_file", _signing_key, DkimKey),  # that of [gateway] is made at the first start

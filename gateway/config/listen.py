@@ -71,6 +71,22 @@ class Listen(Section):
         'and, with `client_certificates = "optional"`, from the certificates in `client_names`.',
     )
 
+    proxy_networks: tuple[f.PeerNetwork, ...] = Field(
+        default=(),
+        description="Load balancers that say in a PROXY header (version 1 or 2) whom they carry; "
+        "`networks` then goes by that.",
+    )
+    tenant_header: f.FieldName | None = Field(
+        default=None,
+        description="The header field that the tenant's own rule sets on each mail (Microsoft 365, Google). "
+        "Mail without it is refused (550 5.7.1); it is taken out of every mail.",
+    )
+    tenant_secret_file: f.FilePath | None = Field(
+        default=None,
+        description="A file with the field's value on its first line: 20 characters or more that nobody "
+        "guesses, readable by the gateway's user only. Read again when it changes.",
+    )
+
     @property
     def label(self) -> str:
         """The listener's name, or its address and port."""

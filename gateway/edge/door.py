@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from gateway.edge.limits import Rates
 from gateway.edge.login import Logins
 from gateway.edge.registry import Registry
+from gateway.edge.tenant import TenantProof
 from gateway.transaction.context import Services
 from gateway.transaction.policy import Policy
 from gateway.transaction.ports import NextHop
@@ -50,6 +51,8 @@ class Access:
         holder: the name behind a certificate (DER); empty for one that is not welcome.
         auth: whether users may, or have to, log in; a certificate that `holder` knows does instead.
         logins: who checks them.
+        is_proxy: whether the peer at this address is a proxy, which says whom it carries; None: nobody is.
+        tenant: what every mail has to show.
     """
 
     tls: Literal["none", "offered", "required"] = "none"
@@ -59,6 +62,8 @@ class Access:
     holder: Callable[[bytes], str] = lambda _: ""
     auth: Literal["none", "offered", "required"] = "none"
     logins: Logins | None = None
+    is_proxy: Callable[[str], bool] | None = None
+    tenant: TenantProof | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

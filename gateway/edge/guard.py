@@ -11,6 +11,7 @@ from gateway.config.users import User
 from gateway.edge.door import Door
 from gateway.edge.limits import TABLE, Limit
 from gateway.edge.login import credentials
+from gateway.edge.proxy import read_header
 from gateway.edge.registry import network_of
 from gateway.edge.standing import Standing
 from gateway.edge.transfer import Transfer
@@ -42,8 +43,10 @@ class Guard(Transfer):
     async def _greet(self) -> bool:
         peer = self._writer.get_extra_info("peername")
         self._info.peer = peer[0] if isinstance(peer, tuple) else ""
-        refusal = self._refusal()
         access = self._door.access
+        if access.is_proxy is not None and access.is_proxy(self._info.peer) and not await self._carried():
+            return False
+        refusal = self._refusal()
         if refusal is not None:
             if access.implicit:
                 self._close()  # it would take our words for a broken handshake
@@ -53,17 +56,31 @@ class Guard(Transfer):
         self._start_clock()
         if access.implicit:
             await self._secure(await self._stop_reading())
-            if self._bar is not None and self._bar.code == 554:
+            if self._bar is not None and self._bar.code == 554 and not self._standing.nobody:
                 self._say_goodbye(self._bar)
                 return False
         kind = "LMTP" if self._door.lmtp else "ESMTP"
         await self._answer(Reply.of(220, "", f"{self._policy().hostname} {kind} CareerRelay"))
         return True
 
+    async def _carried(self) -> bool:
+        """Take whom the proxy carries for the peer; False without a valid header: then nothing is said."""
+        carried = None
+        if len(self._door.registry) <= self._door.registry.limit:
+            carried = await read_header(self._reader)
+        if carried is None:
+            self._door.services.journal.count("proxy-refused")
+            self._close()
+            return False
+        self._info.peer = carried.address or self._info.peer
+        self._standing.nobody = not carried.address
+        self._bar = self._standing.bar()
+        return True
+
     def _refusal(self) -> Reply | None:
         """Why this peer gets no session; counted. None if it gets one."""
         door = self._door
-        if not door.admits(self._info.peer):
+        if not (door.admits(self._info.peer) or self._standing.nobody):
             door.services.journal.count("peer-refused")
             return failure.ACCESS_DENIED
         if door.registry.draining:

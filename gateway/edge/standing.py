@@ -19,16 +19,20 @@ class Standing:
         secure: whether the connection is under TLS.
         certificate: the name behind the certificate that it gave, if it is a welcome one.
         user: who logged in.
+        nobody: a proxy that carries nobody; it may look in, and not send (SMTP.md rule 30).
     """
 
     access: Access
     secure: bool = False
     certificate: str = ""
     user: User | None = None
+    nobody: bool = False
 
     def bar(self) -> Reply | None:
         """Why this peer may not send now; None if it may."""
         access = self.access
+        if self.nobody:
+            return failure.ACCESS_DENIED
         if access.tls == "required" and not self.secure:
             return failure.NEED_TLS
         if access.certificates == "required" and not self.certificate:

@@ -17,7 +17,7 @@ from gateway.smtp import failure
 from gateway.smtp.chunks import Chunk, parse_bdat
 from gateway.smtp.command import Command
 from gateway.smtp.reply import Reply
-from gateway.transaction.source import SenderGone
+from gateway.transaction.source import SenderGone, Source
 
 
 class Transfer(Wire):
@@ -70,7 +70,7 @@ class Transfer(Wire):
         before.clear()
         await self._divert(upload)
         try:
-            replies = await transaction.content(upload)
+            replies = await transaction.content(self._proven(upload))
         except SenderGone:
             self._tell(upload)
             raise
@@ -87,6 +87,11 @@ class Transfer(Wire):
             return failure.NEED_RCPT
         await self._abandon()
         return failure.NO_RECIPIENT
+
+    def _proven(self, upload: Upload) -> Source:
+        """The upload; where a tenant has to be proven, one that refuses everybody else's mail."""
+        tenant = self._door.access.tenant
+        return upload if tenant is None else tenant.guard(upload)
 
     def _tell(self, upload: Upload) -> None:
         """Say goodbye to a sender that was given up."""
@@ -110,7 +115,8 @@ class Transfer(Wire):
         whole = upload.expect(chunk)
         await self._divert(upload)
         if self._chunking is None and self._transaction is not None:
-            self._chunking = Chunking(upload, self._transaction.content(upload), self._chunks_given_up)
+            relay = self._transaction.content(self._proven(upload))
+            self._chunking = Chunking(upload, relay, self._chunks_given_up)
         await whole
         chunking = self._chunking
         if chunking is None or (upload.trouble and not upload.done):

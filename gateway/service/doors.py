@@ -9,12 +9,15 @@ from typing import Any
 
 from gateway.config import Config, Listen
 from gateway.config.auth import Auth
+from gateway.config.files import read_tenant_secret
+from gateway.config.network import admits
 from gateway.config.users import read_users
 from gateway.config.watched import Watched
 from gateway.edge.door import Access, Door, EdgeLimits, Routes
 from gateway.edge.limits import Rates
 from gateway.edge.login import Logins
 from gateway.edge.registry import Registry
+from gateway.edge.tenant import TenantProof
 from gateway.edge.tls import TlsFiles, holder_test
 from gateway.errors import ConfigError
 from gateway.transaction.context import Services
@@ -94,6 +97,9 @@ def build_doors(
         watched.append(users)
     for listen in config.listen:
         context = _context(listen)
+        secret = _tenant_secret(listen)
+        if secret is not None:
+            watched.append((f"tenant's secret of listener {listen.label}", secret))
         if context is not None:
             watched.append((f"certificate of listener {listen.label}", context))
         doors[listen.label] = Door(
@@ -105,7 +111,7 @@ def build_doors(
             registry=registry,
             policy=policy,
             routes=routes,
-            access=_access(listen, context, logins),
+            access=_access(listen, context, logins, _tenant(listen, secret, services)),
             rates=rates,
         )
     return Doors(by_label=MappingProxyType(doors), watched=tuple(watched), auth=config.auth, logins=logins)
@@ -146,7 +152,27 @@ def _context(listen: Listen) -> Watched[ssl.SSLContext] | None:
     return Watched(files.paths, files.context)
 
 
-def _access(listen: Listen, context: Watched[ssl.SSLContext] | None, logins: Logins | None) -> Access:
+def _tenant_secret(listen: Listen) -> Watched[bytes] | None:
+    file = listen.tenant_secret_file
+    return None if file is None else Watched((file,), partial(read_tenant_secret, file))
+
+
+def _tenant(listen: Listen, secret: Watched[bytes] | None, services: Services) -> TenantProof | None:
+    if listen.tenant_header is None or secret is None:
+        return None
+    return TenantProof(
+        field=listen.tenant_header.encode("ascii"),
+        secret=lambda: secret.value,
+        refused=lambda: services.journal.count("tenant-refused"),
+    )
+
+
+def _access(
+    listen: Listen,
+    context: Watched[ssl.SSLContext] | None,
+    logins: Logins | None,
+    tenant: TenantProof | None,
+) -> Access:
     return Access(
         tls=listen.tls,
         implicit=listen.tls_mode == "implicit",
@@ -155,4 +181,6 @@ def _access(listen: Listen, context: Watched[ssl.SSLContext] | None, logins: Log
         holder=holder_test(listen.client_names),
         auth=listen.auth,
         logins=None if listen.auth == "none" else logins,
+        is_proxy=partial(admits, listen.proxy_networks) if listen.proxy_networks else None,
+        tenant=tenant,
     )

@@ -170,5 +170,6 @@ def start_logging(*, form: str, level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     log.setLevel(level.upper())
-    # aiosmtpd tells every command at INFO
+    # aiosmtpd tells every command at INFO, and in its own words why a PROXY header is none
     logging.getLogger("mail.log").setLevel(logging.ERROR)
+    logging.getLogger("mail.debug").setLevel(logging.CRITICAL)

@@ -65,6 +65,7 @@ PARAMETER_UNKNOWN = Reply.of(555, "5.5.4", "Parameter not recognised")
 UTF8_NOT_ASKED = Reply.of(553, "5.6.7", "Address with octets above 127 needs SMTPUTF8")
 TOO_BIG = Reply.of(552, "5.3.4", "Mail larger than the limit")
 BARE_NEWLINE = Reply.of(550, "5.6.11", "Bare CR or LF in content")
+NOT_THIS_TENANT = Reply.of(550, "5.7.1", "Not authorized to send through this gateway")
 LOOP = Reply.of(554, "5.4.6", "Mail is going in circles")
 
 AUTH_DONE = Reply.of(235, "2.7.0", "Authentication successful")

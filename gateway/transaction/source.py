@@ -7,6 +7,7 @@ from typing import Protocol
 
 from gateway.errors import GatewayError
 from gateway.message.scan import Buffer
+from gateway.smtp.reply import Reply
 
 
 class SenderGone(GatewayError):
@@ -14,6 +15,17 @@ class SenderGone(GatewayError):
 
     Nothing may be completed at the next hop then.
     """
+
+
+class ContentRefused(GatewayError):
+    """The mail is refused by us, for something seen in its content or for want of the ledger.
+
+    What is left of the content can still be read, and is, before the sender gets the reply.
+    """
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
 
 
 class Source(Protocol):
@@ -45,6 +57,7 @@ class Source(Protocol):
 
         Raises:
             SenderGone: the connection was lost, closed or silent for too long before the end of content.
+            ContentRefused: what was read so far is reason enough.
         """
 
 

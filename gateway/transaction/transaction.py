@@ -37,18 +37,10 @@ from gateway.transaction.policy import Policy
 from gateway.transaction.ports import NextHop, OpenMail, Outbound
 from gateway.transaction.report import CopyReport, MailReport
 from gateway.transaction.settle import Settlement
-from gateway.transaction.source import SenderGone, Source, Spool
+from gateway.transaction.source import ContentRefused, SenderGone, Source, Spool
 from gateway.transaction.trace import Trace
 
 T = TypeVar("T")
-
-
-class _Refused(Exception):
-    """The mail is refused by us, for something seen in its content or for want of the ledger."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(str(reply))
-        self.reply = reply
 
 
 class Transaction:
@@ -156,8 +148,9 @@ class Transaction:
     async def _guarded_content(self, source: Source) -> list[Reply]:
         try:
             return await self._content(source)
-        except _Refused as refused:
+        except ContentRefused as refused:
             reply = refused.reply
+            self._report.detail = self._report.detail or f"refused: {reply}"
         except (SenderGone, asyncio.CancelledError):
             raise
         except Exception as error:  # noqa: BLE001 - nothing escapes; what is unknown is transient
@@ -199,9 +192,9 @@ class Transaction:
     async def _read(self, source: Source) -> bytes:
         segment = await source.read()
         if source.bare and self._policy.refuse_bare_newlines:
-            raise _Refused(failure.BARE_NEWLINE)
+            raise ContentRefused(failure.BARE_NEWLINE)
         if self._policy.size and source.octets > self._policy.size:
-            raise _Refused(failure.TOO_BIG)
+            raise ContentRefused(failure.TOO_BIG)
         return segment
 
     async def _verdict(
@@ -220,7 +213,7 @@ class Transaction:
             return None, left_alone, None
         if reading.looping:
             self._report.reason = Reason.LOOP
-            raise _Refused(failure.LOOP)
+            raise ContentRefused(failure.LOOP)
         message_id = reading.message.value(b"message-id")
         self._report.message_id = (message_id or b"").decode("ascii", "backslashreplace")[:998]
         opened: OpenMail | None = None
@@ -244,7 +237,7 @@ class Transaction:
         decision = Decision(reason=Reason.LEDGER_FAULT, detail=str(fault))
         self._note(decision)
         if self._policy.defer_on_ledger_fault:
-            raise _Refused(failure.LEDGER_DEFER)
+            raise ContentRefused(failure.LEDGER_DEFER)
         return decision
 
     def _try(self, what: str, step: Callable[[], T]) -> T | None:

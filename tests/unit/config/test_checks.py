@@ -18,6 +18,9 @@ LISTEN = {"address": "127.0.0.1", "port": 2525, "networks": ["127.0.0.0/8"]}
 
 
 TLS = {**LISTEN, "tls": "required", "certificate_file": "gw.pem", "certificate_key_file": "gw.key"}
+TENANT = {"tenant_header": "X-Example-Tenant", "tenant_secret_file": "tenant"}
+CLOUD = {**TLS, "anywhere": True, "client_certificates": "required"}
+CLOUD_NAME = "listen[0].client_names[0]"
 OWN = {"certificate_file": "gw.pem", "certificate_key_file": "gw.key"}
 NAMES = {"client_names": ["san:mail.example.co.jp"]}
 
@@ -151,6 +154,26 @@ def keys_of(folder: Path, changes: dict[str, Any]) -> list[str]:
         ({"limits": {"command_line_bytes": 2_112}}, []),
         ({"limits": {"commands": 1_009}}, ["limits.commands"]),
         ({"limits": {"commands": 1_010}}, []),
+        # shared clouds
+        ({"listen": [{**LISTEN, "networks": ["40.92.0.0/15"]}]}, ["listen[0].networks[0]"]),
+        ({"listen": [{**LISTEN, "networks": ["127.0.0.1", "40.107.1.2"]}]}, ["listen[0].networks[1]"]),
+        ({"listen": [{**LISTEN, "networks": ["209.85.128.0/17"]}]}, ["listen[0].networks[0]"]),
+        ({"listen": [{**LISTEN, "networks": ["2a01:111:f403::/48"]}]}, ["listen[0].networks[0]"]),
+        ({"listen": [{**LISTEN, "networks": ["52.0.0.0/8"]}]}, ["listen[0].networks[0]"]),
+        ({"listen": [{**LISTEN, "networks": ["192.0.2.0/24", "2001:db8::/32"]}]}, []),
+        ({"listen": [{**LISTEN, "networks": ["40.92.0.0/15"], **TENANT}]}, []),
+        ({"listen": [{**LISTEN, **TENANT, "tenant_header": "Subject"}]}, ["listen[0].tenant_header"]),
+        ({"listen": [{**LISTEN, "tenant_header": "X-T"}]}, ["listen[0].tenant_secret_file"]),
+        ({"listen": [{**LISTEN, "tenant_secret_file": "tenant"}]}, ["listen[0].tenant_header"]),
+        (
+            {"listen": [{**LISTEN, "tenant_header": "X-T", "tenant_secret_file": "password"}]},
+            ["listen[0].tenant_secret_file"],
+        ),
+        ({"listen": [{**CLOUD, "client_names": ["san:mail.protection.outlook.com"]}]}, [CLOUD_NAME]),
+        ({"listen": [{**CLOUD, "client_names": ["san:*.google.com"]}]}, [CLOUD_NAME]),
+        ({"listen": [{**CLOUD, "client_names": ["subject:CN=smtp.gmail.com"]}]}, [CLOUD_NAME]),
+        ({"listen": [{**CLOUD, "client_names": ["san:notoutlook.com"]}]}, []),
+        ({"listen": [{**CLOUD, "client_names": ["san:mail.protection.outlook.com"], **TENANT}]}, []),
         # logins
         ({"listen": [{**TLS, "auth": "required"}]}, ["auth.users_file"]),
         ({"listen": [{**TLS, "auth": "required"}], "auth": {"users_file": "users.toml"}}, []),
@@ -174,6 +197,8 @@ def test_checks(tmp_path: Path, changes: dict[str, Any], keys: list[str]) -> Non
     (tmp_path / "password").write_text("secret\n")
     (tmp_path / "password").chmod(0o600)
     (tmp_path / "users.toml").touch(0o600)
+    (tmp_path / "tenant").write_text("a-secret-of-twenty-characters\n")
+    (tmp_path / "tenant").chmod(0o600)
     for name, content in zip(("ca.pem", "gw.pem", "gw.key"), _pems(), strict=True):
         (tmp_path / name).write_bytes(content)
         (tmp_path / name).chmod(0o600)
