@@ -81,6 +81,11 @@ _BREAKS = dict.fromkeys(
 # No text of the mail in these. The tokenizer reads the raw ones only for their end tag.
 _RAW = frozenset({"script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"})
 _SKIPPED = frozenset({"head", "template", "object", "svg", "math", "select"})
+# All that a head can hold; a browser ends it at anything else (HTML Living Standard §13.2.6.4.4).
+_IN_HEAD = frozenset(
+    {"base", "basefont", "bgsound", "link", "meta", "title", "noscript", "noframes", "style", "script"}
+    | {"template", "head", "html"}
+)
 _CONTAINERS = frozenset({"div", "blockquote", "span", "hr", "table", "td"})
 
 # Containers that mail programs put a quoted original in: it ends with the element.
@@ -150,7 +155,9 @@ class _Reader:
     def text(self, start: int, end: int) -> None:
         """A run of character data: white space is only white space here, character references are read."""
         if self.skip:
-            return
+            if self.skip != ["head"] or not self.source[start:end].strip():
+                return
+            self.skip.clear()
         run = self.source[start:end].replace("\n", " ").replace("\r", " ")
         if "&" not in run:
             self.add(run, start, verbatim=True)
@@ -167,6 +174,8 @@ class _Reader:
 
     def tag(self, found: re.Match[str]) -> None:
         closing, name, attributes = found[1], found[2].lower(), found[3]
+        if self.skip == ["head"] and name not in _IN_HEAD:
+            self.skip.clear()
         if name == "br":
             self.pending += 1
             return
@@ -258,8 +267,8 @@ def read_html(source: str) -> HtmlText:
                 position = _skip_raw(source, position, name)
                 if position < 0:
                     return reader.finish("unclosed-" + name)
-            elif name == "plaintext":
-                return reader.finish("plaintext")
+            elif name in {"plaintext", "frameset"}:
+                return reader.finish(name)  # nothing behind it is shown as a page
         elif following in ("!", "?", "/"):
             position, defect = _skip_declaration(source, opening)
             if defect:
@@ -267,7 +276,8 @@ def read_html(source: str) -> HtmlText:
         else:
             reader.text(opening, opening + 1)
             position = opening + 1
-    return reader.finish("")
+    hidden = [name for name in reader.skip if name != "head"]
+    return reader.finish("unclosed-" + hidden[0] if hidden else "")
 
 
 def _skip_raw(source: str, position: int, name: str) -> int:

@@ -40,7 +40,9 @@ from gateway.message.normalise import normalise
         ("<a href=\"x\"target=_blank title='>' data-a = b hidden/>yes</a>", "yes"),
         ('<o:p></o:p><st1:city w:st="on">Tokyo</st1:city>', "tokyo"),
         ("<textarea>no</textarea><template><p>no</p></template><svg><text>no</text></svg>yes", "yes"),
-        ("<head><meta charset=utf-8>forgot to close<body>yes", "yes"),
+        ("<head><meta charset=utf-8>forgot to close<body>yes", "forgot to close yes"),
+        ("<head><title>no</title><p>forgot to close", "forgot to close"),
+        ("<head><title>no</title>\n<body>yes", "yes"),
     ],
 )
 def test_text(source: str, expected: str) -> None:
@@ -71,6 +73,9 @@ def test_text(source: str, expected: str) -> None:
         ("<style>a</styl>", "unclosed-style"),
         ("<script><!-- <script></script> --></script>", "unclosed-script"),
         ("<plaintext>a", "plaintext"),
+        ("a<frameset rows=*><frame src=b></frameset>", "frameset"),
+        ("a<select><option>b</option>", "unclosed-select"),
+        ("a<svg><text>b</text>", "unclosed-svg"),
         ("x" * (MAX_HTML + 1), "too-large"),
         ("<b>" * (MAX_TOKENS + 1), "too-many-tags"),
     ],
