@@ -92,6 +92,41 @@ def export(*, config_path: Path, kind: str, out: Path | None, excel: bool, state
         _write(csv_lines(rows, mark=excel) if kind == "csv" else json_lines(rows), out)
 
 
+@sends.command("show")
+@config_option
+@click.argument("token", metavar="TOKEN")
+@json_option
+def story(*, config_path: Path, token: str, as_json: bool) -> None:
+    """One send, by the token in its link, with the footer that it carried, as it was sent.
+
+    The token may be written as somebody reads it: any case, blanks and hyphens anywhere.
+    """
+    from gateway.config import load_config
+    from gateway.store import LedgerReader, SendFilter
+    from gateway.store.export import record
+    from gateway.token import encode_token, parse_token
+
+    try:
+        wanted = parse_token(token)
+    except ValueError as error:
+        raise click.UsageError(f"this is no token: {error}") from None
+    with LedgerReader(load_config(config_path).ledger.url) as reader:
+        found = reader.last_sends(1, SendFilter(token=wanted))
+        kept = reader.footer(found[0].footer_hash) if found and found[0].footer_hash else None
+    if not found:
+        raise click.ClickException("there is no send with this token (any more)")
+    plain, html = kept.render(encode_token(wanted)) if kept else (None, None)
+    if as_json:
+        shown = {**record(found[0]), "footer_text": plain, "footer_html": html}
+        click.echo(json.dumps(shown, ensure_ascii=False, indent=2))
+        return
+    for name, value in record(found[0]).items():
+        if value not in (None, ""):
+            click.echo(f"{name:<13} {_printable(str(value))}")
+    click.echo("")
+    click.echo(plain if plain is not None else "the ledger has not kept the footer of this send")
+
+
 command = sends
 
 

@@ -24,14 +24,17 @@ from gateway.config import (
     read_rule_files,
     read_signing_key,
 )
+from gateway.config.matching_key import read_matching_keys
 from gateway.config.names import in_domains
 from gateway.config.webhook_secret import WebSecrets, read_web_secrets
 from gateway.dkim.key import Keyring, KeyUnusable, SigningKey, load_key
 from gateway.dkim.treatment import Signing
 from gateway.errors import ConfigError, Problem
 from gateway.footer.template import load_footers
+from gateway.ledger.identity import PersonKeys
 from gateway.ruleset.load import load_rules
 from gateway.ruleset.ruleset import Ruleset
+from gateway.service.terms import TermBook
 from gateway.transaction.markers import Markers
 from gateway.transaction.policy import LinkForm, Policy, Secrets
 
@@ -48,6 +51,8 @@ class Bundle:
     web_secrets: WebSecrets = field(default_factory=WebSecrets, repr=False)
     #: The content of each DKIM key file, in the order of the config.
     signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    #: The live matching keys of each partner that has some.
+    matching_keys: Mapping[str, tuple[tuple[str, bytes], ...]] = field(default_factory=dict, repr=False)
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -71,6 +76,11 @@ def read_bundle(path: Path) -> Bundle:
         passwords=passwords,
         web_secrets=read_web_secrets(config),
         signing_keys=read_signing_keys(config),
+        matching_keys={
+            partner.id: read_matching_keys(partner.matching_key_file)
+            for partner in config.partner
+            if partner.matching_key_file is not None
+        },
     )
 
 
@@ -100,6 +110,8 @@ def build_policy(bundle: Bundle, *, examples: bool = False, last: Built | None =
     except ConfigError as error:
         problems += [files.located(problem) for problem in error.problems]
     link = link_form(config)
+    book = TermBook.of(config, person_keys_of(bundle), files.footers)
+    terms, kept = book.all()
     try:
         ruleset = _same_rules(bundle, set(footers), last) or load_rules(
             files.rules,
@@ -107,7 +119,9 @@ def build_policy(bundle: Bundle, *, examples: bool = False, last: Built | None =
             config_senders=config.rules.senders,
             footers=footers,
             groups=files.groups,
-            names=tuple(name for name in (link.company, link.partner) if name),
+            names=tuple(
+                dict.fromkeys(name for one in terms for name in (one.link.company, one.link.partner) if name)
+            ),
             examples=examples,
             key=os.urandom(32),
         )
@@ -134,6 +148,9 @@ def build_policy(bundle: Bundle, *, examples: bool = False, last: Built | None =
         secrets=Secrets(
             mark=bundle.keys.mark, mail=bundle.keys.mail, person=bundle.keys.person, own_id=bundle.keys.own_id
         ),
+        terms_of=book.terms,
+        other_prefixes=tuple({one.link.prefix for one in terms} - {link.prefix}),
+        kept=kept,
         is_own=lambda address: in_domains(own_domains, address.rpartition("@")[2].lower()),
         is_excluded=excluded.matches if excluded else lambda _: False,
         is_excluded_sender=excluded_senders.matches if excluded_senders else None,
@@ -158,6 +175,14 @@ def build_policy(bundle: Bundle, *, examples: bool = False, last: Built | None =
         gateway_refusals=frozenset(config.gateway.gateway_refusals),
         notice_from=config.notifications.from_name,
         postmaster=config.postmaster,
+    )
+
+
+def person_keys_of(bundle: Bundle) -> PersonKeys:
+    """The keys for everything about people."""
+    keys = bundle.keys
+    return PersonKeys(
+        person=keys.person, tombstone=keys.tombstone, digest=keys.digest, matching=bundle.matching_keys
     )
 
 

@@ -85,6 +85,7 @@ class Worker:
             in_hand=in_hand,
         )
         self._doors = self._build_doors(bundle, None)
+        self._ledger.keep_terms(policy.kept, bundle.matching_keys)
 
     def _shown(self, address: str) -> str:
         return shown_address(self._bundle.config, self._bundle.keys, address)
@@ -229,6 +230,7 @@ class Worker:
             return
         self._bundle = bundle
         self._built = policy
+        self._ledger.keep_terms(policy.kept, bundle.matching_keys)
         self._policy = observing(policy) if self._braked else policy
         self._doors = doors
         start_logging(form=bundle.config.log.format, level=bundle.config.log.level)

@@ -24,7 +24,7 @@ from gateway.ledger.identity import PersonKeys
 from gateway.ledger.intake import Reported
 from gateway.ledger.months import month_bounds, month_of
 from gateway.store import said, slots
-from gateway.store.credit_schema import matching_keys, registrations, suppressions, webhooks
+from gateway.store.credit_schema import registrations, suppressions, webhooks
 from gateway.store.credit_schema import slots as slots_table
 from gateway.store.database import Database, faults_as_ledger_faults, is_transient, now_at
 from gateway.store.journal import Journal, heads, last_moment, sums, write_audit
@@ -510,23 +510,6 @@ class CreditStore:
             return str(after.state)
 
         return self._write(work, operator)
-
-    def note_matching_keys(self) -> None:
-        """Remember from when on sends carry hashes under each live matching key."""
-
-        def work(connection: Connection, journal: Journal) -> None:
-            for partner, live in self.keys.matching.items():
-                for key_id, _ in live:
-                    known = select(matching_keys.c.since).where(
-                        matching_keys.c.partner == partner, matching_keys.c.key_id == key_id
-                    )
-                    if connection.execute(known).first() is None:
-                        connection.execute(
-                            insert(matching_keys).values(partner=partner, key_id=key_id, since=journal.now)
-                        )
-
-        if self.keys.matching:
-            self._write(work)
 
     # --- transactions -------------------------------------------------------------------------------------
 

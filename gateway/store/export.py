@@ -34,6 +34,10 @@ FIELDS = (
     "put_off",
     "person",
     "address",
+    "company",
+    "partner",
+    "origin",
+    "footer_hash",
 )
 
 
@@ -60,6 +64,10 @@ def record(send: Send) -> dict[str, str | int | bool | None]:
         "put_off": send.put_off,
         "person": send.person.hex(),
         "address": send.address,
+        "company": send.company,
+        "partner": send.partner,
+        "origin": send.origin,
+        "footer_hash": send.footer_hash.hex() if send.footer_hash else None,
     }
 
 

@@ -14,8 +14,10 @@ from typing import Self
 from sqlalchemy import Connection, Engine, Row, Select, and_, select
 
 from gateway.errors import LedgerFault
+from gateway.footer.kept import KeptFooter, read_kept
 from gateway.ledger.controls import Brake, Controls, Event
 from gateway.store.chores import fetch_ruleset, read_controls, ruleset_events
+from gateway.store.credit_schema import footers
 from gateway.store.database import Database, faults_as_ledger_faults
 from gateway.store.migrate import require_current
 from gateway.store.schema import people, sends
@@ -52,6 +54,10 @@ class Send:
     attempted_at: int
     accepted_at: int | None
     settled_at: int | None
+    company: str = "default"
+    partner: str = "default"
+    footer_hash: bytes | None = None
+    origin: str = "mail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +165,18 @@ class LedgerReader:
         with faults_as_ledger_faults(self._database), self._engine.connect() as connection:
             yield connection
 
+    def footer(self, digest: bytes) -> KeptFooter | None:
+        """What the footer of that hash was made from; None where the ledger has none.
+
+        Raises:
+            LedgerFault: it can't be read.
+        """
+        with faults_as_ledger_faults(self._database), self._engine.connect() as connection:
+            content = connection.execute(
+                select(footers.c.content).where(footers.c.hash == digest)
+            ).scalar_one_or_none()
+        return read_kept(content) if content is not None else None
+
     def _page(self, query: "Select[tuple[object, ...]]") -> "list[Row[tuple[object, ...]]]":
         with faults_as_ledger_faults(self._database), self._engine.connect() as connection:
             return _fetch(connection, query)
@@ -203,4 +221,8 @@ def _send(row: "Row[tuple[object, ...]]") -> Send:
         attempted_at=row.attempted_at,
         accepted_at=row.accepted_at,
         settled_at=row.settled_at,
+        company=row.company,
+        partner=row.partner,
+        footer_hash=bytes(row.footer_hash) if row.footer_hash is not None else None,
+        origin=row.origin,
     )

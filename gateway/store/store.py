@@ -1,11 +1,12 @@
 """The ledger as the transaction sees it: `LedgerStore` implements `gateway.transaction.ports.Ledger`."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 from gateway.errors import LedgerFault
+from gateway.footer.kept import KeptFooter
 from gateway.ledger.braking import Row
 from gateway.ledger.controls import Brake, Controls
 from gateway.smtp.fold import Notice
@@ -18,6 +19,7 @@ from gateway.store.chores import (
     WriteTallies,
 )
 from gateway.store.database import Database
+from gateway.store.footers import KeepTerms
 from gateway.store.process import own_mark
 from gateway.store.session import Session
 from gateway.store.work import (
@@ -188,6 +190,16 @@ class LedgerStore:
         pulled = await self._writer.ask(PullBrake(why, rule), bool)
         await self.look()
         return pulled
+
+    def keep_terms(
+        self, kept: Sequence[KeptFooter], matching: Mapping[str, Sequence[tuple[str, bytes]]]
+    ) -> None:
+        """Keep what footers are made from, and since when each matching key (partner: id, key) is in use.
+
+        Done before anything that is asked for later. Never raises.
+        """
+        keys = tuple((partner, key_id) for partner, live in matching.items() for key_id, _ in live)
+        self._writer.post(KeepTerms(tuple(kept), keys))
 
     # --- safety and roll-out ------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from gateway.reason import Reason
 from gateway.smtp.content import stuff
 from gateway.token import encode_token
 from gateway.transaction.decide import Reading
-from gateway.transaction.policy import Policy
+from gateway.transaction.policy import LinkForm, Policy
 
 #: Octets written at a time; what is larger would only stand in the transport's buffer.
 BLOCK = 262_144
@@ -58,7 +58,7 @@ class Composer:
     """Makes the copies of one mail. Each is checked against the original before it is given out.
 
     `treatment` says who signs the copies, and which signatures of the mail they replace; `marks` are edits of
-    the header that take markers out.
+    the header that take markers out; `link` is what the footer says, where it isn't the policy's own.
     """
 
     message: Message
@@ -67,6 +67,7 @@ class Composer:
     policy: Policy
     treatment: Treatment = UNSIGNED
     marks: tuple[Edit, ...] = ()
+    link: LinkForm | None = None
 
     def compose(self, token: bytes) -> Content:
         """The mail with the link of `token` (16 octets), our own header field, and our signatures.
@@ -79,7 +80,7 @@ class Composer:
                 be; the original has to go out.
         """
         text = encode_token(token)
-        values = self.policy.link.values(text)
+        values = (self.link or self.policy.link).values(text)
         return self._signed(values, own_id_field(text, self.policy.secrets.own_id))
 
     def clean(self) -> Content:

@@ -116,7 +116,7 @@ def read_mail(
             reason = text.reason
         elif not text.bodies:
             reason = Reason.NO_TEXT
-        elif has_link(text, policy.link.prefix):
+        elif any(has_link(text, prefix) for prefix in (policy.link.prefix, *policy.other_prefixes)):
             reason = Reason.HAS_LINK
     marked = find_marks(message, text, policy.markers, reason)
     if blocked is not None:

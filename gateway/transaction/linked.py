@@ -30,7 +30,7 @@ from gateway.transaction.copies import PUT_OFF_LIMIT, UNTOUCHED_PROOF_SECONDS, C
 from gateway.transaction.decide import Decision, Reading, place
 from gateway.transaction.notice import MAX_QUOTED
 from gateway.transaction.plan import Copy, Plan, in_share, make_plan
-from gateway.transaction.policy import Policy
+from gateway.transaction.policy import Policy, Terms
 from gateway.transaction.ports import (
     Claim,
     CopyIntent,
@@ -208,13 +208,20 @@ class LinkedMail:
             policy=self.policy,
             treatment=self.reading.treatment,
             marks=self.reading.marked.edits,
+            link=self._terms(planned, verdict).link,
         )
         return composer, verdict
+
+    def _terms(self, planned: PlannedCopy | None, verdict: Verdict | None) -> Terms:
+        campaign = planned.campaign if planned else (verdict.campaign if verdict else "")
+        return self.policy.terms(campaign, self.envelope.mail.path.text())
 
     def _intent(
         self, person: bytes, copy: Copy, token: bytes, verdict: Verdict | None, planned: PlannedCopy | None
     ) -> SendIntent:
         recipient = self.envelope.recipients[copy.recipients[0]].path.text()
+        terms = self._terms(planned, verdict)
+        footer = planned.footer if planned else (verdict.footer if verdict else "")
         return SendIntent(
             mail_key=self._key,
             person=person,
@@ -222,13 +229,17 @@ class LinkedMail:
             sender=self.envelope.mail.path.text(),
             campaign=planned.campaign if planned else (verdict.campaign if verdict else ""),
             rule=planned.rule if planned else (verdict.rule if verdict else ""),
-            footer=planned.footer if planned else (verdict.footer if verdict else ""),
+            footer=footer,
             ruleset=planned.ruleset if planned else self.policy.ruleset.id,
             message_id=self.report.message_id,
             route=self.hop.name,
             address=recipient if self.policy.store_addresses else None,
             frequency_days=self.policy.frequency_days,
             forced=verdict is not None and verdict.reason is Reason.FORCED,
+            company=terms.company,
+            partner=terms.partner,
+            footer_hash=terms.footers.get(footer),
+            matching=terms.hashes(recipient),
         )
 
     async def _intend(self, built: Sequence["_Built"]) -> int:

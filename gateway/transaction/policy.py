@@ -4,11 +4,12 @@ A transaction takes the snapshot that is current at MAIL and keeps it to its end
 puts another in its place.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from gateway.dkim.treatment import Signing
+from gateway.footer.kept import KeptFooter
 from gateway.footer.template import FooterText
 from gateway.footer.values import FooterValues
 from gateway.ruleset.ruleset import Ruleset
@@ -59,6 +60,25 @@ class LinkForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """By whose link a campaign goes, and what the ledger is to know of it.
+
+    Attributes:
+        company: whose mail it is.
+        partner: by whose link it goes.
+        link: what the footer says.
+        footers: by the footer's name: the hash under which the ledger keeps it as it is sent.
+        hashes: an address's hash under each live matching key of the partner, with the key's id.
+    """
+
+    link: LinkForm
+    company: str = "default"
+    partner: str = "default"
+    footers: Mapping[str, bytes] = field(default_factory=dict)
+    hashes: Callable[[str], tuple[tuple[str, bytes], ...]] = lambda _: ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Everything that decides what becomes of a mail. Numbers that are 0 are off."""
 
@@ -68,6 +88,11 @@ class Policy:
     footers: Mapping[str, FooterText]
     link: LinkForm
     secrets: Secrets
+    # By campaign and sender; where it is None, all mail goes by `link`. `other_prefixes` are those of its
+    # links, `kept` is what all footers are made from, for the ledger.
+    terms_of: Callable[[str, str], Terms] | None = None
+    other_prefixes: tuple[str, ...] = ()
+    kept: tuple[KeptFooter, ...] = ()
     is_own: AddressTest
     is_excluded: AddressTest
     is_excluded_sender: AddressTest | None = None
@@ -88,6 +113,10 @@ class Policy:
     gateway_refusals: Collection[str] = REFUSES_GATEWAY
     notice_from: str = "Mail Delivery System"
     postmaster: str = ""
+
+    def terms(self, campaign: str, sender: str) -> Terms:
+        """By whose link a mail of this campaign goes. `sender` is ``local@domain``."""
+        return Terms(link=self.link) if self.terms_of is None else self.terms_of(campaign, sender)
 
     def is_candidate(self, path: Path) -> bool:
         """Whether a recipient is outside the company and on no exclude list (SMTP.md rule 12)."""
