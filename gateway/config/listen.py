@@ -76,6 +76,11 @@ class Listen(Section):
         description="Load balancers that say in a PROXY header (version 1 or 2) whom they carry; "
         "`networks` then goes by that.",
     )
+    xclient_networks: tuple[f.PeerNetwork, ...] = Field(
+        default=(),
+        description="Mail servers, of those in `networks`, that may say by XCLIENT or XFORWARD for whom they "
+        "speak; after XCLIENT `networks` goes by that.",
+    )
     tenant_header: f.FieldName | None = Field(
         default=None,
         description="The header field that the tenant's own rule sets on each mail (Microsoft 365, Google). "

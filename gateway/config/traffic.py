@@ -134,6 +134,11 @@ class NextHop(Section):
         default=None,
         description="The name in EHLO, where the next hop knows us by another than `gateway.hostname`.",
     )
+    forward_client: Literal["none", "xforward", "xclient"] = Field(
+        default="none",
+        description="Tell hosts that offer it who a mail's client is: `xforward` for their log, `xclient` as "
+        "if that client were there (a connection a mail).",
+    )
     connections: f.Count = Field(
         default=20,
         description="Connections to each host at most, over all workers of a node; at least one a worker.",

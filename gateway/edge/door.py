@@ -52,6 +52,7 @@ class Access:
         auth: whether users may, or have to, log in; a certificate that `holder` knows does instead.
         logins: who checks them.
         is_proxy: whether the peer at this address is a proxy, which says whom it carries; None: nobody is.
+        speaks_for: whether the peer at this address may say XCLIENT and XFORWARD; None: nobody may.
         tenant: what every mail has to show.
     """
 
@@ -63,6 +64,7 @@ class Access:
     auth: Literal["none", "offered", "required"] = "none"
     logins: Logins | None = None
     is_proxy: Callable[[str], bool] | None = None
+    speaks_for: Callable[[str], bool] | None = None
     tenant: TenantProof | None = None
 
 
@@ -76,6 +78,7 @@ class Door:
         admits: whether a peer with this IP address may use it.
         access: how it is secured.
         rates: how many mails each sender has sent; None where that has no bound.
+        forwards: whether a next hop is to be told who a mail's client is.
         policy, routes: called at MAIL, so that a reload holds from the next mail on.
     """
 
@@ -89,3 +92,4 @@ class Door:
     routes: Callable[[], Routes]
     access: Access = field(default_factory=Access)
     rates: Rates | None = None
+    forwards: bool = False

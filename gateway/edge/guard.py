@@ -6,6 +6,8 @@ door asks for. It is set anew whenever the peer's standing changes, and costs an
 
 import asyncio
 import secrets
+from collections.abc import Collection
+from types import MappingProxyType
 
 from gateway.config.users import User
 from gateway.edge.door import Door
@@ -17,6 +19,7 @@ from gateway.edge.standing import Standing
 from gateway.edge.transfer import Transfer
 from gateway.edge.wire import TlsFailed
 from gateway.smtp import failure
+from gateway.smtp.client import XCLIENT, XFORWARD, Client, address_of, parse_attributes, shown_address
 from gateway.smtp.command import Command
 from gateway.smtp.reply import Reply
 from gateway.transaction.context import SessionInfo
@@ -35,6 +38,7 @@ class Guard(Transfer):
         self._standing = Standing(access=door.access)
         self._bar = self._standing.bar()
         self._failed_logins = 0
+        self._forwarded: dict[bytes, bytes] = {}
         self._counted = ""
 
     def _policy(self) -> Policy:
@@ -46,6 +50,8 @@ class Guard(Transfer):
         access = self._door.access
         if access.is_proxy is not None and access.is_proxy(self._info.peer) and not await self._carried():
             return False
+        if access.speaks_for is not None:
+            self._standing.speaks_for = access.speaks_for(self._info.peer)
         refusal = self._refusal()
         if refusal is not None:
             if access.implicit:
@@ -59,9 +65,12 @@ class Guard(Transfer):
             if self._bar is not None and self._bar.code == 554 and not self._standing.nobody:
                 self._say_goodbye(self._bar)
                 return False
-        kind = "LMTP" if self._door.lmtp else "ESMTP"
-        await self._answer(Reply.of(220, "", f"{self._policy().hostname} {kind} CareerRelay"))
+        await self._answer(self._banner())
         return True
+
+    def _banner(self) -> Reply:
+        kind = "LMTP" if self._door.lmtp else "ESMTP"
+        return Reply.of(220, "", f"{self._policy().hostname} {kind} CareerRelay")
 
     async def _carried(self) -> bool:
         """Take whom the proxy carries for the peer; False without a valid header: then nothing is said."""
@@ -134,6 +143,16 @@ class Guard(Transfer):
         await self._secure(b"")
         return []
 
+    async def _identify(self, command: Command, before: list[Reply]) -> Reply:
+        """AUTH, XCLIENT or XFORWARD."""
+        match command.verb:
+            case b"AUTH":
+                return await self._auth(command, before)
+            case b"XCLIENT":
+                return await self._xclient(command)
+            case _:
+                return self._xforward(command)
+
     async def _auth(self, command: Command, before: list[Reply]) -> Reply:
         """RFC 4954: one login a session, under TLS, between mails."""
         standing, logins = self._standing, self._door.access.logins
@@ -175,3 +194,57 @@ class Guard(Transfer):
         self._bar = self._standing.bar()
         self._info.protocol = self._standing.protocol("LMTP" if self._door.lmtp else "ESMTP")
         return failure.AUTH_DONE
+
+    # --- for whom it speaks -------------------------------------------------------------------------------
+
+    async def _xclient(self, command: Command) -> Reply:
+        """The session is another client's from here on, as if it had connected itself."""
+        given = self._attributes(command, XCLIENT)
+        if isinstance(given, Reply):
+            return given
+        address = address_of(given.get(b"ADDR", self._info.peer.encode("ascii") or b"[UNAVAILABLE]"))
+        if address is None:
+            return failure.ATTRIBUTES
+        await self._abandon()
+        if self._counted:
+            self._door.registry.leave(self._counted)
+            self._counted = ""
+        self._info.peer = address
+        refusal = self._refusal()
+        if refusal is not None:
+            self._over = True
+            return refusal
+        login, logins = given.get(b"LOGIN", b""), self._door.access.logins
+        self._standing.user = (
+            logins.named(login.decode("ascii"), self._door.label) if logins and login else None
+        )
+        self._bar = self._standing.bar()
+        self._greeted = False
+        self._info.helo = b""
+        self._offered = frozenset()
+        return self._banner()
+
+    def _xforward(self, command: Command) -> Reply:
+        """For the log of whoever comes behind us: nothing is allowed or refused by it."""
+        given = self._attributes(command, XFORWARD)
+        if isinstance(given, Reply):
+            return given
+        self._forwarded |= given
+        return failure.OK
+
+    def _attributes(self, command: Command, known: Collection[bytes]) -> dict[bytes, bytes] | Reply:
+        if not self._standing.speaks_for:
+            return failure.NOT_FOR_OTHERS if self._door.access.speaks_for else failure.NOT_IMPLEMENTED
+        if self._transaction is not None:
+            return failure.AUTH_NOT_NOW
+        return parse_attributes(command.argument, known) or failure.ATTRIBUTES
+
+    def _client(self) -> Client:
+        """Whose mail it is, for the next hop: what was said by XFORWARD, else what we see."""
+        info = self._info
+        protocol = b"SMTP" if info.protocol == "SMTP" else b"ESMTP"
+        seen = {b"ADDR": shown_address(info.peer), b"HELO": info.helo, b"PROTO": protocol}
+        if self._standing.user is not None:
+            seen[b"LOGIN"] = self._standing.user.name.encode("ascii")
+        forwarded, self._forwarded = self._forwarded, {}
+        return Client(MappingProxyType({b"NAME": b"[UNAVAILABLE]", **seen, **forwarded}))

@@ -7,6 +7,7 @@ from gateway.edge.login import MECHANISMS
 from gateway.edge.standing import Standing
 from gateway.errors import NextHopFault
 from gateway.smtp.capabilities import advertise
+from gateway.smtp.client import XCLIENT, XFORWARD
 from gateway.transaction.ports import NextHop
 
 
@@ -35,4 +36,6 @@ async def extensions(
         lines = (*lines, b"STARTTLS")
     if standing.offers_auth:
         lines = (*lines, MECHANISMS)
+    if standing.speaks_for:
+        lines = (*lines, b" ".join((b"XCLIENT", *XCLIENT)), b" ".join((b"XFORWARD", *XFORWARD)))
     return lines

@@ -144,6 +144,11 @@ class Logins:
         _remember(self._known, (peer, name), self._clock())
         return user
 
+    def named(self, name: str, listener: str) -> User | None:
+        """The user of this name, who has proven it to somebody else; None if there is none here."""
+        user = self._users().get(name)
+        return user if user is not None and user.may_use(listener) else None
+
     async def _verify(self, user: User | None, password: str) -> bool:
         hashed = NOBODY if user is None else user.password
         if len(password) > MAX_PASSWORD:

@@ -12,6 +12,7 @@ replies go back in one write. Content bypasses the line reader: `data_received` 
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gateway.edge.door import Door
 from gateway.edge.guard import Guard
@@ -184,6 +185,9 @@ class Session(Guard):
         mail = commands[0]
         if not isinstance(mail, Mail):
             return [failure.NEED_MAIL] * len(commands)
+        if self._door.forwards:
+            mail = replace(mail, client=self._client())
+            commands = (mail, *commands[1:])
         transaction = Transaction(
             services=self._door.services,
             policy=self._policy(),
@@ -230,8 +234,8 @@ class Session(Guard):
                 return [Reply.of(214, "2.0.0", "RFC 5321")]
             case b"STARTTLS":
                 return await self._starttls(command, before)
-            case b"AUTH":
-                return [await self._auth(command, before)]
+            case b"AUTH" | b"XCLIENT" | b"XFORWARD":
+                return [await self._identify(command, before)]
             case b"EXPN" | b"ETRN" | b"TURN" | b"SEND" | b"SOML" | b"SAML":
                 return [failure.NOT_IMPLEMENTED]
             case _:

@@ -19,6 +19,7 @@ class Standing:
         secure: whether the connection is under TLS.
         certificate: the name behind the certificate that it gave, if it is a welcome one.
         user: who logged in.
+        speaks_for: whether it may say XCLIENT and XFORWARD.
         nobody: a proxy that carries nobody; it may look in, and not send (SMTP.md rule 30).
     """
 
@@ -26,6 +27,7 @@ class Standing:
     secure: bool = False
     certificate: str = ""
     user: User | None = None
+    speaks_for: bool = False
     nobody: bool = False
 
     def bar(self) -> Reply | None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from gateway.errors import NextHopFault, OutcomeUnknown
 from gateway.relay.commands import line_for, one_by_one
 from gateway.relay.connection import Connection, ConnectionLost
+from gateway.relay.introduce import introduce
 from gateway.relay.settings import Host
 from gateway.smtp.capabilities import EXTENSION_OF_PARAMETER, needs_of
 from gateway.smtp.envelope import Mail, Rcpt
@@ -151,6 +152,8 @@ class OutboundTransaction:
             given += [connection] * len(rest)
             return
         self._asked = True
+        if isinstance(rest[0], Mail) and rest[0].client is not None:
+            await introduce(connection, rest[0], self._pool.settings, deadline)
         lines = [line_for(command, connection.extensions) for command in rest]
         replies: Sequence[Reply]
         lost: ConnectionLost | None = None
@@ -480,6 +483,8 @@ class OutboundTransaction:
 
     async def _say_again(self, connection: Connection, mail: Mail, deadline: float) -> Reply | None:
         self._asked = True
+        if mail.client is not None:
+            await introduce(connection, mail, self._pool.settings, deadline)
         commands: list[Mail | Rcpt] = [mail, *self._rcpts]
         first, *others = [line_for(command, connection.extensions) for command in commands]
         if connection.pipelining:

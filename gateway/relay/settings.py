@@ -68,6 +68,7 @@ class NextHopSettings:
         fingerprints: SHA-256 of the hosts' certificates, of which one has to be shown. With them, and without
             a `ca_file`, neither the name nor the authority is looked at.
         certificate_file, certificate_key_file: what we show where we are asked.
+        forward_client: how hosts that offer it are told who a mail's client is.
         connections: this process's share of the connections (rule 9).
         idle, max_age, max_mails: when a connection is not used any more (rule 8).
         pin: after so long without a command, an open transaction gives its place to somebody who waits
@@ -87,6 +88,7 @@ class NextHopSettings:
     certificate_file: Path | None = None
     certificate_key_file: Path | None = None
     login: Login | None = None
+    forward_client: Literal["none", "xforward", "xclient"] = "none"
     connections: int = 20
     idle: float = 5.0
     max_age: float = 240.0

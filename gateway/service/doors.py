@@ -113,6 +113,7 @@ def build_doors(
             routes=routes,
             access=_access(listen, context, logins, _tenant(listen, secret, services)),
             rates=rates,
+            forwards=any(hop.forward_client != "none" for hop in config.next_hops.values()),
         )
     return Doors(by_label=MappingProxyType(doors), watched=tuple(watched), auth=config.auth, logins=logins)
 
@@ -182,5 +183,6 @@ def _access(
         auth=listen.auth,
         logins=None if listen.auth == "none" else logins,
         is_proxy=partial(admits, listen.proxy_networks) if listen.proxy_networks else None,
+        speaks_for=partial(admits, listen.xclient_networks) if listen.xclient_networks else None,
         tenant=tenant,
     )

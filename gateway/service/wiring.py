@@ -31,6 +31,7 @@ def hop_settings(bundle: Bundle, name: str, hop: NextHop, *, workers: int, index
         certificate_file=hop.certificate_file,
         certificate_key_file=hop.certificate_key_file,
         login=Login(user=hop.user, password=password) if hop.user and password is not None else None,
+        forward_client=hop.forward_client,
         connections=share(hop.connections, of=workers, index=index),
         idle=hop.idle_seconds,
         max_age=hop.max_age_seconds,

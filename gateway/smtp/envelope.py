@@ -1,8 +1,9 @@
 """MAIL and RCPT as values, and the envelope that they make."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.smtp.address import Path
+from gateway.smtp.client import Client
 from gateway.smtp.parameters import Parameters
 
 #: What the gateway may add to a mail on its way (Received:, our own field); SMTP.md rule 10.
@@ -11,10 +12,11 @@ OWN_OCTETS = 2_048
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """``MAIL FROM``: the reverse-path and its parameters."""
+    """``MAIL FROM``: the reverse-path and its parameters; whose mail it is, where that is to be told."""
 
     path: Path
     parameters: Parameters
+    client: Client | None = field(default=None, compare=False)
 
     @property
     def size(self) -> int | None:
