@@ -82,9 +82,15 @@ def test_needs(mail: bytes, rcpt: bytes, needs: set[bytes]) -> None:
                 b"SIZE %d" % (10_000 - OWN_OCTETS),
                 b"8BITMIME",
                 b"DSN",
+                b"CHUNKING",
                 b"SMTPUTF8",
                 b"ENHANCEDSTATUSCODES",
             ),
+        ),
+        (
+            [_ehlo(b"CHUNKING", b"REQUIRETLS"), _ehlo()],
+            0,
+            (b"PIPELINING", b"SIZE", b"REQUIRETLS", b"ENHANCEDSTATUSCODES"),
         ),
         (
             [_ehlo(b"SIZE 10000", b"8BITMIME", b"DSN"), _ehlo(b"SIZE 20000", b"8BITMIME", b"SMTPUTF8")],
