@@ -49,6 +49,11 @@ class Rules(Section):
         description="`auto`: a saved, valid change holds by itself within two seconds; `apply`: saved "
         "files are a draft.",
     )
+    shadow: f.FilePath | None = Field(
+        default=None,
+        description="A folder with a candidate set of rules: judged beside the active one, obeyed by "
+        "nobody; the log says where they differ.",
+    )
 
 
 class Markers(Section):

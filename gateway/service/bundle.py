@@ -47,6 +47,8 @@ class Bundle:
     keys: Keys
     files: RuleFiles
     excluded: Excluded = field(default_factory=Excluded)
+    #: The candidate set, if there is one and it is good (`gateway.service.shadow`).
+    shadow: RuleFiles | None = None
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     web_secrets: WebSecrets = field(default_factory=WebSecrets, repr=False)
     #: The content of each DKIM key file, in the order of the config.
@@ -157,6 +159,7 @@ def build_policy(bundle: Bundle, *, examples: bool = False, last: Built | None =
         markers=Markers(off=config.markers.off, on=config.markers.on if forcing else ()),
         may_force=forcing.matches if forcing else None,
         force_footer=config.force.footer,
+        shadow=_shadow(bundle, last),
         dkim=Signing(
             rule=config.dkim.policy,
             keyring=keyring,
@@ -196,6 +199,31 @@ def _same_rules(bundle: Bundle, footers: Collection[str], last: Built | None) ->
         return of.files.rules, of.files.groups, config.rules, config.company, config.partner
 
     return last.policy.ruleset if source(bundle) == source(last.bundle) else None
+
+
+def load_shadow(files: RuleFiles, config: Config) -> Ruleset:
+    """Compile a candidate set; its own files alone say what is switched off in it.
+
+    Raises:
+        ConfigError: with every problem in it.
+    """
+    try:
+        return load_rules(
+            files.rules, config_senders=config.rules.senders, groups=files.groups, examples=False
+        )
+    except ConfigError as error:
+        raise ConfigError([files.located(problem) for problem in error.problems]) from None
+
+
+def _shadow(bundle: Bundle, last: Built | None) -> Ruleset | None:
+    """The candidate set; that of last time where it is the same."""
+    if bundle.shadow is None:
+        return None
+    if last is not None and last.bundle.shadow is not None:
+        senders = (one.config.rules.senders for one in (bundle, last.bundle))
+        if bundle.shadow == last.bundle.shadow and len(set(senders)) == 1:
+            return last.policy.shadow
+    return load_shadow(bundle.shadow, bundle.config)
 
 
 def link_form(config: Config) -> LinkForm:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from gateway.transaction.report import MailReport
+from gateway.transaction.report import MailReport, ShadowReport
 
 #: The same fault again within this time is counted, not told.
 REPEAT_SECONDS = 10.0
@@ -62,6 +62,8 @@ class LogJournal:
         ]
         fields["reply"] = str(report.reply) if report.reply is not None else "each"
         log.info("mail", extra={"fields": fields})
+        if report.shadow is not None:
+            log.info("shadow differs", extra={"fields": _difference(report, report.shadow)})
 
     def count(self, name: str) -> None:
         """Count something that has no mail of its own."""
@@ -85,6 +87,19 @@ class LogJournal:
         """Something that a person has to mend."""
         self.counts["alarms"] += 1
         log.error(text, extra={"fields": {"alarm": True}})
+
+
+def _difference(report: MailReport, shadow: ShadowReport) -> dict[str, Any]:
+    """Where active and candidate rules do not agree."""
+    return {
+        "id": report.id,
+        "message_id": report.message_id,
+        "candidate_ruleset": shadow.ruleset,
+        **{
+            name: f"{'matched' if one.matched else 'not'} {one.rule or '-'} {one.score:g} {one.reason}"
+            for name, one in (("active", shadow.active), ("candidate", shadow.candidate))
+        },
+    }
 
 
 #: Made once: `json.dumps` with arguments makes an encoder a call.

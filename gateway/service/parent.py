@@ -15,18 +15,20 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
 from gateway.config import Config
+from gateway.errors import Problem
 from gateway.service.bundle import Bundle, build_policy, read_bundle
 from gateway.service.control import Channel, Count, Drain, Reload, TellEditors, Word
 from gateway.service.editors import Editors
 from gateway.service.journal import start_logging
 from gateway.service.ledger import prepare_ledger
 from gateway.service.reload import Refused, Reloader, Taken, watched
+from gateway.service.shadow import with_shadow
 from gateway.service.sockets import name_of, open_listeners, open_web, turn_away
 from gateway.service.watch import Watch
 from gateway.transaction.policy import Policy
@@ -45,6 +47,7 @@ KILL_GRACE = 10.0
 #: The index of the child that serves HTTP, beside the workers' numbers.
 WEB = -1
 
+_SHADOW_REFUSED = "candidate rules refused, they are not judged, or go on as they were"
 _RELOAD_REFUSED = "reload refused, the last good config stays"
 
 
@@ -298,7 +301,7 @@ class Parent:
         self._go_on(self._reloader.files)
 
     def _go_on(self, read: Callable[[], Taken | Refused | None]) -> None:
-        places = watched(self._bundle)
+        before, places = self._bundle, watched(self._bundle)
         try:
             result = read()
         except Exception:
@@ -315,6 +318,9 @@ class Parent:
         self._editors.good()
         if result is None:
             return
+        self._tell_of_shadow(result.shadow)
+        if result.bundle is before:
+            return
         for key in result.waiting:
             log.warning("this change holds only after a restart", extra={"fields": {"key": key}})
         bundle = result.bundle
@@ -323,6 +329,15 @@ class Parent:
         start_logging(form=bundle.config.log.format, level=bundle.config.log.level)
         for child in list(self._children.values()):
             self._tell(child, Reload(bundle))
+
+    def _tell_of_shadow(self, problems: Sequence[Problem]) -> None:
+        """The candidate set has mistakes: those who write it are told, and nothing else is different."""
+        for problem in problems:
+            log.error(_SHADOW_REFUSED, extra={"fields": {"problem": str(problem)}})
+        if problems:
+            self._tell_one(Count("shadow-refused"))
+            if self._bundle.config.rules.editors:
+                self._editors.refused([str(problem) for problem in problems])
 
     def _tell(self, child: _Child, message: object) -> bool:
         try:
@@ -395,4 +410,7 @@ def serve(path: Path) -> int:
     """
     bundle = read_bundle(path)
     start_logging(form=bundle.config.log.format, level=bundle.config.log.level)
+    bundle, problems = with_shadow(bundle)
+    for problem in problems:
+        log.error(_SHADOW_REFUSED, extra={"fields": {"problem": str(problem)}})
     return Parent(path, bundle, build_policy(bundle, examples=True)).run()

@@ -14,6 +14,7 @@ from gateway.config import Config, Excluded, RuleFiles, read_excluded, read_rule
 from gateway.errors import ConfigError, Problem
 from gateway.ruleset.ruleset import Ruleset
 from gateway.service.bundle import Built, Bundle, build_policy, read_bundle
+from gateway.service.shadow import with_shadow
 from gateway.transaction.policy import Policy
 
 _REMEDY = "put the rules back; if it is meant, restart the gateway, which starts with what is there"
@@ -21,10 +22,15 @@ _REMEDY = "put the rules back; if it is meant, restart the gateway, which starts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """A bundle to go on with. `waiting` are the keys whose change holds only after a restart."""
+    """A bundle to go on with.
+
+    `waiting` are the keys whose change holds only after a restart, `shadow` what is wrong with the candidate
+    set, which stays as it was then.
+    """
 
     bundle: Bundle
     waiting: tuple[str, ...] = ()
+    shadow: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +63,8 @@ class Reloader:
             folder = str(self.bundle.files.folder)
             of_rules = all(problem.file.startswith(folder) for problem in error.problems)
             return Refused(problems=error.problems, of_rules=of_rules)
-        return self._judge(bundle)
+        bundle, wrong = with_shadow(bundle, self.bundle)
+        return self._judge(bundle, wrong)
 
     def files(self) -> Taken | Refused | None:
         """Read rules, footers and lists again; None where they say what they said before."""
@@ -76,14 +83,17 @@ class Reloader:
         if problems:
             self._refused = None
             return Refused(problems=tuple(problems), of_rules=True)
-        if (files, excluded) == (self.bundle.files, self.bundle.excluded):
+        bundle, wrong = with_shadow(replace(self.bundle, files=files, excluded=excluded), self.bundle)
+        same = (files, excluded) == (self.bundle.files, self.bundle.excluded)
+        if same:
             self._refused = None
-            return None
-        if (files, excluded) == self._refused:
-            return None
-        return self._judge(replace(self.bundle, files=files, excluded=excluded))
+        elif (files, excluded) == self._refused:
+            bundle, same = replace(bundle, files=self.bundle.files, excluded=self.bundle.excluded), True
+        if same and bundle.shadow == self.bundle.shadow:
+            return Taken(bundle=self.bundle, shadow=wrong) if wrong else None
+        return self._judge(bundle, wrong)
 
-    def _judge(self, bundle: Bundle) -> Taken | Refused:
+    def _judge(self, bundle: Bundle, wrong: tuple[Problem, ...] = ()) -> Taken | Refused:
         try:
             last = Built(bundle=self.bundle, policy=self.policy)
             policy = build_policy(bundle, examples=True, last=last)
@@ -98,7 +108,7 @@ class Reloader:
                 return Refused(problems=tuple(problems), of_rules=True)
         taken, waiting = without_restart(self.bundle, bundle)
         self.bundle, self.policy, self._refused = taken, policy, None
-        return Taken(bundle=taken, waiting=tuple(waiting))
+        return Taken(bundle=taken, waiting=tuple(waiting), shadow=wrong)
 
 
 def losses(old: Ruleset, new: Ruleset, folder: Path) -> list[Problem]:
@@ -133,6 +143,8 @@ def watched(bundle: Bundle) -> Sequence[Path]:
     folder = bundle.files.folder
     if follows_rules(config) and (config.rules.directory is not None or folder.name == "rules"):
         places += [folder, folder / "footers", folder / "groups"]
+    if config.rules.shadow is not None:
+        places += [config.rules.shadow, config.rules.shadow / "groups"]
     return places
 
 

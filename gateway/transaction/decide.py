@@ -246,6 +246,11 @@ def place(reading: Reading, verdict: Verdict, policy: Policy) -> Decision:
     return Decision(reason=_given(verdict), verdict=verdict, footer=plan)
 
 
+def left_by_rules(verdict: Verdict) -> Reason | None:
+    """Why the rules themselves leave a mail alone that they match; None where they don't."""
+    return verdict.reason if verdict.matched and verdict.action == "none" else None
+
+
 def view_of(reading: Reading, envelope: Envelope) -> MailView:
     """The mail as the rules see it."""
     if reading.text is None:

@@ -99,6 +99,7 @@ class Policy:
     markers: Markers = field(default_factory=Markers)
     may_force: AddressTest | None = None
     force_footer: str = ""
+    shadow: Ruleset | None = None
     dkim: Signing = field(default_factory=Signing)
     max_received: int = 50
     refuse_bare_newlines: bool = False

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.reason import Reason
+from gateway.ruleset.ruleset import Verdict
 from gateway.smtp.reply import Reply
 
 
@@ -21,6 +22,15 @@ class CopyReport:
     fate: str
     reply: str
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowReport:
+    """What the candidate set says of a mail of which the active one says something else."""
+
+    ruleset: str
+    active: Verdict
+    candidate: Verdict
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,6 +52,7 @@ class MailReport:
     rule: str = ""
     score: float = 0.0
     ruleset: str = ""
+    shadow: ShadowReport | None = None
     copies: list[CopyReport] = field(default_factory=list)
     reply: Reply | None = None
     #: Seconds: taking the content in until the verdict, and from there to the reply.

@@ -28,14 +28,14 @@ from gateway.smtp.fold import Fate
 from gateway.smtp.reply import Reply
 from gateway.transaction.compose import Content, without_marks
 from gateway.transaction.context import Services, SessionInfo
-from gateway.transaction.decide import Decision, Reading, decide, read_mail
+from gateway.transaction.decide import Decision, Reading, decide, left_by_rules, read_mail, view_of
 from gateway.transaction.deliver import deliver, fault_reply
 from gateway.transaction.linked import LinkedMail, Unlinkable, needs_lookup
 from gateway.transaction.markers import PLACEHOLDER
 from gateway.transaction.notice import MAX_QUOTED
 from gateway.transaction.policy import Policy
 from gateway.transaction.ports import NextHop, OpenMail, Outbound
-from gateway.transaction.report import CopyReport, MailReport
+from gateway.transaction.report import CopyReport, MailReport, ShadowReport
 from gateway.transaction.settle import Settlement
 from gateway.transaction.source import ContentRefused, SenderGone, Source, Spool
 from gateway.transaction.trace import Trace
@@ -225,6 +225,7 @@ class Transaction:
                 return reading, decision, None
         decision = self._try("deciding", lambda: decide(reading, envelope, self._policy)) or left_alone
         self._note(decision)
+        self._compare(reading, envelope, decision)
         if decision.reason is Reason.RECIPIENTS:
             told = f"a mail to many people stays as it came: {decision.detail}"
             self._services.journal.alarm(told)
@@ -246,6 +247,21 @@ class Transaction:
         except Exception as error:  # noqa: BLE001 - promise 1: a fault in rules or footer never holds a mail
             self._services.journal.fault(what, error)
             return None
+
+    def _compare(self, reading: Reading, envelope: Envelope, decision: Decision) -> None:
+        """What the candidate set would have said, where the active one was asked; for the log alone."""
+        shadow = self._policy.shadow
+        if shadow is None or decision.verdict is None or decision.whole:
+            return
+        try:
+            active, candidate = decision.verdict, shadow.judge(view_of(reading, envelope))
+        except Exception as error:  # noqa: BLE001 - promise 1
+            self._services.journal.fault("candidate rules", error)
+            return
+        self._services.journal.count("shadow-judged")
+        if active.matched != candidate.matched or left_by_rules(active) != left_by_rules(candidate):
+            self._services.journal.count("shadow-differs")
+            self._report.shadow = ShadowReport(ruleset=shadow.id, active=active, candidate=candidate)
 
     def _note(self, decision: Decision) -> None:
         self._report.reason = decision.reason

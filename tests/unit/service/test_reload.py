@@ -7,6 +7,7 @@ import pytest
 from gateway.config import embedded_config, load_keys, read_excluded, read_rule_files
 from gateway.service.bundle import Bundle, build_policy
 from gateway.service.reload import Refused, Reloader, Taken, watched
+from gateway.service.shadow import with_shadow
 
 WORD = """
 [terms.{name}]
@@ -162,3 +163,45 @@ def test_what_is_watched(tmp_path: Path) -> None:
     places = watched(made(tmp_path).bundle)
     folder = tmp_path / "rules"
     assert places == [tmp_path / "list.txt", folder, folder / "footers", folder / "groups"]
+
+
+def test_the_candidate_set(tmp_path: Path) -> None:
+    """It is read, followed and compiled; with a mistake in it the last good one stays; the rest is taken."""
+    write(tmp_path / "rules", "a")
+    write(tmp_path / "next", "a", "b")
+    reloader = made(tmp_path, shadow=str(tmp_path / "next"))
+    bundle, wrong = with_shadow(reloader.bundle)
+    assert wrong == ()
+    reloader.bundle, reloader.policy = bundle, build_policy(bundle)
+    assert tmp_path / "next" in watched(bundle)
+    assert reloader.policy.shadow is not None
+    assert [rule.id for rule in reloader.policy.shadow.rules] == ["rule-a", "rule-b"]
+    active = reloader.policy.ruleset
+
+    write(tmp_path / "next", "a", "b", "c")
+    taken = reloader.files()
+    assert isinstance(taken, Taken)
+    assert len(reloader.policy.shadow.rules) == 3
+    assert reloader.policy.ruleset is active
+
+    (tmp_path / "next" / "c.toml").write_text("nonsense = 1\n")
+    taken = reloader.files()
+    assert isinstance(taken, Taken)
+    assert "c.toml" in str(taken.shadow[0])
+    assert taken.bundle is reloader.bundle  # nothing to hand on
+    write(tmp_path / "rules", "a", "z")
+    taken = reloader.files()
+    assert isinstance(taken, Taken)
+    assert len(taken.shadow) == 1
+    assert [rule.id for rule in reloader.policy.ruleset.rules] == ["rule-a", "rule-z"]
+    assert len(reloader.policy.shadow.rules) == 3
+
+
+def test_no_candidate_set_is_no_fault(tmp_path: Path) -> None:
+    """A folder that is missing keeps nobody from starting; without the key there is none."""
+    write(tmp_path / "rules", "a")
+    reloader = made(tmp_path, shadow=str(tmp_path / "missing"))
+    bundle, wrong = with_shadow(reloader.bundle)
+    assert "no such folder" in str(wrong[0])
+    assert build_policy(bundle).shadow is None
+    assert with_shadow(made(tmp_path).bundle) == (made(tmp_path).bundle, ())
