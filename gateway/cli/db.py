@@ -54,7 +54,37 @@ def check(*, config_path: Path) -> None:
         raise click.ClickException(
             f"{name}: the ledger was begun with another key than {path}; put that key back"
         )
+    _check_books(url, name)
     click.echo(f"{name}: good (schema {revision})")
+
+
+def _check_books(url: str, name: str) -> None:
+    """Whether the file is whole, and the books are what was recorded."""
+    from gateway.store.backup import faults_of
+
+    faults = faults_of(url)
+    for fault in faults:
+        click.echo(f"{name}: {fault}", err=True)
+    if faults:
+        raise click.ClickException(
+            f"{name}: the books are not what was recorded; compare with a backup and with signed statements"
+        )
+
+
+@db.command()
+@config_option
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def backup(*, config_path: Path, file: Path) -> None:
+    """Copy the ledger to FILE while the gateway runs: SQLite as a database, PostgreSQL as pg_dump's archive.
+
+    Keep the key file (gateway.key_file) with it: without it nobody in the ledger is known again.
+    """
+    from gateway.config import load_config
+    from gateway.store.backup import back_up
+
+    ledger = load_config(config_path).ledger
+    back_up(ledger.url, file)
+    click.echo(f"{ledger.safe_url}: copied to {file} ({file.stat().st_size:,} octets)")
 
 
 command = db

@@ -19,6 +19,12 @@ COMMANDS = {
     "credits": Entry(
         "gateway.cli.credits", "credits_", "Referrals and slots: show, reserve, redeem, adjust."
     ),
+    "circle": Entry("gateway.cli.ledger.monthly", "circle", "From rejections to hires, in figures."),
+    "statement": Entry("gateway.cli.ledger.monthly", "statement", "A month of the books, to be signed."),
+    "reconcile": Entry(
+        "gateway.cli.ledger.reconcile", "reconcile", "Hold the partner's list against the ledger."
+    ),
+    "export": Entry("gateway.cli.ledger.export", "export", "Any table of the ledger, as CSV or JSON Lines."),
     "suppress": Entry("gateway.cli.ledger.people", "suppress", "Who wants no more links: add, list, remove."),
     "subject-report": Entry(
         "gateway.cli.ledger.people", "subject_report", "Everything that the ledger has about a person."

@@ -115,6 +115,9 @@ class Credit(Terms):
     second_operator_slots: f.CountOrOff = Field(
         default=3, description="More slots than this redeemed in a month want a second operator."
     )
+    fee_per_hire: Annotated[int, Field(strict=True, ge=0, le=10**12)] = Field(
+        default=0, description="What a placement costs elsewhere, for the estimate in `careerrelay circle`."
+    )
 
 
 def _date(value: object) -> date:

@@ -3,19 +3,25 @@
 import csv
 import io
 import json
+import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from gateway.cli.ledger.export import KINDS
 from gateway.cli.ledger.registrations import EVENTS, STATES
 from gateway.cli.main import main
 from gateway.config import embedded_config, load_keys
+from gateway.ledger.months import month_of
 from gateway.ledger.states import PARTNER_EVENTS, State
 from gateway.store import Database, prepare
+from gateway.store.backup import faults_of
 from gateway.store.programme import person_keys
 from gateway.store.sends import write_intents
 from gateway.store.statements import ThroughSqlalchemy
+from gateway.store.tables import TABLES
 from gateway.token import encode_token
 from gateway.transaction.ports import SendIntent
 
@@ -253,3 +259,122 @@ def test_people_by_commands(desk: Desk) -> None:
     assert desk.json("purge", "--dry-run")["dry_run"] is True
     assert "head of postings: 1" in desk.run("purge").output
     desk.run("subject-report", "--address", "nobody", fails=2)
+
+
+def test_kinds_of_export_are_the_tables() -> None:
+    """What the command offers is what there is."""
+    assert list(KINDS) == list(TABLES)
+
+
+def counted(desk: Desk, count: int = 3) -> str:
+    """So many referrals; gives the list."""
+    tokens = [desk.send(number, f"a{number}@example.com") for number in range(1, count + 1)]
+    lines = [
+        f"A-{n},{token},a{n + 1}@example.com,2026-06-02T09:00:00+09:00" for n, token in enumerate(tokens)
+    ]
+    text = "id,token,email,registered_at\n" + "\n".join(lines) + "\n"
+    desk.run("registrations", "import", desk.file(text))
+    return text
+
+
+def test_every_table_can_be_exported(desk: Desk) -> None:
+    """As CSV and as JSON Lines."""
+    counted(desk)
+    for kind in KINDS:
+        desk.run("export", kind, "--format", "csv")
+        for line in desk.run("export", kind, "--format", "jsonl").stdout.splitlines():
+            json.loads(line)
+    rows = list(csv.DictReader(io.StringIO(desk.run("export", "entries", "--format", "csv").stdout)))
+    assert sum(int(row["amount"]) for row in rows) == 0
+    assert len(rows) == 10
+
+
+def test_circle(desk: Desk) -> None:
+    """Placements elsewhere and slots used, with what led there."""
+    counted(desk)
+    desk.run("registrations", "event", "A-0", "placed", "--id", "E-1", "--at", "2026-07-01")
+    desk.run("credits", "redeem")
+    found = desk.json("circle")
+    assert (found["links"], found["registrations"], found["counted"]) == (3, 3, 3)
+    assert (found["placements_elsewhere"], found["slots_used"], found["circle"]) == (1, 1, 2)
+    assert desk.json("circle", "--month", "2026-07")["circle"] == 1
+    assert "採用循環数" in desk.run("circle").output
+    desk.run("circle", "--month", "2026-13", fails=2)
+
+
+def test_statement_in_each_form(desk: Desk) -> None:
+    """What was recorded in the month; referrals of earlier months are marked; nothing runs in it."""
+    counted(desk)
+    desk.run("credits", "adjust", "--referrals", "1", "--reason", "<b>=1+1")
+    month = month_of(time.time_ns() // 1000)
+    text = desk.run("statement", "--month", month).output
+    assert "0 ->      4  Referrals" in text
+    assert "prior period" in text
+    page = desk.run("statement", "--month", month, "--format", "html").output
+    assert "&lt;b&gt;=1+1" in page
+    rows = list(
+        csv.DictReader(io.StringIO(desk.run("statement", "--month", month, "--format", "csv").stdout))
+    )
+    closing = {row["name"]: row["value"] for row in rows if row["section"] == "closing"}
+    assert closing["referrals"] == "4"
+    assert [row["section"] for row in rows].count("item") == 4
+    found = json.loads(desk.run("statement", "--month", "2026-06", "--format", "json").stdout)
+    assert (found["opening"], found["items"]) == (found["closing"], [])
+
+
+def test_reconcile(desk: Desk) -> None:
+    """The same list is the same; what differs is told with the side, the fields, and a likely reason."""
+    text = counted(desk)
+    assert desk.json("reconcile", desk.file(text))["same"] == 3
+    lines = text.splitlines()
+    lines[1] = lines[1].replace("A-0", "A-9")
+    lines[2] = lines[2].replace("a2@example.com", "other@example.com").replace("09:00:00", "10:00:00")
+    lines = [f"{line},{extra}" for line, extra in zip(lines, ("counted", "yes", "yes", "no"), strict=True)]
+    found = json.loads(desk.run("reconcile", desk.file("\n".join(lines)), "--json", fails=1).stdout)
+    assert [one["id"] for one in found["only_theirs"]] == ["A-9"]
+    assert [one["id"] for one in found["only_ours"]] == ["A-0"]
+    assert [(one["id"], one["fields"]) for one in found["differs"]] == [
+        ("A-1", ["registered_at", "email"]),
+        ("A-2", ["counted"]),
+    ]
+    assert desk.json("credits", "show")["referrals"] == 3
+
+
+def test_backup_is_a_ledger(desk: Desk) -> None:
+    """The copy has what the ledger has, is private, and passes the check."""
+    counted(desk)
+    copy = desk.folder / "copy.db"
+    desk.run("db", "backup", str(copy))
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert faults_of(f"sqlite:///{copy}") == []
+    assert "good" in desk.run("db", "check").output
+
+
+def test_check_finds_books_that_were_changed(desk: Desk) -> None:
+    """Triggers stop no admin of the database; the chain tells."""
+    counted(desk)
+    with sqlite3.connect(desk.folder / "ledger.db") as connection:
+        connection.execute("DROP TRIGGER entries_UPDATE")
+        connection.execute("UPDATE entries SET amount = 5 WHERE posting_id = 2 AND amount = 1")
+    connection.close()
+    result = desk.run("db", "check", fails=1)
+    assert "posting 2 is not what was recorded" in result.output
+    assert "posting 2 does not balance" in result.output
+
+
+def test_unknown_schema_refuses_every_command(desk: Desk) -> None:
+    """A ledger that a newer version has changed is left alone, and the command says what to do."""
+    with sqlite3.connect(desk.folder / "ledger.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0099'")
+    connection.close()
+    for arguments in (
+        ("credits", "show"),
+        ("credits", "redeem"),
+        ("registrations", "list"),
+        ("circle",),
+        ("purge",),
+        ("subject-report", "--address", "a@example.com"),
+        ("suppress", "list"),
+        ("statement", "--month", "2026-06"),
+    ):
+        assert "upgrade the package" in desk.run(*arguments, fails=1).output

@@ -10,6 +10,7 @@ from gateway.cli.db import command
 from gateway.cli.lazy import Entry, LazyGroup
 from gateway.config import load_config, load_keys
 from gateway.store import prepare
+from gateway.store.schema import REVISION
 from tests.unit.cli.test_sends import CONFIG
 
 
@@ -32,8 +33,8 @@ def test_upgrade_makes_and_then_finds_it_made(config: Path, tmp_path: Path) -> N
     assert command.name == "db"
     first, second = run("upgrade", "-c", config), run("upgrade", "-c", config)
     assert (first.exit_code, second.exit_code) == (0, 0)
-    assert "is 0001 now (it was empty)" in first.output
-    assert "is 0001 already" in second.output
+    assert f"is {REVISION} now (it was empty)" in first.output
+    assert f"is {REVISION} already" in second.output
     assert (tmp_path / "ledger.db").exists()
 
 
@@ -46,7 +47,7 @@ def test_check(config: Path, tmp_path: Path) -> None:
     keys = load_keys(loaded.gateway.key_file, create=True)
     prepare(loaded.ledger.url, key_id=keys.id)
     good = run("check", "-c", config)
-    assert (good.exit_code, "good (schema 0001)" in good.output) == (0, True)
+    assert (good.exit_code, f"good (schema {REVISION})" in good.output) == (0, True)
     loaded.gateway.key_file.unlink()
     load_keys(loaded.gateway.key_file, create=True)
     other = run("check", "-c", config)
