@@ -9,6 +9,7 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -33,6 +34,9 @@ log = logging.getLogger("careerrelay")
 
 #: How often registrations that came before their sends are looked at again.
 UPKEEP_SECONDS = 10.0
+#: How long a thread that writes to the ledger may keep requests waiting for the interpreter; Python's default
+#: is five times that.
+SWITCH_SECONDS = 0.001
 _DAY = 86_400_000_000
 
 
@@ -105,6 +109,7 @@ class WebProcess:
 
     async def run(self) -> None:
         """Serve until told to go."""
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._loop.add_reader(self._channel.fileno(), self._hear)
         self._loop.add_signal_handler(signal.SIGTERM, self._going.set)
         servers = self._servers()

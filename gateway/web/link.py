@@ -51,7 +51,8 @@ class PublicLink:
     async def follow(self, request: Request) -> Response:
         """Lead on to the landing page of the link's campaign."""
         site, settings = self._site, self._site.settings
-        refused = self._bounded(request)
+        network = site.network(request)
+        refused = self._bounded(request, network)
         if refused is not None:
             return refused
         token = _token(request)
@@ -67,7 +68,7 @@ class PublicLink:
         if link is None:
             return page(site, request, Page.UNKNOWN)
         now = site.microseconds()
-        self._note(request, link, now)
+        self._note(request, network, link, now)
         target = settings.landing_urls.get(link.campaign, settings.landing_url)
         if target is None:
             site.journal.fault("public link: link.landing_url is not set, so a link leads nowhere")
@@ -78,7 +79,7 @@ class PublicLink:
 
     async def ask(self, request: Request) -> Response:
         """The page with the button. Changes nothing."""
-        refused = self._bounded(request)
+        refused = self._bounded(request, self._site.network(request))
         if refused is not None:
             return refused
         token = _token(request)
@@ -94,7 +95,7 @@ class PublicLink:
     async def opt_out(self, request: Request) -> Response:
         """No more of these. The same for a button pressed twice, and for RFC 8058's one-click."""
         site = self._site
-        refused = self._bounded(request)
+        refused = self._bounded(request, self._site.network(request))
         if refused is not None:
             return refused
         token = _token(request)
@@ -109,18 +110,18 @@ class PublicLink:
         site.clicks.add(Click(token=link.token, at=site.microseconds(), label=Label.OPT_OUT.value))
         return page(site, request, Page.OPTED_OUT)
 
-    def _bounded(self, request: Request) -> Response | None:
+    def _bounded(self, request: Request, network: str) -> Response | None:
         site = self._site
-        if site.visits.admits(site.network(request), site.monotonic()):
+        if site.visits.admits(network, site.monotonic()):
             return None
         site.journal.count("public-link:limited")
         return page(site, request, Page.BUSY, **{"retry-after": "60"})
 
-    def _note(self, request: Request, link: Link, now: int) -> None:
+    def _note(self, request: Request, network: str, link: Link, now: int) -> None:
         site = self._site
         since = now - (link.accepted_at or link.sent_at)
         day = int(site.clock()) // _DAY
-        place = place_of(site.settings.place_key, site.network(request), day)
+        place = place_of(site.settings.place_key, network, day)
         label = label_of(request.method, fields(request.headers), since)
         site.clicks.add(Click(token=link.token, at=now, label=label.value, place=place))
 

@@ -3,6 +3,7 @@
 import hmac
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 
 from gateway.config.network import Address, Network
 
@@ -35,6 +36,7 @@ def peer_of(connected: str, forwarded: str, proxies: Sequence[Network]) -> str:
     return str(current)
 
 
+@lru_cache(maxsize=4_096)
 def network_of(peer: str) -> str:
     """The network by which requests are counted: the address itself in IPv4, its /64 in IPv6."""
     address = _address(peer)
@@ -52,6 +54,7 @@ def place_of(key: bytes, network: str, day: int) -> bytes:
     return hmac.digest(key, f"{day}\0{network}".encode(), "sha256")[:_PLACE_OCTETS]
 
 
+@lru_cache(maxsize=4_096)
 def _address(text: str) -> Address | None:
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
