@@ -144,7 +144,7 @@ class LinkDesk:
             try:
                 raw = connection.connection.driver_connection
                 if isinstance(raw, sqlite3.Connection):
-                    # One statement is a transaction of its own there, and what lies above the driver costs ten
+                    # A statement is a transaction of its own there, and what lies above the driver costs ten
                     # times what it does.
                     rows = list(ToSqlite(raw).run(statement, values))
                 else:
