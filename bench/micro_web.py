@@ -146,13 +146,15 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--rate", type=float, default=1_000.0, help="requests a second")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--keep", type=Path, help="a folder for the ledger; what is in it is used again")
     parser.add_argument("--json", action="store_true", dest="as_json")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="careerrelay-bench-") as name:
-        folder = Path(name)
+        folder = chosen.keep or Path(name)
         url = f"sqlite:///{folder / 'ledger.db'}"
-        prepare(url)
-        preload(url, chosen.sends)
+        if not (folder / "ledger.db").exists():
+            prepare(url)
+            preload(url, chosen.sends)
         web = free_port()
         results = []
         with service(folder, web) as process:

@@ -49,7 +49,8 @@ class Signed(requests.auth.AuthBase):
         """Add the headers."""
         self._number += 1
         body = request.body or b""
-        octets = body.encode() if isinstance(body, str) else bytes(body)
+        assert isinstance(body, str | bytes)
+        octets = body.encode() if isinstance(body, str) else body
         request.headers.update(signature(octets, secret=SECRET, id_=f"m-{self._number}", at=time.time()))
         return request
 
