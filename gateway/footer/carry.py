@@ -23,6 +23,7 @@ MAX_LINE: Final = 998
 """Octets in a line without its CRLF (RFC 5322 §2.1.1)."""
 
 _QP_LITERAL: Final = re.compile(r"[\t -<>-~]*")
+_PRINTABLE: Final = re.compile(r"[\t -~]*")
 _QP_UNIT: Final = re.compile(rb"=[0-9A-Fa-f]{2}|.", re.DOTALL)
 _BASE64_RUN: Final = re.compile(rb"[^\r\n \t]++")
 _LONG_LINE: Final = re.compile(rb"[^\n]{%d}" % (MAX_LINE + 2))
@@ -65,7 +66,10 @@ def quoted(text: str, script: Script, *, newline: str = "\r\n", column: int = 0)
 def _utf8_line(line: str, column: int) -> str:
     """A line of UTF-8 with soft breaks between characters."""
     octets = line.encode()
-    written = "".join(map(_QP_OCTETS.__getitem__, octets))
+    if _PRINTABLE.fullmatch(line):
+        written = line.replace("=", "=3D")
+    else:
+        written = "".join(map(_QP_OCTETS.__getitem__, octets))
     if octets[-1:] in {b" ", b"\t"}:
         written = written[:-1] + _escaped(octets[-1:])  # rule 3: no blank at a line's end
     pieces: list[str] = []

@@ -80,7 +80,9 @@ _BREAKS = dict.fromkeys(
 )
 # No text of the mail in these. The tokenizer reads the raw ones only for their end tag.
 _RAW = frozenset({"script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"})
-_SKIPPED = frozenset({"head", "template", "object", "svg", "math", "select"})
+_SKIPPED = frozenset(
+    {"head", "template", "object", "svg", "math", "select", "audio", "video", "canvas", "datalist"}
+)
 # All that a head can hold; a browser ends it at anything else (HTML Living Standard §13.2.6.4.4).
 _IN_HEAD = frozenset(
     {"base", "basefont", "bgsound", "link", "meta", "title", "noscript", "noframes", "style", "script"}

@@ -76,6 +76,7 @@ def test_text(source: str, expected: str) -> None:
         ("a<frameset rows=*><frame src=b></frameset>", "frameset"),
         ("a<select><option>b</option>", "unclosed-select"),
         ("a<svg><text>b</text>", "unclosed-svg"),
+        ("a<video>b", "unclosed-video"),
         ("x" * (MAX_HTML + 1), "too-large"),
         ("<b>" * (MAX_TOKENS + 1), "too-many-tags"),
     ],
