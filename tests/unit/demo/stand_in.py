@@ -5,6 +5,7 @@ none of `NEVER`; ``blind`` links nothing; ``dead`` ends at once; ``mute`` never 
 """
 
 import asyncio
+import json
 import signal
 import smtplib
 import sys
@@ -72,14 +73,30 @@ async def serve(mode: str, config: Path) -> None:
     relay = Relay(int(settings["next_hop"]["hosts"][0].rpartition(":")[2]), blind=mode == "blind")
     async with asyncio.timeout(60):
         server = await asyncio.start_server(relay._session, "127.0.0.1", settings["listen"][0]["port"])
+        web = await asyncio.start_server(_answer, *settings["web"]["listen"].split(":"))
         sys.stderr.write("starting\n" if mode == "mute" else "ready\n")
         sys.stderr.flush()
         await stop.wait()
         server.close()
+        web.close()
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """The partner API, as far as the demo sees it: whatever is registered counts."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    assert "webhook-signature: v1," in head
+    length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+    said = json.loads(await reader.readexactly(length))["registrations"]
+    body = json.dumps({"registrations": [{"id": one["id"], "state": "counted"} for one in said]}).encode()
+    writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    await writer.drain()
+    writer.close()
 
 
 if __name__ == "__main__":
-    if sys.argv[2] == "sends":
+    if sys.argv[2] == "credits":
+        sys.stdout.write("  slots granted         1\n")
+    elif sys.argv[2] != "serve":
         sys.stdout.write("the rows\n")
     else:
         asyncio.run(serve(sys.argv[1], Path(sys.argv[-1])))

@@ -125,5 +125,9 @@ def test_the_real_gateway() -> None:
         re.findall(r"\+ https://careerrelay\.example/r/([0-9a-z]{26})|/r/([0-9a-z]{26})$", result.stdout)
     )
     rows = result.stdout.rpartition("careerrelay sends list")[2]
+    assert rows.count("  counted\n") == 4
+    assert "counted: a send fits; a referral" in rows
+    assert "0 ->      4  Referrals" in rows
+    assert "0 ->      1  Slots granted" in rows
     assert all(token in rows for pair in links for token in pair if token)
     assert "6 with links (8 in all, one a candidate), 5 left as they came" in rows
