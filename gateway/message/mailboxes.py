@@ -7,11 +7,14 @@ RFC 5322 §3.4.
 """
 
 import re
+from functools import lru_cache
 
 from gateway.smtp.address import PathError, parse_path
 
 MAX_FIELD = 65_536
 MAX_MAILBOXES = 1_000
+# Fields longer than this are not remembered.
+_LONGEST_KNOWN = 500
 
 # Every run is either bounded or taken whole, so that no octet is looked at more than `_RUN` times.
 _RUN = 400
@@ -43,6 +46,16 @@ def mailboxes(value: bytes, most: int = MAX_MAILBOXES) -> list[str]:
         if len(found) >= most:
             break
     return found
+
+
+def first_mailbox(value: bytes) -> str:
+    """The first of the `mailboxes`, or nothing. A field that comes again and again is read once."""
+    return _first(value) if len(value) <= _LONGEST_KNOWN else next(iter(mailboxes(value, 1)), "")
+
+
+@lru_cache(maxsize=256)
+def _first(value: bytes) -> str:
+    return next(iter(mailboxes(value, 1)), "")
 
 
 def _mailbox(written: bytes) -> str:

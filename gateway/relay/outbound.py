@@ -20,11 +20,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gateway.errors import NextHopFault, OutcomeUnknown
+from gateway.relay.attempt import Attempt
 from gateway.relay.commands import line_for, one_by_one
 from gateway.relay.connection import Connection, ConnectionLost
 from gateway.relay.introduce import introduce
-from gateway.relay.settings import Host
-from gateway.smtp.capabilities import EXTENSION_OF_PARAMETER, needs_of
+from gateway.relay.said import Said
 from gateway.smtp.envelope import Mail, Rcpt
 from gateway.smtp.failure import NO_RECIPIENT
 from gateway.smtp.reply import Reply
@@ -39,22 +39,6 @@ RSET_SECONDS = 20.0
 #: more than the copying. What is larger goes at once.
 CORK = 32_768
 _CRLF = b"\r\n"
-#: What a host need not know (None: what is nobody's; see `needs_of`).
-_HINTS = (None, b"SIZE", b"AUTH")
-
-
-class _Attempt:
-    """How often one call has been tried.
-
-    `new` while its connection was opened for it, `failed` hosts that didn't answer.
-    """
-
-    __slots__ = ("failed", "fresh_only", "new")
-
-    def __init__(self) -> None:
-        self.new = False
-        self.fresh_only = False
-        self.failed: list[tuple[Host, str]] = []
 
 
 class OutboundTransaction:
@@ -66,7 +50,6 @@ class OutboundTransaction:
     """
 
     __slots__ = (
-        "_answers",
         "_asked",
         "_base_needs",
         "_clean",
@@ -75,11 +58,10 @@ class OutboundTransaction:
         "_done",
         "_host",
         "_loop",
-        "_mail",
         "_needs",
         "_placed",
         "_pool",
-        "_rcpts",
+        "_said",
         "_streaming",
         "_tail",
     )  # fmt: skip
@@ -90,9 +72,7 @@ class OutboundTransaction:
         self._base_needs = self._needs = needs
         self._connection: Connection | None = None
         self._host = ""
-        self._mail: Mail | None = None
-        self._rcpts: list[Rcpt] = []
-        self._answers: list[Reply] = []
+        self._said = Said()
         self._placed = True
         self._done = False
         self._asked = False  # something stands open at the next hop that RSET would end
@@ -117,14 +97,12 @@ class OutboundTransaction:
         if not commands:
             return []
         self._begin_call()
-        mail, rcpts, answers = self._mail, self._rcpts, self._answers
-        count = len(rcpts)
+        mark = self._said.mark()
         given: list[Reply] = []
         try:
             await self._envelope(commands, given)
         except BaseException as error:
-            del rcpts[count:], answers[count:]
-            self._mail, self._rcpts, self._answers = mail, rcpts, answers
+            self._said.back_to(mark)
             self._drop(f"envelope failed: {type(error).__name__}")
             raise
         self._pool.hold(self)
@@ -132,8 +110,8 @@ class OutboundTransaction:
 
     async def _envelope(self, commands: Sequence[Mail | Rcpt], given: list[Reply]) -> None:
         deadline = self._loop.time() + self._pool.settings.timeouts.envelope
-        self._widen(commands)
-        attempt = _Attempt()
+        self._needs = self._said.needs(self._needs, commands)
+        attempt = Attempt()
         while True:
             try:
                 await self._ask_envelope(attempt, commands[len(given) :], given, deadline)
@@ -143,7 +121,7 @@ class OutboundTransaction:
                 return
 
     async def _ask_envelope(
-        self, attempt: _Attempt, rest: Sequence[Mail | Rcpt], given: list[Reply], deadline: float
+        self, attempt: Attempt, rest: Sequence[Mail | Rcpt], given: list[Reply], deadline: float
     ) -> None:
         connection = await self._ready(attempt, deadline)
         if isinstance(connection, Reply):
@@ -186,7 +164,7 @@ class OutboundTransaction:
                     given += [reply] * (len(rest) - at)
                 return new
             if 200 <= code < 300 and code not in (220, 221):
-                self._accept(rest[at], reply)
+                self._said.accept(rest[at], reply)
             elif code >= 400:
                 if code >= 500:
                     self._pool.notice(connection, reply)
@@ -195,15 +173,6 @@ class OutboundTransaction:
                 return False
             given.append(reply)
         return len(replies) == len(rest)
-
-    def _accept(self, command: Mail | Rcpt, reply: Reply) -> None:
-        if isinstance(command, Mail):
-            self._mail = command
-            self._rcpts = []
-            self._answers = []
-        elif self._mail is not None:
-            self._rcpts.append(command)
-            self._answers.append(reply)
 
     # DATA and content
 
@@ -218,7 +187,7 @@ class OutboundTransaction:
             NextHopFault: no host could be asked; `busy` where the place had been given up and none was free.
         """
         self._begin_call()
-        if self._mail is None or not self._rcpts:
+        if self._said.mail is None or not self._said.rcpts:
             return Start(NO_RECIPIENT, ())
         try:
             return await self._data()
@@ -228,18 +197,18 @@ class OutboundTransaction:
 
     async def _data(self) -> Start:
         deadline = self._loop.time() + self._pool.settings.timeouts.data
-        attempt = _Attempt()
+        attempt = Attempt()
         while True:
             try:
                 return await self._ask_data(attempt, deadline)
             except ConnectionLost as lost:
                 self._failed(attempt, lost)
 
-    async def _ask_data(self, attempt: _Attempt, deadline: float) -> Start:
+    async def _ask_data(self, attempt: Attempt, deadline: float) -> Start:
         connection = await self._ready(attempt, deadline)
         if isinstance(connection, Reply):
-            return Start(connection, (connection,) * len(self._rcpts))
-        answers = tuple(self._answers)
+            return Start(connection, (connection,) * len(self._said.rcpts))
+        answers = tuple(self._said.answers)
         if not any(answer.positive for answer in answers):
             return Start(next((answer for answer in answers if answer.transient), answers[0]), answers)
         (reply,) = await connection.exchange(b"DATA\r\n", 1, deadline)
@@ -299,7 +268,7 @@ class OutboundTransaction:
         if connection is None or not self._streaming:
             raise NextHopFault("final dot without a 354")
         self._streaming = False
-        self._forget()
+        self._said.forget()
         if connection.early is not None:
             connection.fail("content refused before its end")
             self._pool.notice(connection, connection.early)
@@ -336,7 +305,7 @@ class OutboundTransaction:
         `envelope` opens another.
         """
         self._pool.unhold(self)
-        self._forget()
+        self._said.forget()
         self._needs = self._base_needs
         connection = self._connection
         if connection is None or not self._asked:
@@ -399,11 +368,6 @@ class OutboundTransaction:
             # A command would be content here, and complete it.
             self._drop("command while content was flowing")
 
-    def _forget(self) -> None:
-        self._mail = None
-        self._rcpts = []
-        self._answers = []
-
     def _release(self) -> None:
         if self._placed:
             self._placed = False
@@ -421,35 +385,16 @@ class OutboundTransaction:
         else:
             connection.quit()
 
-    def _failed(self, attempt: _Attempt, lost: ConnectionLost) -> None:
+    def _failed(self, attempt: Attempt, lost: ConnectionLost) -> None:
         """Make ready for another attempt.
 
         Raises:
             NextHopFault: time is over.
         """
-        connection = self._connection
-        self._connection = None
-        if lost.timed_out:
-            raise NextHopFault(f"{self._host}: {lost}") from lost
-        if attempt.new and connection is not None:
-            why = f"{lost}, after {lost.replies[-1]}"[:200] if lost.replies else str(lost)
-            attempt.failed.append((connection.host, why))
-            self._pool.blame(connection.host, why)
-        attempt.new = False
-        attempt.fresh_only = True
+        connection, self._connection = self._connection, None
+        attempt.lost(connection, lost, self._pool.blame, self._host)
 
-    def _widen(self, commands: Sequence[Mail | Rcpt]) -> None:
-        """Take into account what these commands ask of a host (rule 10)."""
-        for command in commands:
-            for keyword, _ in command.parameters.items:
-                extension = EXTENSION_OF_PARAMETER.get(keyword)
-                if extension not in _HINTS and extension not in self._needs:
-                    mail = command if isinstance(command, Mail) else self._mail
-                    if mail is not None:
-                        self._needs |= needs_of(mail, [command] if isinstance(command, Rcpt) else ())
-                    break
-
-    async def _ready(self, attempt: _Attempt, deadline: float) -> Connection | Reply:
+    async def _ready(self, attempt: Attempt, deadline: float) -> Connection | Reply:
         """Give a live connection on which MAIL and the accepted RCPTs have been said.
 
         Or MAIL's refusal, where it had to be said again.
@@ -461,7 +406,7 @@ class OutboundTransaction:
         pool = self._pool
         connection = self._connection
         if connection is not None and not connection.fault:
-            if self._needs <= connection.extensions and (self._mail is not None or pool.fit(connection)):
+            if self._needs <= connection.extensions and (self._said.mail is not None or pool.fit(connection)):
                 return connection
             self._drop("another is needed")
         if not self._placed:
@@ -474,34 +419,10 @@ class OutboundTransaction:
         self._connection = connection
         self._host = connection.host.label
         self._asked = False
-        if self._mail is not None:
-            refusal = await self._say_again(connection, self._mail, deadline)
+        if self._said.mail is not None:
+            self._asked = True
+            refusal = await self._said.again(connection, deadline, settings=pool.settings, notice=pool.notice)
             if refusal is not None:
                 self._drop("MAIL refused when said again")
                 return refusal
         return connection
-
-    async def _say_again(self, connection: Connection, mail: Mail, deadline: float) -> Reply | None:
-        self._asked = True
-        if mail.client is not None:
-            await introduce(connection, mail, self._pool.settings, deadline)
-        commands: list[Mail | Rcpt] = [mail, *self._rcpts]
-        first, *others = [line_for(command, connection.extensions) for command in commands]
-        if connection.pipelining:
-            answer, *answers = await connection.exchange(
-                b"".join([first, *others]), 1 + len(others), deadline
-            )
-        else:
-            (answer,) = await connection.exchange(first, 1, deadline)
-            answers = await one_by_one(connection, others, deadline) if answer.positive else []
-        for reply in (answer, *answers):
-            if reply.code in (220, 221, 421) or reply.intermediate:
-                connection.quit()
-                raise ConnectionLost(f"said again: {reply}"[:120])
-        if not answer.positive:
-            self._pool.notice(connection, answer)
-            return answer
-        self._answers = answers
-        for reply in answers:
-            self._pool.notice(connection, reply)
-        return None

@@ -14,7 +14,7 @@ from gateway.footer.compose import FooterPlan, prepare
 from gateway.footer.place import Where
 from gateway.message.agree import agrees_with_standard_library
 from gateway.message.exempt import exemption
-from gateway.message.mailboxes import mailboxes
+from gateway.message.mailboxes import first_mailbox, mailboxes
 from gateway.message.scan import Buffer, Message, scan
 from gateway.message.text import MailText, read_text
 from gateway.message.trace import count_marks, count_received, has_own_id
@@ -260,7 +260,7 @@ def view_of(reading: Reading, envelope: Envelope) -> MailView:
     return MailView(
         text=reading.text,
         sender=envelope.mail.path.text(),
-        header_from=next(iter(mailboxes(message.value(b"from") or b"", 1)), ""),
+        header_from=first_mailbox(message.value(b"from") or b""),
         recipients=tuple(recipients),
         candidates=tuple(recipients[index] for index in sorted(reading.candidates)),
         header=message.value,
