@@ -10,18 +10,17 @@ is *claimed* recipient by recipient, so that a retry sends only what is owed. LM
 and needs neither.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gateway.errors import GatewayError, LedgerFault, MailUnreadable
+from gateway.errors import GatewayError, MailUnreadable
 from gateway.ledger.person import person_hash
 from gateway.message.identity import mail_key
 from gateway.reason import Reason
 from gateway.ruleset.ruleset import Verdict
 from gateway.smtp import failure
 from gateway.smtp.envelope import Envelope
-from gateway.smtp.fold import Fate, Notice, Outcome, fold, is_mixed
+from gateway.smtp.fold import Fate, Outcome, fold, is_mixed
 from gateway.smtp.reply import Reply
 from gateway.token import encode_token
 from gateway.transaction.compose import Composer, Content, compose_aside
@@ -34,7 +33,6 @@ from gateway.transaction.policy import Policy, Terms
 from gateway.transaction.ports import (
     Claim,
     CopyIntent,
-    CopyOutcome,
     Issued,
     Ledger,
     NextHop,
@@ -44,6 +42,7 @@ from gateway.transaction.ports import (
     SendIntent,
     Standing,
 )
+from gateway.transaction.recording import Recorder
 from gateway.transaction.report import CopyReport, MailReport
 from gateway.transaction.settle import Settlement
 from gateway.transaction.source import SenderGone, Source
@@ -85,7 +84,6 @@ class LinkedMail:
     _opened: OpenMail | None = None
     _jobs: list[Job] = field(default_factory=list)
     _settled: dict[bytes, Outcome] = field(default_factory=dict)
-    _telling: set[asyncio.Task[None]] = field(default_factory=set)
     _left: dict[bytes, Reason] = field(default_factory=dict)
 
     @staticmethod
@@ -333,32 +331,39 @@ class LinkedMail:
             received=self.trace.received,
             before_dot=self._check_sender,
         )
+        recorder = Recorder(
+            services=self.services,
+            source=self.source,
+            key=self._key,
+            persons=self._plan.persons,
+            jobs=self._jobs,
+            kept=self._recorded,
+        )
         try:
-            await self._send_jobs(courier, outbound)
+            await self._send_jobs(courier, outbound, recorder)
         except Exception:  # the sender is gone, or a fault of ours
-            await self._record([])
+            await recorder.record()
             raise
         outcomes = self._outcomes()
         host = next((job.host for job in self._jobs if job.host), "")
         self._report_copies(outcomes)
         if self.lmtp or not self._recorded:
-            await self._record([])
+            await recorder.record()
             return [outcome.reply for outcome in outcomes] if self.lmtp else [fold(outcomes)]
         settlement = Settlement(self.services, self.policy, self.hop, self.envelope, host)
         data = self.reading.message.data
         if is_mixed(outcomes):
-            # a notice may take long; a crash meanwhile must not cost anybody a second copy
-            await self._settle(self._unrecorded(), None, close=False)
+            await recorder.settle_so_far()  # a notice may take long
         reply, notice = await settlement.reply(
             outcomes,
             original=data[:MAX_QUOTED],
             complete=len(data) <= MAX_QUOTED,
             earlier=self._opened.notice if self._opened else None,
         )
-        await self._record([reply], notice)
+        await recorder.record([reply], notice)
         return [reply]
 
-    async def _send_jobs(self, courier: Courier, outbound: Outbound) -> None:
+    async def _send_jobs(self, courier: Courier, outbound: Outbound, recorder: Recorder) -> None:
         everybody = tuple(range(len(self.envelope.recipients)))
         if not self._jobs:
             await outbound.end()
@@ -371,7 +376,7 @@ class LinkedMail:
             await outbound.end()
         else:
             await courier.send_all(
-                outbound, self._jobs, finished=self._finished, finished_late=self._finished_late
+                outbound, self._jobs, finished=recorder.finished, finished_late=recorder.finished_late
             )
 
     def _check_sender(self) -> None:
@@ -386,63 +391,6 @@ class LinkedMail:
             sent.get(index) or self._settled.get(person) or out_of_time()
             for index, person in enumerate(self._plan.persons)
         ]
-
-    async def _record(self, replies: Sequence[Reply], notice: Notice | None = None) -> None:
-        """Tell the ledger. A fault here changes no reply: what the next hop took is taken (rule 22)."""
-        if not self._recorded:
-            for job in self._jobs:
-                if (outcome := job.send_outcome()) is not None:
-                    self.services.ledger.note(outcome)
-            return
-        final = bool(replies) and (replies[0].positive or replies[0].permanent) and not self.source.gone
-        await asyncio.gather(*self._telling)
-        await self._settle(self._unrecorded(), notice, close=final)
-
-    def _unrecorded(self) -> list[CopyOutcome]:
-        """Outcomes of all copies that aren't on the wire now, as far as the ledger hasn't been told."""
-        jobs = [job for job in self._jobs if not (job.under_way or job.recorded)]
-        for job in jobs:
-            job.recorded = True
-        return [one for job in jobs for one in self._copy_outcomes(job)]
-
-    async def _settle(self, outcomes: list[CopyOutcome], notice: Notice | None, *, close: bool) -> None:
-        try:
-            await self.services.ledger.settle(self._key, outcomes, notice=notice, close=close)
-        except LedgerFault as fault:
-            # the ledger keeps them and writes them when it can, or puts them into the log for repair
-            self.services.journal.fault("outcomes of a mail not yet in the ledger", fault)
-
-    def _copy_outcomes(self, job: Job) -> list[CopyOutcome]:
-        send = job.send_outcome()
-        by_person: dict[bytes, Outcome] = {}
-        for index in job.recipients:
-            outcome = job.outcomes.get(index) or out_of_time()
-            known = by_person.get(self._plan.persons[index])
-            if known is None or outcome.fate is Fate.TAKEN:
-                by_person[self._plan.persons[index]] = outcome
-        return [
-            CopyOutcome(person=person, fate=outcome.fate, reply=outcome.reply, send=send)
-            for person, outcome in by_person.items()
-        ]
-
-    def _finished(self, job: Job) -> None:
-        """A copy is answered while others are still to come: the ledger is told now, and nobody waits for it.
-
-        A crash then costs a second copy only to those whose answer was not there yet (promise 2).
-        """
-        if not self._recorded or all(other.outcomes for other in self._jobs):
-            return
-        job.recorded = True
-        task = asyncio.create_task(self._settle(self._copy_outcomes(job), None, close=False))
-        self._telling.add(task)
-        self.services.background.add(task)
-        task.add_done_callback(self.services.background.discard)
-
-    async def _finished_late(self, job: Job) -> None:
-        """A copy still under way when the reply was due: recorded, so that no retry sends it again."""
-        if not job.recorded:
-            job.recorded = True
-            await self._settle(self._copy_outcomes(job), None, close=False)
 
     def _report_copies(self, outcomes: Sequence[Outcome]) -> None:
         tokens = {index: job.token for job in self._jobs if not job.unlinked for index in job.recipients}
