@@ -1,14 +1,17 @@
 """The load generator: sessions that send mail after mail, one command at a time, as fast as it is answered.
 
-Run as ``python -m bench.load PORT ...``, a process of its own; prints one line of JSON. Time is taken from
-the first connection to the last reply, on the system's monotonic clock, which the sink uses too.
+Run as ``python -m bench.load PORT,PORT ...``, a process of its own, whose sessions go to these ports in turn;
+prints one line of JSON. Time is taken from the first connection to the last reply, on the system's monotonic
+clock, which the sink uses too.
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import socket
 import time
+from collections.abc import Sequence
 from typing import cast
 
 import uvloop
@@ -22,9 +25,16 @@ class Run:
     """What all sessions share: what to send, when to stop, what came of it."""
 
     def __init__(
-        self, port: int, mail: Template, *, first: int, seconds: float, reuse: bool, recipients: int
+        self,
+        ports: Sequence[int],
+        mail: Template,
+        *,
+        first: int,
+        seconds: float,
+        reuse: bool,
+        recipients: int,
     ) -> None:
-        self.port = port
+        self.ports = itertools.cycle(ports)
         self.mail = mail
         self.number = first
         self.reuse = reuse
@@ -40,7 +50,9 @@ class Run:
         """Connect one session."""
         self.open += 1
         try:
-            await asyncio.get_running_loop().create_connection(lambda: Session(self), "127.0.0.1", self.port)
+            await asyncio.get_running_loop().create_connection(
+                lambda: Session(self), "127.0.0.1", next(self.ports)
+            )
         except OSError as error:
             self.closed(str(error))
 
@@ -137,7 +149,7 @@ async def main(arguments: argparse.Namespace) -> None:
     """Run all sessions until the time is over and the last has ended."""
     mail = template(arguments.kind, arguments.octets)
     run = Run(
-        arguments.port,
+        arguments.ports,
         mail,
         first=arguments.first,
         seconds=arguments.seconds,
@@ -155,7 +167,9 @@ async def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("port", type=int)
+    parser.add_argument(
+        "ports", type=lambda text: [int(port) for port in text.split(",")], metavar="PORT,PORT"
+    )
     parser.add_argument("--kind", default="rejection")
     parser.add_argument("--octets", type=int, default=4096)
     parser.add_argument("--sessions", type=int, default=100)

@@ -186,7 +186,7 @@ def _load(system: System, sink: Sink, numbers: Numbers, load: Load) -> tuple[flo
     before = sink.count().recipients
     first = f"--first={numbers.take(10**6)}"
     done = subprocess.run(
-        [sys.executable, "-m", "bench.load", str(system.port), first, *load.words()],
+        [sys.executable, "-m", "bench.load", ",".join(map(str, system.ports)), first, *load.words()],
         check=False,
         capture_output=True,
         text=True,

@@ -9,14 +9,18 @@ import shutil
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench import haraka
 from tests.peers.folder import free_port, group_members, listening, open_folder, wait_until
 from tests.peers.gateway import Gateway, cpu_seconds, pss_bytes
 from tests.peers.postfix import Postfix
+
+if TYPE_CHECKING:
+    from tests.peers.postgres import PostgresServer
 
 
 class UnavailableError(Exception):
@@ -33,6 +37,11 @@ class System(ABC):
     @abstractmethod
     def port(self) -> int:
         """Where mail is handed in."""
+
+    @property
+    def ports(self) -> Sequence[int]:
+        """All such places, for a system of several nodes."""
+        return (self.port,)
 
     def processes(self) -> list[int]:
         """Ids of its processes."""
@@ -118,6 +127,33 @@ class OfGateway(System):
     def processes(self) -> list[int]:
         """Parent, workers and whatever they started."""
         return self.gateway.processes()
+
+
+class OfNodes(System):
+    """Gateways that share one PostgreSQL, each with one worker. CPU and memory are with the database's."""
+
+    adds_footer = True
+
+    def __init__(self, server: "PostgresServer", gateways: Sequence[Gateway], name: str) -> None:
+        self.server = server
+        self.gateways = gateways
+        self.name = name
+
+    @property
+    def port(self) -> int:
+        """The first one's."""
+        return self.gateways[0].port
+
+    @property
+    def ports(self) -> Sequence[int]:
+        """One a node: what a balancer in front would spread sessions over."""
+        return [gateway.port for gateway in self.gateways]
+
+    def processes(self) -> list[int]:
+        """Those of all gateways, and of the database."""
+        database = self.server.process
+        own = [process for gateway in self.gateways for process in gateway.processes()]
+        return own if database is None else own + group_members(database.pid)
 
 
 class OfHaraka(System):
@@ -250,6 +286,38 @@ def gateway_with(workers: int) -> Callable[[int], contextlib.AbstractContextMana
     return run
 
 
+def nodes_with(count: int) -> Callable[[int], contextlib.AbstractContextManager[System]]:
+    """So many gateways on one PostgreSQL, that writes to the disk before it says so."""
+
+    @contextlib.contextmanager
+    def run(sink: int) -> Iterator[System]:
+        if find_spec("psycopg") is None:
+            raise UnavailableError("no psycopg here")
+        from tests.peers.postgres import running_postgres  # noqa: PLC0415 - needs psycopg
+
+        with contextlib.ExitStack() as stack:
+            try:
+                server = stack.enter_context(running_postgres())
+            except (FileNotFoundError, RuntimeError) as error:
+                raise UnavailableError(str(error)) from error
+            gateways: list[Gateway] = []
+            url = server.create()
+            for number in range(count):
+                own = {"workers": 1, "node": f"node{number}"}
+                if gateways:
+                    own["key_file"] = str(gateways[0].folder / "careerrelay.key")
+                gateway = Gateway(
+                    sink, {"gateway": own, "next_hop": {"connections": 100}, "ledger": {"url": url}}
+                )
+                stack.callback(gateway.discard)
+                gateway.start()
+                stack.callback(gateway.stop)
+                gateways.append(gateway)
+            yield OfNodes(server, gateways, f"nodes-{count}")
+
+    return run
+
+
 SYSTEMS: Mapping[str, Callable[[int], contextlib.AbstractContextManager[System]]] = {
     "direct": direct,
     "postfix": postfix,
@@ -258,5 +326,7 @@ SYSTEMS: Mapping[str, Callable[[int], contextlib.AbstractContextManager[System]]
     "haraka-2": haraka_with(2),
     "gateway-1": gateway_with(1),
     "gateway-2": gateway_with(2),
+    "nodes-1": nodes_with(1),
+    "nodes-2": nodes_with(2),
 }
 """All systems, in the order in which they take turns."""

@@ -72,7 +72,11 @@ def require_current(connection: Connection, name: str) -> None:
     if found == REVISION:
         return
     if found is None:
-        raise LedgerFault(f"the ledger {name} is empty: run `careerrelay db upgrade`, or restart the gateway")
+        # The parent made it ready at the start, so somebody has emptied it since.
+        raise LedgerFault(
+            f"the ledger {name} is empty: stop the gateway and restore it from a backup,"
+            " or begin a new one with `careerrelay db upgrade`"
+        )
     _refuse_unknown(found, name)
     raise LedgerFault(
         f"the ledger {name} has the schema {found}, older than {REVISION}: run `careerrelay db upgrade`"

@@ -15,7 +15,7 @@ from gateway.errors import LedgerFault
 from gateway.smtp.fold import Fate
 from gateway.store import LedgerReader, LedgerStore
 from gateway.transaction.ports import SendState
-from tests.store.conftest import PostgresServer
+from tests.peers.postgres import PostgresServer
 from tests.store.values import became, copy, intent, key, outcome
 
 WAIT = 0.6

@@ -42,7 +42,7 @@ def test_mails_are_whole_and_unique(kind: str, octets: int) -> None:
     assert (first.count(b"%020d" % 7), second.count(b"%020d" % 8), first == second) == (3, 3, False)
 
 
-async def generate(port: int, *words: str) -> dict[str, object]:
+async def generate(port: int | str, *words: str) -> dict[str, object]:
     """Run the generator and give what it says."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.load", str(port), *words, stdout=asyncio.subprocess.PIPE
@@ -69,6 +69,18 @@ async def test_generator_and_sink_agree(sink: Sink, words: tuple[str, ...]) -> N
     assert (result["refused"], count.mails, count.marked) == ({}, result["sent"], 0)
     assert count.mails > 3
     assert count.recipients == count.mails * (3 if words == ("--recipients=3",) else 1)
+
+
+async def test_sessions_are_spread_over_nodes(sink: Sink) -> None:
+    """Two nodes get a mail each in turn, from sessions of one mail."""
+    other = Sink()
+    try:
+        result = await generate(f"{sink.port},{other.port}", "--seconds=0.2", "--sessions=2", "--single")
+        counts = (sink.count().mails, other.count().mails)
+    finally:
+        other.stop()
+    assert sum(counts) == result["sent"]
+    assert min(counts) > 0
 
 
 async def test_generator_sends_what_it_should() -> None:
