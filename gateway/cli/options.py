@@ -1,5 +1,7 @@
 """Options that several commands share, so that they read the same everywhere."""
 
+import getpass
+import os
 from pathlib import Path
 
 import click
@@ -40,3 +42,12 @@ rules_option = click.option(
     metavar="DIR",
     help="A folder of rules in place of the config's, or of the shipped ones.",
 )
+
+
+def operator() -> str:
+    """Who runs the command, as it is recorded."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a user that the machine has no name for
+        name = "?"
+    return f"{name} (uid {os.getuid()})"

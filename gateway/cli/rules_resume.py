@@ -1,38 +1,49 @@
 """``careerrelay rules resume``: end the brake."""
 
 import asyncio
-import getpass
-import os
+import json
 from pathlib import Path
 
 import click
 
-from gateway.cli.options import config_option
+from gateway.cli.options import config_option, json_option, operator
 
 
 @click.command()
+@click.argument("rule", required=False, default="")
 @config_option
-def resume(*, config_path: Path) -> None:
-    """End the brake, so that rejection mails get their links again.
+@json_option
+def resume(*, rule: str, config_path: Path, as_json: bool) -> None:
+    """End the brake of RULE, or without one all brakes, so that rejection mails get their links again.
 
-    The gateway falls to `observe` by itself when the next hop takes several mails only without their link.
-    Find out first why it refused them (`careerrelay sends list --state unlinked` shows its replies), or it
-    will happen again. Your name is recorded. All workers and nodes follow within seconds.
+    A rule, or the whole gateway, falls to `observe` by itself when it would add more links than
+    `[rules.brake]` allows; the gateway also when the next hop takes several mails only without their link.
+    Find out first why (`careerrelay review`; `careerrelay sends list --state unlinked`), or it will happen
+    again. Your name is recorded. All workers and nodes follow within two seconds, and count anew.
     """
     from gateway.config import load_config
     from gateway.store import LedgerStore
 
     config = load_config(config_path)
 
-    async def release() -> tuple[str, bool]:
+    async def release() -> tuple[dict[str, str], bool]:
         store = LedgerStore(config.ledger.url, node=config.gateway.node, wait_seconds=10.0)
         async with store:
-            brake = await store.read_brake()
-            resumed = await store.resume(f"{getpass.getuser()} (uid {os.getuid()})")
-            return (brake.why if brake else ""), resumed
+            before = await store.look()
+            pulled = {name: brake.why for name, brake in before.brakes.items() if rule in ("", name)}
+            if before.brake is not None and not rule:
+                pulled[""] = before.brake.why
+            return pulled, await store.resume(operator(), rule)
 
-    why, resumed = asyncio.run(release())
-    if resumed:
-        click.echo(f"The brake is released. It was pulled because: {why}")
+    pulled, resumed = asyncio.run(release())
+    if as_json:
+        brakes = [{"rule": name or None, "why": why} for name, why in sorted(pulled.items())]
+        click.echo(json.dumps({"resumed": resumed, "brakes": brakes}, ensure_ascii=False))
+    elif resumed:
+        for name, why in sorted(pulled.items()):
+            what = f"The brake of {name}" if name else "The brake"
+            click.echo(f"{what} is released. It was pulled because: {why}")
+    elif rule:
+        click.echo(f"The brake of {rule} was not pulled; nothing changed.")
     else:
         click.echo("The brake was not pulled; nothing changed.")

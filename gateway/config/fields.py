@@ -147,3 +147,4 @@ Bytes = Annotated[int, Strict(), Field(ge=256, le=GIBIBYTE)]
 BytesOrOff = Annotated[int, Strict(), Field(ge=0, le=1024 * GIBIBYTE)]
 
 Mode = Literal["inject", "observe", "off"]
+RuleMode = Literal["inject", "partial", "observe", "off"]

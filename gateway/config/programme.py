@@ -1,7 +1,7 @@
 """Sections on what is added to mail: which rules hold, and what the footer says."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -11,13 +11,43 @@ from gateway.config.section import Section
 
 
 class Brake(Section):
-    """[rules.brake]: when a rule has to stop by itself; 0 is off. Obeyed once the brake is built."""
+    """[rules.brake]: when a rule has to stop by itself, and all rules together; 0 is off."""
 
-    max_per_hour: f.CountOrOff = Field(default=500, description="Footers of one rule in an hour.")
-    max_share: f.Share = Field(default=0.05, description="Share of all mails that one rule may change.")
+    max_per_hour: f.CountOrOff = Field(default=500, description="Links of one rule in an hour.")
+    max_share: f.Share = Field(
+        default=0.05,
+        description="Share of the mails of an hour that one rule may change, once there were more than 200.",
+    )
     max_recipients_per_mail: f.CountOrOff = Field(
         default=20, description="A mail with more candidates than this goes untouched."
     )
+
+
+class Rollout(Section):
+    """[rules.rollout]: what a rule needs before `rollout advance` lets it do more."""
+
+    reviewed: f.Count = Field(default=200, description="Mails of the rule that people have reviewed.")
+    days: f.Days = Field(
+        default=14, description="Over at least so many days, and none of these mails was judged wrong."
+    )
+    share: Annotated[f.Share, Field(gt=0)] = Field(
+        default=0.1,
+        description="The share of recipients that get a link on the way, where the rule's `partial` names "
+        "none.",
+    )
+
+
+class Review(Section):
+    """[rules.review]: what is kept of mails in which the rules found something."""
+
+    days: f.Days = Field(
+        default=30, description="How long the ids of the signals are kept: no text, no recipient."
+    )
+    snippets: f.Switch = Field(
+        default=False,
+        description="Keep the sentences that matched too, with names and numbers masked, for `snippet_days`.",
+    )
+    snippet_days: f.Days = Field(default=14, description="How long these sentences are kept.")
 
 
 class Rules(Section):
@@ -34,15 +64,18 @@ class Rules(Section):
     frequency_days: f.DaysOrOff = Field(
         default=90, description="One link a person in this many days, over all campaigns; 0 is off."
     )
-    mode: Mapping[f.Text, f.Mode] = Field(
+    mode: Mapping[f.Text, f.RuleMode] = Field(
         default_factory=dict,
-        description='Switches a pack or a rule (by name; `"*"`: all) to `inject`, `observe` or `off`.',
+        description='Switches a pack or a rule (by name; `"*"`: all) to `inject`, `partial`, `observe` '
+        "or `off`.",
     )
     brake: Brake = Field(default_factory=Brake, description="See below.")
+    rollout: Rollout = Field(default_factory=Rollout, description="See below.")
+    review: Review = Field(default_factory=Review, description="See below.")
     editors: tuple[f.MailAddress, ...] = Field(
         default=(),
-        description="Who gets a mail when rule files that were saved are refused; at most one in "
-        "ten minutes.",
+        description="Who gets a mail when rule files that were saved are refused, and when a brake stops a "
+        "rule; at most one of each kind in ten minutes.",
     )
     reload: Literal["auto", "apply"] = Field(
         default="auto",

@@ -49,7 +49,13 @@ class _Bucket:
     since: int
     mails: int = 0
     rules: dict[str, list[int]] = field(default_factory=dict)
-    written: bool = False
+    #: Since the others were told: mails in all, and whether a rule changed any.
+    new: int = 0
+    changed: bool = False
+
+    @property
+    def written(self) -> bool:
+        return not self.new and not self.changed
 
     def rows(self) -> Iterable[Row]:
         yield Row(since=self.since, rule=ALL, mails=self.mails, links=0)
@@ -168,8 +174,8 @@ class Tally:
 
     def _merge(self) -> None:
         bucket = self._buckets[-1]
-        if self._new_mails or self._new:
-            bucket.written = False
+        bucket.new += self._new_mails
+        bucket.changed = bucket.changed or bool(self._new)
         bucket.mails += self._new_mails
         for rule, (mails, links) in self._new.items():
             counts = bucket.rules.setdefault(rule, [0, 0])
@@ -181,7 +187,11 @@ class Tally:
         """What the others haven't been told yet, bucket by bucket, each as a whole."""
         return [row for bucket in self._buckets if not bucket.written for row in bucket.rows()]
 
+    def news(self) -> tuple[int, bool]:
+        """How many mails the others haven't been told of, and whether a rule changed any of late."""
+        return sum(bucket.new for bucket in self._buckets), any(bucket.changed for bucket in self._buckets)
+
     def written(self) -> None:
         """They have been told."""
         for bucket in self._buckets:
-            bucket.written = True
+            bucket.new, bucket.changed = 0, False

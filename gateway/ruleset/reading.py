@@ -114,6 +114,10 @@ class Reading:
         """How many sentences there are."""
         return len(self._breaks)
 
+    def bounds(self, number: int) -> Place:
+        """Where a sentence begins and ends."""
+        return (self._breaks[number - 1] if number else 0), self._breaks[number]
+
     def sentence(self, number: int) -> Sentence:
         """One sentence. The signature and our own names are left out."""
         known = self._sentences.get(number)

@@ -108,6 +108,8 @@ class Verdict:
     reason: Reason = Reason.NO_MATCH
     share: float = 1.0
     evidence: tuple[Hit, ...] = ()
+    #: All that holds, whichever rule asks for it, by text: what can be kept and judged again.
+    pages: Sequence[Mapping[int, Sequence[Hit]]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +168,8 @@ class Ruleset:
         texts = _texts(mail.text)
         if not self._has_core(texts, mail.text.subject.text):
             return _NOTHING
-        return self._decide(mail, self._assess(mail, texts))
+        found = self._find(mail, texts)
+        return self._decide(mail, self._weigh_all(found, mail), found) if found else _NOTHING
 
     def anybody(self) -> "Ruleset":
         """The same rules for mail of any sender, those that are off included: to test evidence alone."""
@@ -180,7 +183,15 @@ class Ruleset:
 
         Also where no strong signal stands and nothing else counts: what there is shows what it lacks.
         """
-        return tuple(self._assess(mail, _texts(mail.text), anyway=True))
+        found = self._find(mail, _texts(mail.text), anyway=True)
+        return tuple(self._weigh_all(found, mail, anyway=True))
+
+    def weigh(self, pages: Sequence[Mapping[int, list[Hit]]], mail: MailView) -> tuple[Assessment, ...]:
+        """The same for hits that are known already, by text, under the numbers of this set's clauses.
+
+        Their weights are taken from the set, not from the hits' makers.
+        """
+        return tuple(self._weigh_all(pages, mail))
 
     def _has_core(self, texts: Iterable[tuple[str, str, str]], subject: str) -> bool:
         lexicon = self.book.lexicon
@@ -188,18 +199,22 @@ class Ruleset:
             return True
         return bool(subject) and lexicon.has_core(subject[:LONGEST_TEXT])
 
-    def _assess(
+    def _find(
         self, mail: MailView, texts: Sequence[tuple[str, str, str]], *, anyway: bool = False
-    ) -> list[Assessment]:
+    ) -> list[Mapping[int, list[Hit]]]:
         subject = Subject(self.book, mail.text.subject.text)
         pages = [
             Page(self.book, subject, where=where, text=text, quoted=quoted, anyway=anyway)
             for where, text, quoted in texts or [("plain", "", "")]
         ]
-        found = [page.hits for page in pages if page.hits]
-        if not found:
+        return [page.hits for page in pages if page.hits]
+
+    def _weigh_all(
+        self, pages: Sequence[Mapping[int, list[Hit]]], mail: MailView, *, anyway: bool = False
+    ) -> list[Assessment]:
+        if not pages:
             return []
-        return [self._weigh(rule, found, mail, anyway=anyway) for rule in self.rules if rule.action != "off"]
+        return [self._weigh(rule, pages, mail, anyway=anyway) for rule in self.rules if rule.action != "off"]
 
     def _weigh(
         self, rule: Rule, pages: Sequence[Mapping[int, list[Hit]]], mail: MailView, *, anyway: bool
@@ -258,7 +273,9 @@ class Ruleset:
             hits=(*chosen, *shown) if best or anyway else (),
         )
 
-    def _decide(self, mail: MailView, seen: Sequence[Assessment]) -> Verdict:
+    def _decide(
+        self, mail: MailView, seen: Sequence[Assessment], pages: Sequence[Mapping[int, Sequence[Hit]]]
+    ) -> Verdict:
         best: tuple[tuple[bool, bool, float], Assessment] | None = None
         for assessment in seen:
             good = assessment.reached and not assessment.scope
@@ -281,6 +298,7 @@ class Ruleset:
             "score": chosen.score,
             "threshold": rule.threshold,
             "evidence": chosen.hits,
+            "pages": pages,
         }
         if not best[0][0]:
             reason = (

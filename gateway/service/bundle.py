@@ -175,6 +175,7 @@ def build_policy(bundle: Bundle, *, examples: bool = False, last: Built | None =
         parallel_copies=config.limits.parallel_copies,
         max_candidates=config.rules.brake.max_recipients_per_mail,
         frequency_days=config.rules.frequency_days,
+        keep_snippets=config.rules.review.snippets,
         gateway_refusals=frozenset(config.gateway.gateway_refusals),
         notice_from=config.notifications.from_name,
         postmaster=config.postmaster,

@@ -19,12 +19,17 @@ from functools import partial
 from gateway.edge.registry import Registry
 from gateway.edge.session import Session
 from gateway.edge.spool import Spool
-from gateway.service.bundle import Built, Bundle, build_policy, observing, shown_address
+from gateway.ledger.braking import Limits
+from gateway.service.alerts import Alerts, send_alert
+from gateway.service.bundle import Built, Bundle, build_policy, shown_address
 from gateway.service.control import Channel, Count, Drain, Reload, TellEditors, Word
 from gateway.service.doors import Doors, build_doors
 from gateway.service.editors import tell_editors
+from gateway.service.guard import Guard
 from gateway.service.journal import LogJournal, start_logging
+from gateway.service.keeper import Keeper
 from gateway.service.ledger import open_ledger
+from gateway.service.pilot import LOOK_SECONDS, START_SECONDS, Pilot
 from gateway.service.wiring import RouteTable, share
 from gateway.store import LedgerStore
 from gateway.transaction.context import InHand, Services
@@ -32,8 +37,8 @@ from gateway.transaction.policy import Policy
 
 log = logging.getLogger("careerrelay")
 
-#: How often a worker looks whether another process has pulled or released the brake.
-BRAKE_SECONDS = 1.0
+#: How often what was counted for the brake is compared with what others have.
+COUNT_SECONDS = 1.0
 #: How often it looks whether certificates and the like have changed on disk.
 FILE_SECONDS = 2.0
 #: What is left of the drain bound for closing connections and writing the last rows.
@@ -63,7 +68,7 @@ class Worker:
         self._policy = self._built
         self._wanted: Bundle | None = None
         self._reloading: asyncio.Task[None] | None = None
-        self._braked = False
+        self._taking = asyncio.Lock()
         self._dates = ("", 0)
         self._going = asyncio.Event()
         self._servers: list[asyncio.Server] = []
@@ -72,6 +77,16 @@ class Worker:
         in_hand = InHand()
         self._ledger: LedgerStore = open_ledger(bundle, create=create, under_way=lambda: in_hand.mails)
         self._routes = RouteTable(bundle, workers=self._workers, index=index, alarm=self.journal.alarm)
+        self._alerts = Alerts()
+        self._keeper = Keeper(self._ledger, self.journal)
+        self._guard = Guard(
+            self._ledger,
+            self.journal,
+            background=self._in_background,
+            tell=self._alert,
+            keep=self._keeper.add,
+        )
+        self._pilot = Pilot(bundle, self._ledger, self.journal, take=self._take, index=index)
         self._services = Services(
             ledger=self._ledger,
             journal=self.journal,
@@ -83,6 +98,7 @@ class Worker:
             untouched_taken={},
             background=set(),
             in_hand=in_hand,
+            safety=self._guard,
         )
         self._doors = self._build_doors(bundle, None)
         self._ledger.keep_terms(policy.kept, bundle.matching_keys)
@@ -112,13 +128,31 @@ class Worker:
         """Serve until told to go, then drain."""
         self._loop.add_reader(self._channel.fileno(), self._hear)
         self._loop.add_signal_handler(signal.SIGTERM, self._going.set)
+        await self._begin()
         await self._open()
-        watches = [asyncio.create_task(watch) for watch in (self._watch_brake(), self._watch_files())]
+        watches = [
+            asyncio.create_task(watch)
+            for watch in (
+                self._watch_controls(),
+                self._watch_ruleset(),
+                self._watch_counts(),
+                self._watch_files(),
+            )
+        ]
         self._tell(Word.READY)
         await self._going.wait()
         for watch in watches:
             watch.cancel()
         await self._drain()
+
+    async def _begin(self) -> None:
+        """Hear what operators and brakes have set before the first mail comes."""
+        self._guard.limit(_limits(self._bundle))
+        deadline = time.monotonic() + START_SECONDS
+        while not (self._pilot.informed or self._going.is_set()) and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        self._obey()
+        await self._pilot.follow()
 
     async def _open(self) -> None:
         for listen, listener in zip(self._bundle.config.listen, self._listeners, strict=True):
@@ -162,6 +196,7 @@ class Worker:
             )
         for pool in self._routes.pools:
             await pool.close(min(CLOSE_SECONDS, max(0.1, deadline - time.monotonic())))
+        self._keeper.flush()
         await self._ledger.close()
         counts = dict(sorted(self.journal.counts.items()))
         log.info("worker ends", extra={"fields": counts})
@@ -211,9 +246,10 @@ class Worker:
         """Take the newest bundle, until there is no newer one."""
         while self._wanted is not None:
             bundle, self._wanted = self._wanted, None
-            await self._reload(bundle)
+            async with self._taking:
+                await self._pilot.given(bundle)
 
-    async def _reload(self, bundle: Bundle) -> None:
+    async def _take(self, bundle: Bundle) -> bool:
         """Take another config and rule set, whole or not at all. Mails in hand keep what they began with.
 
         Rules take long to build, so a thread does it, while mail goes on by the old ones.
@@ -227,17 +263,19 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - a bad file changes nothing (promise 9)
             self.journal.fault("reload refused", error)
             self._tell(Word.RELOAD_FAILED)
-            return
+            return False
         self._bundle = bundle
         self._built = policy
         self._ledger.keep_terms(policy.kept, bundle.matching_keys)
-        self._policy = observing(policy) if self._braked else policy
+        self._policy = self._pilot.policy(policy, bundle)
         self._doors = doors
+        self._guard.limit(_limits(bundle))
         start_logging(form=bundle.config.log.format, level=bundle.config.log.level)
         for pool in unused:
             self._in_background(pool.close(bundle.config.gateway.drain_seconds))
         self.journal.count("reloaded")
         self._tell(Word.RELOADED)
+        return True
 
     async def _watch_files(self) -> None:
         """Take over certificates that were renewed, without anybody having to say so."""
@@ -249,19 +287,53 @@ class Worker:
             for problem in refused:
                 self.journal.alarm(problem)
 
-    # --- the brake ----------------------------------------------------------------------------------------
+    # --- what operators and brakes have set ---------------------------------------------------------------
 
-    async def _watch_brake(self) -> None:
-        """Follow the brake, which any process of any node may pull and an admin releases (rule 15)."""
+    async def _watch_controls(self) -> None:
+        """Follow them, whichever process of which node they were set in (rule 15)."""
         while True:
-            self._set_brake(on=self._ledger.brake is not None)
-            await asyncio.sleep(BRAKE_SECONDS)
+            self._obey()
+            await asyncio.sleep(LOOK_SECONDS)
 
-    def _set_brake(self, *, on: bool) -> None:
-        if on == self._braked:
-            return
-        self._braked = on
-        log.warning(
-            "brake", extra={"fields": {"mode": "observe" if on else self._bundle.config.gateway.mode}}
-        )
-        self._policy = observing(self._built) if on else self._built
+    def _obey(self) -> None:
+        if self._pilot.news():
+            self._policy = self._pilot.policy(self._built, self._bundle)
+
+    async def _watch_ruleset(self) -> None:
+        """Run the active rule set; apart from the rest, since to build one takes a while."""
+        while True:
+            async with self._taking:
+                await self._pilot.follow()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _watch_counts(self) -> None:
+        while True:
+            await asyncio.sleep(COUNT_SECONDS)
+            self._guard.tick()
+            review = self._bundle.config.rules.review
+            self._keeper.tick(days=review.days, snippet_days=review.snippet_days)
+
+    def _alert(self, kind: str, text: str) -> None:
+        """Tell the editors of rules by mail, if there are any and it is not too soon."""
+        people = self._bundle.config.rules.editors
+        if people and self._alerts.due(kind):
+            self._in_background(self._send_alert(people, text))
+
+    async def _send_alert(self, people: Sequence[str], text: str) -> None:
+        try:
+            await send_alert(
+                people,
+                text,
+                hop=self._routes.own_hop(),
+                policy=self._built,
+                journal=self.journal,
+                date=self._date(),
+                unique=os.urandom(16).hex(),
+            )
+        except Exception as error:  # noqa: BLE001 - mail of others is what matters
+            self.journal.fault("alert by mail", error)
+
+
+def _limits(bundle: Bundle) -> Limits:
+    brake = bundle.config.rules.brake
+    return Limits(per_hour=brake.max_per_hour, share=brake.max_share)

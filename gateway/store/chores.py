@@ -203,6 +203,7 @@ class WriteTallies(Chore):
     """Counts of this process, in place of what it wrote for the same minutes before."""
 
     rows: tuple[Row, ...]
+    patience: ClassVar[float] = 0.2
 
     def run(self, connection: Connection, here: Here) -> object:
         """Write them."""

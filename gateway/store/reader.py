@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, Row, Select, and_, select
 
@@ -20,6 +20,13 @@ from gateway.store.chores import fetch_ruleset, read_controls, ruleset_events
 from gateway.store.credit_schema import footers
 from gateway.store.database import Database, faults_as_ledger_faults
 from gateway.store.migrate import require_current
+from gateway.store.observations import (
+    Observation,
+    Reviewed,
+    all_observations,
+    last_observations,
+    reviewed,
+)
 from gateway.store.schema import people, sends
 from gateway.transaction.ports import SendState
 
@@ -159,6 +166,33 @@ class LedgerReader:
         """
         with self._connection() as connection:
             return fetch_ruleset(connection, wanted)
+
+    def observations(self, **wanted: Any) -> list[Observation]:  # noqa: ANN401 - see there
+        """What the rules saw, newest first (`gateway.store.observations.last_observations`).
+
+        Raises:
+            LedgerFault: it can't be read.
+        """
+        with self._connection() as connection:
+            return last_observations(connection, **wanted)
+
+    def all_observations(self, since: int) -> list[Observation]:
+        """All that were made after `since`, oldest first.
+
+        Raises:
+            LedgerFault: they can't be read.
+        """
+        with self._connection() as connection:
+            return list(all_observations(connection, since))
+
+    def reviewed(self, since: int = 0) -> dict[str, Reviewed]:
+        """By rule, what people said of mails that came after `since`.
+
+        Raises:
+            LedgerFault: it can't be read.
+        """
+        with self._connection() as connection:
+            return reviewed(connection, since)
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:

@@ -8,7 +8,7 @@ from typing import Self
 from gateway.errors import LedgerFault
 from gateway.footer.kept import KeptFooter
 from gateway.ledger.braking import Row
-from gateway.ledger.controls import Brake, Controls
+from gateway.ledger.controls import RESTORED, Brake, Controls
 from gateway.smtp.fold import Notice
 from gateway.store.chores import (
     FetchRuleset,
@@ -20,6 +20,7 @@ from gateway.store.chores import (
 )
 from gateway.store.database import Database
 from gateway.store.footers import KeepTerms
+from gateway.store.observations import ForgetSights, KeepSights, Sight, WriteReview
 from gateway.store.process import own_mark
 from gateway.store.session import Session
 from gateway.store.work import (
@@ -229,6 +230,10 @@ class LedgerStore:
         await self.look()
         return active
 
+    async def restore_ruleset(self, ruleset: str, *, operator: str, difference: str = "") -> None:
+        """Make a set that the ledger has the active one, and pin it."""
+        await self.record_ruleset(RecordRuleset(ruleset, b"", RESTORED, operator, difference))
+
     async def fetch_ruleset(self, ruleset: str) -> bytes | None:
         """The content of a rule set that was recorded."""
         found = await self._writer.ask(FetchRuleset(ruleset), lambda content: content)
@@ -242,6 +247,23 @@ class LedgerStore:
     def others(self) -> tuple[Row, ...]:
         """What other processes have counted for the brake in the last hour, seconds ago."""
         return self._writer.others
+
+    def keep_sights(self, sights: tuple[Sight, ...]) -> bool:
+        """Keep what the rules saw, soon; false where the ledger is faulty or busy, and it is dropped."""
+        if self.fault is not None or self._writer.crowded:
+            return False
+        self._writer.post(KeepSights(sights))
+        return True
+
+    def forget_sights(self, *, days: int, snippet_days: int) -> None:
+        """Delete what was kept of mails longer ago."""
+        if self.fault is None:
+            self._writer.post(ForgetSights(days, snippet_days))
+
+    async def write_review(self, observation: int, verdict: str, *, operator: str, note: str) -> str | None:
+        """Record what somebody says of an observation; gives its rule, None where there is none such."""
+        rule = await self._writer.ask(WriteReview(observation, verdict, operator, note), lambda one: one)
+        return rule if isinstance(rule, str) else None
 
     def write_tallies(self, rows: Sequence[Row]) -> None:
         """Tell the others what this process has counted. Dropped while the ledger is faulty."""

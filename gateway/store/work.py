@@ -85,11 +85,13 @@ class Chore(ABC):
     Attributes:
         reads: it writes nothing.
         lasts: it is done even when nobody waits for it any more.
+        patience: seconds that it may wait for a commit that takes it along, if nobody waits for it.
     """
 
     __slots__ = ()
     reads: ClassVar[bool] = False
     lasts: ClassVar[bool] = False
+    patience: ClassVar[float] = 0.0
 
     @abstractmethod
     def run(self, connection: Connection, here: Here) -> object:

@@ -33,6 +33,7 @@ from gateway.store.queue import NEVER, NOTE_SECONDS, Queue, Ticket, patience
 from gateway.store.repair import repair_lines
 from gateway.store.session import Session
 from gateway.store.work import (
+    Chore,
     Intend,
     KeepHouse,
     Note,
@@ -47,7 +48,7 @@ from gateway.store.work import (
 #: Pauses between attempts while the ledger is faulty.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 #: How often the files are looked at, and what operators and brakes have set.
-_TICK_SECONDS = 1.0
+_TICK_SECONDS = 0.5
 #: How often what is over is deleted.
 _HOUSE_SECONDS = 3_600.0
 #: How long `close` waits for the thread past its bound: for a commit that is nearly through.
@@ -145,7 +146,13 @@ class Writer:
         if self._queue.closing or self._queue.rows >= self._limit:
             self._give_up(work, "the queue is full" if not self._queue.closing else "the ledger is closed")
             return
-        self._queue.put(Ticket(work, None), NOTE_SECONDS if isinstance(work, Note) else 0.0)
+        seconds = work.patience if isinstance(work, Chore) else 0.0
+        self._queue.put(Ticket(work, None), NOTE_SECONDS if isinstance(work, Note) else seconds)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits that what can be done without had better not come."""
+        return self._queue.rows > self._limit // 4
 
     def _refusal(self, rows: int) -> LedgerFault | None:
         if self._queue.closing or not self._thread.is_alive():

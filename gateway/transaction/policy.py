@@ -111,6 +111,7 @@ class Policy:
     parallel_copies: int = 4
     max_candidates: int = 0
     frequency_days: int = 0
+    keep_snippets: bool = False
     gateway_refusals: Collection[str] = REFUSES_GATEWAY
     notice_from: str = "Mail Delivery System"
     postmaster: str = ""

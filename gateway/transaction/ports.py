@@ -346,7 +346,8 @@ class Safety(Protocol):
 class MailSeen:
     """What is kept of a mail in which the rules found something: no text, no recipient.
 
-    `reason` is what became of it.
+    `reason` is what became of it. `snippets` are the sentences that matched, masked, where an admin wants
+    them.
     """
 
     mail: str
@@ -355,6 +356,7 @@ class MailSeen:
     ruleset: str
     verdict: Verdict
     reason: Reason
+    snippets: tuple[str, ...] = ()
 
 
 class Unwatched:

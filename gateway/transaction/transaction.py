@@ -37,6 +37,7 @@ from gateway.transaction.policy import Policy
 from gateway.transaction.ports import NextHop, OpenMail, Outbound
 from gateway.transaction.report import CopyReport, MailReport, ShadowReport
 from gateway.transaction.settle import Settlement
+from gateway.transaction.sighting import Sighting
 from gateway.transaction.source import ContentRefused, SenderGone, Source, Spool
 from gateway.transaction.trace import Trace
 
@@ -75,6 +76,7 @@ class Transaction:
             sender=mail.path.text(),
             ruleset=policy.ruleset.id,
         )
+        self._sighting = Sighting(services=services, policy=policy)
         self.mail = mail
 
     @property
@@ -143,6 +145,7 @@ class Transaction:
         self._report.sent = self._services.monotonic() - begun - self._report.held
         self._report.reply = replies[0] if len(set(replies)) == 1 else None
         self._services.journal.mail(self._report)
+        self._sighting.tell(self._report, replies)
         return replies
 
     async def _guarded_content(self, source: Source) -> list[Reply]:
@@ -226,6 +229,7 @@ class Transaction:
         decision = self._try("deciding", lambda: decide(reading, envelope, self._policy)) or left_alone
         self._note(decision)
         self._compare(reading, envelope, decision)
+        self._sighting.note(reading, decision)
         if decision.reason is Reason.RECIPIENTS:
             told = f"a mail to many people stays as it came: {decision.detail}"
             self._services.journal.alarm(told)
