@@ -10,6 +10,7 @@ import binascii
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from gateway.message.charset import lookup
 from gateway.message.fields import Field, unfolded
@@ -18,9 +19,11 @@ from gateway.message.splice import Edit
 from gateway.message.subject import BETWEEN, WORD, Word, decode_header, read_word
 
 #: Octets of a subject that is looked at; nobody writes longer ones.
-MAX_SUBJECT = 8_192
+MAX_SUBJECT = 2_048
 #: Markers that are taken out of one subject.
-MAX_MARKERS = 8
+MAX_MARKERS = 4
+#: Places at which one may stand that are tried: a subject is decoded anew for each.
+MAX_PLACES = 32
 
 _BLANK = " \t\u3000"
 _FOLD = b" \t\r\n"
@@ -59,7 +62,7 @@ def without(value: bytes, marker: re.Pattern[str]) -> bytes | None:
 def _without_first(value: bytes, text: str, start: int, end: int) -> bytes | None:
     wanted = _SPACE.sub("", text[:start] + text[end:])
     for spelled in _with_blank(text, start, end):
-        for candidate in _candidates(value, spelled):
+        for candidate in islice(_candidates(value, spelled), MAX_PLACES):
             if _SPACE.sub("", decode_header(unfolded(candidate))) == wanted:
                 return candidate
     return None

@@ -112,7 +112,7 @@ def find_marks(message: Message, text: MailText | None, markers: Markers, reason
     if marked and both is not None:
         in_subject = subject_edits(message, both)
         edits += in_subject
-        stays = "" if in_subject else "the marker in the subject cannot be taken out"
+        stays = "" if in_subject else "the marker in the subject cannot be taken out of it"
     unread = text is None or text.reason is not None
     if bodies and unread:
         stays = f"a placeholder stays in it: {reason}"
