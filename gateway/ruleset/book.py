@@ -90,14 +90,17 @@ class Book:
         self.thanks = reduce(or_, self.thanks_of.values(), 0)
         # Above the terms that a word stands for are those that it denies, and above these one bit more
         # for a word inside which a sentence may end: whoever has a text's meaning knows what to look at.
-        everywhere = (*compiled.in_body, *compiled.in_subject, *denied_by)
+        everywhere = {*compiled.in_body, *compiled.in_subject, *denied_by}
         self.width = 1 + max((term for held in everywhere for term in held), default=0)
         self.crosser: TermSet = 1 << 2 * self.width
         self.in_body = self._meanings(compiled.in_body, denied_by)
         self.in_subject = self._meanings(compiled.in_subject, denied_by)
         self.denier: TermSet = self.crosser - (1 << self.width)
         # A slot that few words can fill comes first: it is the one that most sentences lack.
-        sizes = Counter(term for held in compiled.in_body for term in held)
+        sizes = Counter[int]()
+        for held, count in Counter(compiled.in_body).items():
+            for term in held:
+                sizes[term] += count
         trials = [
             (number, sorted(clause.slots, key=lambda slot: sum(sizes[term] for term in slot)))
             for number, clause in enumerate(self.clauses)
@@ -111,13 +114,17 @@ class Book:
     def _meanings(
         self, terms_of: Sequence[tuple[int, ...]], denied_by: Sequence[tuple[int, ...]]
     ) -> tuple[TermSet, ...]:
+        sets = {held: term_set(held) for held in {*terms_of, *denied_by}}
+        crossing = self.lexicon.crossing
         return tuple(
-            0
-            if entry is None
-            else term_set(terms_of[entry])
-            | term_set(denied_by[entry]) << self.width
-            | (self.crosser if word in self.lexicon.crossing else 0)
-            for word, entry in enumerate(self.lexicon.entry_of)
+            [
+                0
+                if entry is None
+                else sets[terms_of[entry]]
+                | sets[denied_by[entry]] << self.width
+                | (self.crosser if word in crossing else 0)
+                for word, entry in enumerate(self.lexicon.entry_of)
+            ]
         )
 
     def _trials(self, ready: Sequence[Trial], wanted: Callable[[Clause], bool]) -> Trials:

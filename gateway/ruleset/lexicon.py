@@ -19,9 +19,8 @@ begins in the middle of a word (合格となり in 不合格となり) is not th
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import ahocorasick_rs
 import re2
@@ -49,9 +48,8 @@ Found = tuple[int, int, int]
 """Start, end, meaning: a word that stands, and what it stands for (see `book`)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One plain word or pattern, and what it means."""
+class Entry(NamedTuple):
+    """One plain word or pattern, and what it means. A tuple: there are tens of thousands."""
 
     text: str
     pattern: bool = False
@@ -71,6 +69,7 @@ SENTENCE_ENDS = (".", "。", "!", "?", "\n")
 FIRST_WORD = len(SENTENCE_ENDS)
 """The number of the first word behind them."""
 
+_ENDS = frozenset(SENTENCE_ENDS)
 _FULL_STOP = SENTENCE_ENDS.index(".")
 _by_end = itemgetter(2, 1, 0)  # as the automaton gives them: of those that end together the longest first
 
@@ -104,17 +103,18 @@ class Lexicon:
         Before `first_marked` are the words that stand wherever they are found. `goes_over_lines`: there is a
         plain word that holds the end of a line.
         """
+        marks = [_mark(entry) for entry in entries]
         words = [number for number, entry in enumerate(entries) if not entry.pattern]
-        words.sort(key=lambda number: _mark(entries[number]) != _ANYWHERE)
+        words.sort(key=lambda number: marks[number] != _ANYWHERE)
         patterns = [number for number, entry in enumerate(entries) if entry.pattern]
         core = [number for number in words if entries[number].core]
         self._count = len(words)
         self.entry_of: tuple[int | None, ...] = (*(None,) * FIRST_WORD, *words, *patterns)
-        self._marks = [*[_ANYWHERE] * FIRST_WORD, *(_mark(entries[number]) for number in words)]
+        self._marks = [*[_ANYWHERE] * FIRST_WORD, *(marks[number] for number in words)]
         self._marks += [_ANYWHERE] * len(patterns)
         self._phrase = [number is not None and entries[number].phrase for number in self.entry_of]
         self._machine = _machine([*SENTENCE_ENDS, *(entries[number].text for number in words)])
-        self.first_marked = FIRST_WORD + sum(_mark(entries[number]) == _ANYWHERE for number in words)
+        self.first_marked = FIRST_WORD + sum(marks[number] == _ANYWHERE for number in words)
         self.longest = max((len(entries[number].text) for number in words), default=0)
         self.crossing = frozenset(
             word
@@ -122,7 +122,7 @@ class Lexicon:
             if number is not None and _may_cross(entries[number])
         )
         self.goes_over_lines = any("\n" in entries[number].text for number in words)
-        self._core_marks = [_mark(entries[number]) for number in core]
+        self._core_marks = [marks[number] for number in core]
         self._core = _machine([entries[number].text for number in core], quick=len(core) <= MOST_QUICK)
         self._core_longest = max((len(entries[number].text) for number in core), default=0)
         self._patterns = [
@@ -264,9 +264,10 @@ def _encodable(text: str) -> str:
 
 def _may_cross(entry: Entry) -> bool:
     """May a sentence end inside the word? One that is nothing else counts as if it did."""
-    return (
-        entry.pattern or entry.text in SENTENCE_ENDS or any(end in entry.text[:-1] for end in SENTENCE_ENDS)
-    )
+    text = entry.text
+    if entry.pattern or text in SENTENCE_ENDS:
+        return True
+    return not _ENDS.isdisjoint(text) and any(end in text[:-1] for end in SENTENCE_ENDS)
 
 
 def _mark(entry: Entry) -> int:

@@ -31,6 +31,7 @@ class Statements:
     def __init__(self, files: Sequence[ParsedFile], vocabulary: Vocabulary, problems: list[Problem]) -> None:
         """Compile; what is wrong is added to `problems`."""
         self.clauses: list[Clause] = []
+        self._by_place: dict[tuple[Kind, str], dict[str, int]] = {}
         self._vocabulary = vocabulary
         self._problems = problems
         self._seen: dict[tuple[str, str], str] = {}
@@ -51,17 +52,26 @@ class Statements:
         for glob in globs:
             pack, slash, name = glob.rpartition("/")
             pack = pack if slash else file.pack
-            matching = [
-                number
-                for number, clause in enumerate(self.clauses)
-                if clause.kind is kind and clause.pack == pack and fnmatchcase(clause.id, name)
-            ]
+            here = self._places().get((kind, pack), {})
+            if name == "*":
+                matching = list(here.values())
+            elif name in here:
+                matching = [here[name]]
+            else:
+                matching = [number for id_, number in here.items() if fnmatchcase(id_, name)]
             if not matching and glob != "*":
                 self._say(
                     file, key, f"nothing is called {glob!r}", "name an id, or a pattern such as 'goal-*'"
                 )
             found |= dict.fromkeys(matching)
         return tuple(found)
+
+    def _places(self) -> dict[tuple[Kind, str], dict[str, int]]:
+        """The clauses of each kind and pack by id; asked only when all are there."""
+        if not self._by_place:
+            for number, clause in enumerate(self.clauses):
+                self._by_place.setdefault((clause.kind, clause.pack), {})[clause.id] = number
+        return self._by_place
 
     def _say(self, file: ParsedFile, key: str, message: str, remedy: str) -> None:
         self._problems.append(Problem(file=file.name, key=key, message=message, remedy=remedy))

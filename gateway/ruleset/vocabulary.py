@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import re2
 
@@ -22,13 +23,29 @@ LARGEST_PROGRAM = 400
 _COUNTED = re.compile(r"(?<!\\)\{(\d+)?(?:,(\d+)?)?\}")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Word:
-    terms: dict[int, frozenset[str]] = field(default_factory=dict)
-    denies: dict[int, None] = field(default_factory=dict)
+    """What a word means. One value for all words of a term that are in no other: there are thousands."""
+
+    terms: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    denies: Mapping[int, None] = field(default_factory=dict)
     part: bool = False
     phrase: bool = True
     core: bool = False
+
+    def joined(self, other: "_Word") -> "_Word":
+        """What it means where it is both."""
+        places = [(term, held) for word in (self, other) for term, held in word.terms.items()]
+        terms: dict[int, frozenset[str]] = {}
+        for term, held in places:
+            terms[term] = terms.get(term, frozenset()) | held
+        return _Word(
+            terms=terms,
+            denies={**self.denies, **other.denies},
+            part=self.part or other.part,
+            phrase=self.phrase and other.phrase,
+            core=self.core or other.core,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +77,14 @@ class Vocabulary:
                 self._tables.append((file, name, table))
         self._holders = self._closure()
         self._words: dict[tuple[str, bool], _Word] = {}
+        self._alone: dict[int, _Word] = {}
+        self._joined: dict[tuple[_Word, _Word], _Word] = {}
         for number in range(len(self._tables)):
             self._add(number)
-        self._sizes = Counter(term for word in self._words.values() for term in word.terms)
+        self._sizes = Counter[int]()
+        for word, count in Counter(self._words.values()).items():
+            for term in word.terms:
+                self._sizes[term] += count
 
     def _say(self, file: ParsedFile, key: str, message: str, remedy: str) -> None:
         self._problems.append(Problem(file=file.name, key=key, message=message, remedy=remedy))
@@ -110,16 +132,17 @@ class Vocabulary:
 
     def lexicon(self) -> "Compiled":
         """The compiled search; for each entry the terms that it stands for, and those that it denies."""
-        entries = [
-            Entry(text=text, pattern=pattern, whole=not word.part, phrase=word.phrase, core=word.core)
+        entries = tuple(
+            Entry(text, pattern, not word.part, word.phrase, word.core)
             for (text, pattern), word in self._words.items()
-        ]
-        words = self._words.values()
+        )
+        meant = {word: _meant(word) for word in set(self._words.values())}
+        each = [meant[word] for word in self._words.values()]
         return Compiled(
-            lexicon=Lexicon(entries),
-            in_body=tuple(_terms_in(word, "body") for word in words),
-            in_subject=tuple(_terms_in(word, "subject") for word in words),
-            denied_by=tuple(tuple(word.denies) for word in words),
+            lexicon=_lexicon(entries),
+            in_body=tuple(in_body for in_body, _, _ in each),
+            in_subject=tuple(in_subject for _, in_subject, _ in each),
+            denied_by=tuple(denied for _, _, denied in each),
         )
 
     def _closure(self) -> list[dict[int, frozenset[str]]]:
@@ -153,20 +176,30 @@ class Vocabulary:
         core = any(self._tables[holder][2].core for holder in self._holders[number])
         for text in self._written(file, f"{key}.words", table.words):
             self._enter(text, number, table, core=core)
+        denying = _Word(denies=dict.fromkeys(self._holders[number]))
         for text in self._written(file, f"{key}.hide", table.hide):
             # What is only denied here must not hide the words of other terms: it stays a phrase.
-            self._words.setdefault((text, False), _Word()).denies |= dict.fromkeys(self._holders[number])
+            self._mean(text, denying)
         for pattern in table.patterns:
             if self._pattern_holds(file, f"{key}.patterns", pattern):
                 self._enter(pattern, number, table, core=core, pattern=True)
 
     def _enter(self, text: str, number: int, table: TermTable, *, core: bool, pattern: bool = False) -> None:
-        word = self._words.setdefault((text, pattern), _Word())
-        for term, places in self._holders[number].items():
-            word.terms[term] = word.terms.get(term, frozenset()) | places
-        word.part |= table.part
-        word.phrase &= table.phrase
-        word.core |= core
+        alone = self._alone.get(number)
+        if alone is None:
+            alone = self._alone[number] = _Word(
+                terms=self._holders[number], part=table.part, phrase=table.phrase, core=core
+            )
+        self._mean(text, alone, pattern=pattern)
+
+    def _mean(self, text: str, word: _Word, *, pattern: bool = False) -> None:
+        known = self._words.get((text, pattern))
+        if known is not None:
+            both = self._joined.get((known, word))
+            if both is None:
+                both = self._joined[known, word] = known.joined(word)
+            word = both
+        self._words[text, pattern] = word
 
     def _written(self, file: ParsedFile, key: str, words: Sequence[str]) -> Iterator[str]:
         for word in words:
@@ -207,8 +240,20 @@ class Vocabulary:
         return True
 
 
-def _terms_in(word: _Word, place: str) -> tuple[int, ...]:
-    return tuple([term for term, places in word.terms.items() if place in places])
+@lru_cache(maxsize=2)
+def _lexicon(entries: tuple[Entry, ...]) -> Lexicon:
+    """The compiled search. Remembered, since a reload that changes no word need not compile it again."""
+    return Lexicon(entries)
+
+
+def _meant(word: _Word) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """The terms that it stands for in a body, in a subject, and those that it denies."""
+    terms = word.terms.items()
+    return (
+        tuple([term for term, places in terms if "body" in places]),
+        tuple([term for term, places in terms if "subject" in places]),
+        tuple(word.denies),
+    )
 
 
 def _quiet() -> re2.Options:
