@@ -377,7 +377,9 @@ class Parent:
         while time.monotonic() < deadline and not all(child.stopped for child in self._children.values()):
             self._listen(0.1)
             self._reap()
-        turned = turn_away(self._listeners)
+        listen = self._bundle.config.listen
+        implicit = {index for index, one in enumerate(listen) if one.tls_mode == "implicit"}
+        turned = turn_away(self._listeners, implicit=implicit)
         log.info("draining", extra={"fields": {"turned_away": turned}})
         deadline = time.monotonic() + self._bundle.config.gateway.drain_seconds + KILL_GRACE
         while self._children and time.monotonic() < deadline:

@@ -2,7 +2,7 @@
 
 import contextlib
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from gateway.config import Config
 from gateway.errors import ConfigError, Problem
@@ -82,17 +82,21 @@ def name_of(listener: socket.socket) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def turn_away(listeners: Sequence[socket.socket]) -> int:
-    """Answer 421 to all who wait in the queue when nobody accepts any more; gives their number."""
+def turn_away(listeners: Sequence[socket.socket], *, implicit: Collection[int] = ()) -> int:
+    """Answer 421 to all who wait in the queue when nobody accepts any more; gives their number.
+
+    `implicit`: indexes of listeners where TLS would have to come first; there it is closed without a word.
+    """
     turned = 0
-    for listener in listeners:
+    for index, listener in enumerate(listeners):
         with contextlib.suppress(OSError):
             while turned < MAX_TURNED_AWAY:
                 peer, _ = listener.accept()
                 turned += 1
                 with contextlib.suppress(OSError):
                     peer.settimeout(0)
-                    peer.send(failure.SHUTTING_DOWN.wire())
+                    if index not in implicit:
+                        peer.send(failure.SHUTTING_DOWN.wire())
                     peer.shutdown(socket.SHUT_WR)
                 peer.close()
         listener.close()

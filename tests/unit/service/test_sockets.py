@@ -87,6 +87,14 @@ def test_who_waits_is_told(tmp_path: Path) -> None:
             socket.create_connection(place, timeout=5)
 
 
+def test_implicit_tls_is_not_spoken_to_in_the_clear(tmp_path: Path) -> None:
+    """Words before the handshake would be taken for a broken one: closed, and no more."""
+    opened = open_listeners(config(tmp_path, ("127.0.0.1", 0), ("127.0.0.2", 0)), file="c.toml")
+    peers = [call(listener) for listener in opened]
+    assert turn_away(opened, implicit={1}) == 2
+    assert [heard(peer) for peer in peers] == [GOODBYE, b""]
+
+
 def test_who_left_the_queue_is_nobodys_trouble(tmp_path: Path) -> None:
     """A peer that reset its connection while it waited doesn't keep the others from their answer."""
     opened = open_listeners(config(tmp_path, ("127.0.0.1", 0)), file="c.toml")
