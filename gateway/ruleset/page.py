@@ -150,6 +150,8 @@ class Page:
                     else:
                         if not exact:  # from here on, what stands in it and not what may
                             terms, exact = reading.sentence(at).terms, True
+                            if not all(slot & terms for slot in needed):
+                                continue
                         self._try(number, at)
                 if len(self.hits) > found:
                     left = [trial for trial in left if trials.again or trial[0] not in self.hits]
