@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,9 +28,9 @@ def demo(*, brief: bool, keep: bool, timeout: float) -> None:
     """Start a gateway on its embedded defaults between two ends of its own, and send it mails.
 
     Rejections in several charsets, an offer, an invitation, signed mail: for each it shows what the gateway
-    made of it, byte by byte where they differ, then what the ledger holds. Then some candidates "register"
-    through the agency's signed webhook, a slot is earned, and the statement is printed. Uses loopback and a
-    temporary folder only, and ends by itself. Exit code 1 if a mail did not become what it should.
+    made of it, byte by byte where they differ, then what the ledger holds. Then ten candidates register with
+    the agency, by its signed webhook, and a slot is earned. Uses loopback and a temporary
+    folder only, and ends by itself. Exit code 1 if a mail did not become what it should.
     """
     folder = Path(tempfile.mkdtemp(prefix="careerrelay-demo-"))
     try:
@@ -80,53 +80,33 @@ async def _show(stage: "Stage", *, brief: bool, keep: bool) -> bool:
             _echo(page.mail_lines(shown[-1], number, len(SAMPLES), brief=brief))
         click.echo(page.rule("the ledger: careerrelay sends list"))
         click.echo(await stage.ask("sends", "list"), nl=False)
-        earned = await _circle(stage, [mail for mail in shown if page.is_linked(mail)])
+        wrong = [mail.sample.file for mail in shown if page.is_linked(mail) != mail.sample.linked]
+        earned = not wrong and await _go_round(stage, shown)
     click.echo(page.rule())
     _echo(page.ending_lines(shown))
     if keep:
         for number, copy in enumerate(stage.capture.mails, 1):
             (stage.folder / f"arrived-{number:02}.eml").write_bytes(copy.content)
-    wrong = [mail.sample.file for mail in shown if page.is_linked(mail) != mail.sample.linked]
     for file in wrong:
         click.secho(f"  {file} did not become what it should", fg="red", err=True)
-    return not wrong and earned
+    if not wrong and not earned:
+        click.secho("  ten registrations did not become a slot", fg="red", err=True)
+    return earned
 
 
-async def _circle(stage: "Stage", linked: "list[Shown]") -> bool:
-    """Some candidates register, a slot is earned, the month's statement; whether all that came true."""
-    from datetime import datetime, timedelta, timezone
-
+async def _go_round(stage: "Stage", shown: "Sequence[Shown]") -> bool:
+    """From the links to a slot; whether one was earned."""
     from gateway.demo import page
-    from gateway.demo.stage import RATIO
+    from gateway.demo.circle import Circle
 
     links = [
-        link for mail in linked for copy in mail.copies for link in page.links_in(mail.content, copy.content)
+        link for mail in shown for copy in mail.copies for link in page.links_in(mail.content, copy.content)
     ]
-    if len(links) <= RATIO:
-        return True  # too few links went out, which is told below
-    click.echo(page.rule("candidates register: POST /v1/registrations, signed by the agency"))
-    taken = await stage.register([link.rpartition("/")[2] for link in links[: RATIO + 1]])
-    for name, state in taken:
-        click.echo(f"  {name}  {state}")
-    month = datetime.now(timezone(timedelta(hours=9))).strftime("%Y-%m")
-    balance = await stage.ask("credits", "show")
-    for title, text in (
-        ("what they earned: careerrelay credits show", balance),
-        (
-            "why one of them counts: careerrelay registrations show",
-            await stage.ask("registrations", "show", taken[0][0]),
-        ),
-        (
-            f"the statement: careerrelay statement --month {month}",
-            await stage.ask("statement", "--month", month),
-        ),
-    ):
-        click.echo(page.rule(title))
-        click.echo(text, nl=False)
-    if "slots granted         1" not in balance:
-        click.secho("  no slot was earned", fg="red", err=True)
-        return False
-    return True
+    circle = Circle(stage, list(dict.fromkeys(links)))
+    click.echo(page.rule("from a link to a slot"))
+    async for line in circle.lines():
+        click.echo(line)
+    return circle.earned
 
 
 def _echo(lines: Iterable[str]) -> None:

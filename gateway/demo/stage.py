@@ -5,8 +5,10 @@ gateway is told to stop, and killed if it doesn't.
 """
 
 import asyncio
+import base64
 import contextlib
 import re
+import secrets
 import smtplib
 import socket
 import sys
@@ -16,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.demo.capture import Capture, Captured
-from gateway.demo.partner import Unreported, make_secret, report
 from gateway.demo.samples import Sample
 
 _START_SECONDS = 30
@@ -48,27 +49,22 @@ max_per_hour = 0
 max_recipients_per_mail = 0
 
 [link]
-url = "https://careerrelay.example/r/{{token}}"
-opt_out = "https://careerrelay.example/o/{{token}}"
+url = "https://careerrelay.example/r/{{token}}"     # the public link, as the internet sees it
+landing_url = "https://agency.example/welcome?ref={{token}}"
+
+[web]
+listen = "127.0.0.1:{web_port}"
 
 [company]
 name = "株式会社サンプル"
-[partner]                           # the agency, and what its webhooks are signed with
-name = "サンプル人材紹介"
+
+[partner]
+name = "サンプルエージェント"
 webhook_secret_file = "partner.secret"
-
-[web]
-listen = "127.0.0.1:{web}"          # partner API; the public link could be here too
-
-[credit]
-referrals_per_slot = {ratio}              # ten in real life; a demo has only a few candidates
 
 [ledger]
 url = "sqlite:///ledger.db"
 """
-
-#: So many referrals earn a slot in the demo.
-RATIO = 3
 
 
 class DemoError(Exception):
@@ -97,8 +93,9 @@ class Stage:
         self.folder = folder
         self.file = folder / "careerrelay.toml"
         self.config = ""
-        self.port = self.web = 0
-        self.secret = ""
+        self.port = 0
+        self.web_port = 0
+        self.secret = secrets.token_bytes(32)
         self.capture = Capture()
         self.log: list[str] = []
         self._ready = asyncio.Event()
@@ -108,15 +105,11 @@ class Stage:
     async def running(self) -> AsyncIterator["Stage"]:
         """Start everything; stop it at the end. Raises DemoError if the gateway doesn't come up."""
         async with self.capture:
-            self.port, self.web = _free_port(), _free_port()
-            self.secret = make_secret()
-            path = self.folder / "partner.secret"
-            path.touch(0o600)
-            path.write_text(self.secret + "\n", "utf-8")
-            self.config = _CONFIG.format(
-                port=self.port, next_hop=self.capture.port, web=self.web, ratio=RATIO
-            )
+            self.port = _free_port()
+            self.web_port = _free_port()
+            self.config = _CONFIG.format(port=self.port, next_hop=self.capture.port, web_port=self.web_port)
             self.file.write_text(self.config, "utf-8")
+            self._write_secret()
             process = await asyncio.create_subprocess_exec(
                 *_program("serve", "--config", str(self.file)),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -129,6 +122,12 @@ class Stage:
             finally:
                 await _stop(process)
                 await reading
+
+    def _write_secret(self) -> None:
+        """What the agency signs with."""
+        path = self.folder / "partner.secret"
+        path.touch(0o600)
+        path.write_text("whsec_" + base64.b64encode(self.secret).decode("ascii") + "\n", "ascii")
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         if process.stderr is not None:
@@ -175,14 +174,6 @@ class Stage:
                     return verdict
             await asyncio.sleep(0.01)
         return {}
-
-    async def register(self, tokens: Sequence[str]) -> list[tuple[str, str]]:
-        """Report, as the agency would, that these candidates registered. DemoError if it is refused."""
-        url = f"http://127.0.0.1:{self.web}/v1/registrations"
-        try:
-            return await asyncio.to_thread(report, url, self.secret, tokens)
-        except Unreported as error:
-            raise DemoError(str(error)) from error
 
     async def ask(self, *words: str) -> str:
         """What ``careerrelay WORDS --config FILE`` prints. Raises DemoError if it fails."""

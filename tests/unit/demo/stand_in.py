@@ -5,6 +5,8 @@ none of `NEVER`; ``blind`` links nothing; ``dead`` ends at once; ``mute`` never 
 """
 
 import asyncio
+import base64
+import hmac
 import json
 import signal
 import smtplib
@@ -73,7 +75,7 @@ async def serve(mode: str, config: Path) -> None:
     relay = Relay(int(settings["next_hop"]["hosts"][0].rpartition(":")[2]), blind=mode == "blind")
     async with asyncio.timeout(60):
         server = await asyncio.start_server(relay._session, "127.0.0.1", settings["listen"][0]["port"])
-        web = await asyncio.start_server(_answer, *settings["web"]["listen"].split(":"))
+        web = await asyncio.start_server(answer, *settings["web"]["listen"].split(":"))
         sys.stderr.write("starting\n" if mode == "mute" else "ready\n")
         sys.stderr.flush()
         await stop.wait()
@@ -81,22 +83,39 @@ async def serve(mode: str, config: Path) -> None:
         web.close()
 
 
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """The partner API, as far as the demo sees it: whatever is registered counts."""
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """As the web server does it: links lead on, registrations count, forgeries don't."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-    assert "webhook-signature: v1," in head
-    length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-    said = json.loads(await reader.readexactly(length))["registrations"]
-    body = json.dumps({"registrations": [{"id": one["id"], "state": "counted"} for one in said]}).encode()
-    writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    length = int(head.partition("content-length: ")[2].partition("\r")[0] or 0)
+    body = json.loads(await reader.readexactly(length) or b"{}")
+    secret = base64.b64decode((Path(sys.argv[-1]).parent / "partner.secret").read_text()[6:])
+    fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
+    if head.startswith("get "):
+        answer = b"HTTP/1.1 302 Found\r\nlocation: https://agency.example/x\r\n"
+        content = b""
+    else:
+        signed = f"{fields['webhook-id']}.{fields['webhook-timestamp']}.".encode() + json.dumps(body).encode()
+        right = base64.b64encode(hmac.digest(secret, signed, "sha256")).decode().lower()
+        taken = fields["webhook-signature"] == f"v1,{right}"
+        answer = b"HTTP/1.1 200 OK\r\n" if taken else b"HTTP/1.1 401 Unauthorized\r\n"
+        told = [{"result": "new", "state": "counted"} for _ in body["registrations"]]
+        content = json.dumps({"registrations": told}).encode()
+    writer.write(answer + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(content) + content)
     await writer.drain()
     writer.close()
 
 
+COMMANDS = {
+    "sends": "the rows\n",
+    "links": "external_id,token,link\r\nAPP-9,x,https://x\r\nAPP-10,y,https://y\r\n",
+    "credits": '{"slots_granted": 1}\n',
+    "registrations": "the story\n",
+    "circle": "the circle\n",
+    "statement": "the statement\n",
+}
+
 if __name__ == "__main__":
-    if sys.argv[2] == "credits":
-        sys.stdout.write("  slots granted         1\n")
-    elif sys.argv[2] != "serve":
-        sys.stdout.write("the rows\n")
+    if sys.argv[2] in COMMANDS:
+        sys.stdout.write(COMMANDS[sys.argv[2]])
     else:
         asyncio.run(serve(sys.argv[1], Path(sys.argv[-1])))
