@@ -150,6 +150,4 @@ def _row(value: bytes, ref: bytes, **more: object) -> dict[str, object]:
 
 def _insert(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
     make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    for start in range(0, len(rows), _ROWS):
-        statement = make(people).values(list(rows[start : start + _ROWS]))
-        connection.execute(statement.on_conflict_do_nothing(index_elements=["hash"]))
+    connection.execute(make(people).on_conflict_do_nothing(index_elements=["hash"]), list(rows))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, select, update
 
 from gateway.ledger.books import Kind
 from gateway.ledger.contract import Contract, settings_of
@@ -452,6 +452,7 @@ def _write(
     digests = {contract: settings_of(contract) for contract in {decision.contract for _, decision in changed}}
     _keep_settings(connection, digests.values(), journal.now)
     events = []
+    updates: list[dict[str, object]] = []
     touched: set[str] = set()
     for row, decision in changed:
         booked = row.counts, row.company, row.campaign
@@ -462,14 +463,18 @@ def _write(
             "matcher": VERSION,
             "settings": digests[decision.contract][0],
             "decided_at": journal.now,
+            # What it was booked by stays, for as long as it is booked.
+            "ratio": row.ratio,
+            "contract_from": row.contract_from,
+            "department": row.department,
         }
-        if decision.counts and (recount or not row.counts):
+        if decision.counts and recount:
             values |= {
                 "ratio": decision.contract.ratio,
                 "contract_from": decision.contract.since,
                 "department": journal.programme.department(decision.campaign),
             }
-        connection.execute(update(registrations).where(registrations.c.id == row.id).values(values))
+        updates.append({f"new_{name}": value for name, value in values.items()} | {"number": row.id})
         events.append(
             event_row(
                 row.id,
@@ -503,6 +508,13 @@ def _write(
             touched.add(row.company)
             contract = Contract(since=row.contract_from, ratio=row.ratio)
             _book(journal, Kind.UNCOUNT, row, (row.company, row.campaign), contract, reason=decision.reason)
+    names = [name.removeprefix("new_") for name in updates[0] if name != "number"]
+    connection.execute(
+        update(registrations)
+        .where(registrations.c.id == bindparam("number"))
+        .values({name: bindparam(f"new_{name}") for name in names}),
+        updates,
+    )
     connection.execute(insert(registration_events), events)
     for company in sorted(touched):
         journal.settle(company)
