@@ -70,7 +70,7 @@ def add(
     from gateway.config.password import MAX_PASSWORD, hash_password
     from gateway.config.users import User, parse_name, parse_sender
 
-    path, labels = _place(config_path)
+    path, labels, key = _place(config_path)
     users = _read(path)
     try:
         name = parse_name(name)
@@ -92,7 +92,7 @@ def add(
         senders=senders,
         listeners=listeners,
     )
-    _write(path, users)
+    _write(path, users, key)
     if generate:
         click.echo(f"password: {password}")
     click.echo(f"{path}: user {name} {'changed' if known else 'added'} ({_rights(users[name])})")
@@ -103,7 +103,7 @@ def add(
 @json_option
 def list_(*, config_path: Path, as_json: bool) -> None:
     """List the users and their rights; never their passwords."""
-    path, _ = _place(config_path)
+    path, _, _ = _place(config_path)
     users = _read(path)
     if as_json:
         shown = [
@@ -123,16 +123,16 @@ def list_(*, config_path: Path, as_json: bool) -> None:
 @config_option
 def remove(*, name: str, config_path: Path) -> None:
     """Remove a user. Sessions that are logged in go on to their end; no new login works."""
-    path, _ = _place(config_path)
+    path, _, key = _place(config_path)
     users = _read(path)
     if users.pop(name, None) is None:
         raise click.ClickException(f"there is no user {name} in {path}")
-    _write(path, users)
+    _write(path, users, key)
     click.echo(f"{path}: user {name} removed")
 
 
-def _place(config_path: Path) -> "tuple[Path, list[str]]":
-    """The users file and the listeners' names, from a config that may have other problems still."""
+def _place(config_path: Path) -> tuple[Path, list[str], Path | None]:
+    """The users file, the listeners' names and the key file, from a config that may have problems still."""
     from gateway.config import examine
 
     examined = examine(config_path)
@@ -145,7 +145,13 @@ def _place(config_path: Path) -> "tuple[Path, list[str]]":
             f'{config_path} names no users file: write users_file = "users.toml" below [auth]'
         )
     listeners = examined.config.__dict__.get("listen", ()) if examined.config is not None else ()
-    return path, [listen.label for listen in listeners if {"name", "address", "port"} <= set(listen.__dict__)]
+    gateway = examined.config.__dict__.get("gateway") if examined.config is not None else None
+    key = None if gateway is None else gateway.__dict__.get("key_file")
+    return (
+        path,
+        [listen.label for listen in listeners if {"name", "address", "port"} <= set(listen.__dict__)],
+        key,
+    )
 
 
 def _read(path: Path) -> "dict[str, User]":
@@ -154,11 +160,11 @@ def _read(path: Path) -> "dict[str, User]":
     return dict(read_users(path)) if path.exists() else {}
 
 
-def _write(path: Path, users: "dict[str, User]") -> None:
+def _write(path: Path, users: "dict[str, User]", key: Path | None) -> None:
     from gateway.config.users import write_users
 
     try:
-        write_users(path, users.values())
+        write_users(path, users.values(), beside=key)
     except OSError as error:
         raise click.ClickException(f"{path} can't be written: {error.strerror}") from None
 

@@ -139,8 +139,10 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(_text(one) for one in value)
 
 
-def write_users(path: Path, users: Iterable[User]) -> None:
+def write_users(path: Path, users: Iterable[User], *, beside: Path | None = None) -> None:
     """Replace the file in one step, readable for its owner only.
+
+    Written by root it goes to the owner of the old one, or of the file `beside`: the gateway has to read it.
 
     Raises:
         OSError: it can't be written; the old one is still there.
@@ -151,10 +153,10 @@ def write_users(path: Path, users: Iterable[User]) -> None:
             file.write(_HEAD + "".join(_rendered(user) for user in users))
             file.flush()
             os.fsync(file.fileno())
-        with suppress(OSError):
-            owner = path.stat()
-            if os.geteuid() == 0:
-                os.chown(name, owner.st_uid, owner.st_gid)
+        model = next((file for file in (path, beside) if file is not None and file.exists()), None)
+        if model is not None and os.geteuid() == 0:
+            owner = model.stat()
+            os.chown(name, owner.st_uid, owner.st_gid)
         os.replace(name, path)  # noqa: PTH105 - as os.open and os.fsync
     except BaseException:
         with suppress(OSError):

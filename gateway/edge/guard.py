@@ -123,6 +123,7 @@ class Guard(Transfer):
         self._standing.secure = True
         certificate = secured.getpeercert(binary_form=True)
         self._standing.certificate = access.holder(certificate) if certificate else ""
+        self._info.proven = self._standing.proven
         self._bar = self._standing.bar()
         self._greeted = False
         self._info.helo = b""
@@ -191,6 +192,7 @@ class Guard(Transfer):
             return user
         journal.count("login")
         self._standing.user = user
+        self._info.proven = self._standing.proven
         self._bar = self._standing.bar()
         self._info.protocol = self._standing.protocol("LMTP" if self._door.lmtp else "ESMTP")
         return failure.AUTH_DONE
@@ -218,6 +220,7 @@ class Guard(Transfer):
         self._standing.user = (
             logins.named(login.decode("ascii"), self._door.label) if logins and login else None
         )
+        self._info.proven = self._standing.proven
         self._bar = self._standing.bar()
         self._greeted = False
         self._info.helo = b""

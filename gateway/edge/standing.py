@@ -56,3 +56,8 @@ class Standing:
     def protocol(self, base: str) -> str:
         """The keyword for ``Received: with`` (RFC 3848)."""
         return base if base == "SMTP" else base + "S" * self.secure + "A" * (self.user is not None)
+
+    @property
+    def proven(self) -> str:
+        """Who the peer has proven to be, for the log."""
+        return f"user {self.user.name}" if self.user is not None else self.certificate

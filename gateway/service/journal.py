@@ -45,6 +45,8 @@ class LogJournal:
             "held_ms": round(report.held * 1000, 1),
             "sent_ms": round(report.sent * 1000, 1),
         }
+        if report.proven:
+            fields["proven"] = report.proven
         if report.detail:
             fields["detail"] = report.detail
         if report.rule:

@@ -11,13 +11,18 @@ from gateway.transaction.source import Spool
 
 @dataclass(slots=True, kw_only=True)
 class SessionInfo:
-    """The session that a mail came in on, as far as `Received:` and the log tell of it."""
+    """The session that a mail came in on, as far as `Received:` and the log tell of it.
+
+    Attributes:
+        proven: who the peer has proven to be: a user, or the name in a certificate; empty for nobody.
+    """
 
     id: str
     peer: str
     listener: str
     helo: bytes = b""
     protocol: str = "SMTP"
+    proven: str = ""
     mails: int = 0
 
     def next_mail(self) -> str:

@@ -45,6 +45,7 @@ class MailReport:
     listener: str
     route: str
     sender: str
+    proven: str = ""
     message_id: str = ""
     octets: int = 0
     reason: Reason = Reason.INTERNAL_FAULT

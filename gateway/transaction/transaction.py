@@ -74,6 +74,7 @@ class Transaction:
             listener=session.listener,
             route=hop.name,
             sender=mail.path.text(),
+            proven=session.proven,
             ruleset=policy.ruleset.id,
         )
         self._sighting = Sighting(services=services, policy=policy)

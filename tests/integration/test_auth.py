@@ -105,6 +105,7 @@ async def test_offered_and_taken_under_tls_only(tmp_path: Path) -> None:
         assert (await client.command(plain("payroll"))).code == 503
         assert (await transact(client, ORDINARY))[-1].code == 250
         assert b" with ESMTPSA id " in hop.taken[0].content
+        assert relay.journal.mails[0].proven == "user payroll"
         assert hop.sessions[0].auth == []  # the sender's login is not the next hop's business
 
 

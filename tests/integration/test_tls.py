@@ -180,6 +180,10 @@ async def test_certificate_required(tmp_path: Path) -> None:
             with pytest.raises((ssl.SSLError, ConnectionError, ClosedError)):
                 await secured(client, server.client())
         assert len(hop.transactions) == 1
+        assert (
+            relay.journal.mails[0].proven
+            == fingerprint(good).replace(":", "").replace("sha256", "sha256:").lower()
+        )
 
 
 @pytest.mark.parametrize(
