@@ -1,6 +1,9 @@
 """What all tables of the ledger share: their metadata, the naming of keys and indexes, row numbers."""
 
-from sqlalchemy import BigInteger, Integer, MetaData
+from collections.abc import Callable
+
+from sqlalchemy import BigInteger, Connection, Integer, MetaData
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
 #: Rows are numbered: 64 bits on PostgreSQL, and on SQLite the row id itself.
@@ -13,3 +16,8 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+def insert_for(connection: Connection) -> Callable[..., sqlite.Insert | postgresql.Insert]:
+    """The INSERT with ON CONFLICT of the connection's database."""
+    return sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert

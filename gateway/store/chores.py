@@ -11,8 +11,8 @@ from sqlalchemy import Connection, delete, func, insert, select, text
 
 from gateway.ledger.braking import HOUR, Row
 from gateway.ledger.controls import BRAKE, KINDS, RESUME, RULESETS, STAGE, Controls, Event
+from gateway.store.base import insert_for
 from gateway.store.bounded import bounded
-from gateway.store.records import insert_for
 from gateway.store.rollout_schema import rulesets, tallies
 from gateway.store.schema import events
 from gateway.store.work import Chore, Here

@@ -7,9 +7,9 @@ from typing import ClassVar
 from sqlalchemy import Connection
 
 from gateway.footer.kept import KeptFooter
+from gateway.store.base import insert_for
 from gateway.store.bounded import bounded
 from gateway.store.credit_schema import footers, matching_keys
-from gateway.store.records import insert_for
 from gateway.store.work import Chore, Here
 
 

@@ -17,12 +17,12 @@ from typing import Any, Self
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, or_, select, update
 
+from gateway.store.base import insert_for
 from gateway.store.bounded import bounded
 from gateway.store.credit_schema import outbox
 from gateway.store.database import Database, faults_as_ledger_faults, now_at
 from gateway.store.export import moment
 from gateway.store.migrate import require_current
-from gateway.store.records import insert_for
 from gateway.store.schema import sends
 from gateway.token import encode_token
 

@@ -12,6 +12,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, delete, func, ins
 
 from gateway.ledger.contract import DAY, Programme
 from gateway.ledger.identity import PersonKeys
+from gateway.store.base import insert_for
 from gateway.store.credit_schema import (
     clicks,
     outbox,
@@ -24,7 +25,6 @@ from gateway.store.credit_schema import (
 from gateway.store.flat import iso
 from gateway.store.journal import Journal, write_audit
 from gateway.store.people import refs_of
-from gateway.store.records import insert_for
 from gateway.store.registrations import event_row
 from gateway.store.rollout_schema import observations
 from gateway.store.schema import people, sends

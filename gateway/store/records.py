@@ -7,11 +7,11 @@ PostgreSQL two nodes with the same mail follow each other; SQLite has one writer
 from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.ledger.claims import Life, ProcessMark, claim_holds
 from gateway.smtp.fold import Fate, Notice, Outcome
 from gateway.smtp.reply import Reply
+from gateway.store.base import insert_for
 from gateway.store.bounded import bounded
 from gateway.store.schema import copies, mails, processes
 from gateway.store.work import Settle, TakeClaims
@@ -21,11 +21,6 @@ _ROWS = 500
 _FINAL = (Fate.TAKEN, Fate.REFUSED)
 
 LifeOf = Callable[[ProcessMark], Life]
-
-
-def insert_for(connection: Connection) -> Callable[..., sqlite.Insert | postgresql.Insert]:
-    """The INSERT with ON CONFLICT of the connection's database."""
-    return sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
 
 
 def find_records(connection: Connection, mail_keys: Iterable[bytes], since: int) -> dict[bytes, OpenMail]:
