@@ -6,6 +6,7 @@ a typing mistake in the config does not hide one in a rule.
 
 import json
 import os
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,8 @@ def _check_rules(config: Config, found: Findings) -> None:
         footers = load_footers(files.footers)
     except ConfigError as error:
         found.problems += map(files.located, error.problems)
+    _check_forced(config, footers, found)
+    _check_shadow(held, found)
     try:
         ruleset = load_rules(
             files.rules,
@@ -105,6 +108,32 @@ def _check_rules(config: Config, found: Findings) -> None:
         "rule_count": len(ruleset.rules),
         "footer_count": len(footers or ()),
     }
+
+
+def _check_forced(config: Config, footers: Collection[str] | None, found: Findings) -> None:
+    """Whether the footer for links that a sender asks for is there."""
+    force = config.__dict__.get("force")
+    name = "" if force is None else force.__dict__.get("footer", "")
+    if name and footers and name not in footers:
+        message, remedy = f"there is no footer {name!r}", f"write one of {', '.join(footers)}"
+        found.problems.append(Problem(file="config", key="force.footer", message=message, remedy=remedy))
+
+
+def _check_shadow(rules: Mapping[str, Any], found: Findings) -> None:
+    """The candidate set. A mistake in it stops nothing, so it is a warning."""
+    from gateway.ruleset.load import load_rules
+
+    if rules.get("shadow") is None:
+        return
+    try:
+        files = read_rule_folder(rules["shadow"])
+    except ConfigError as error:
+        found.warnings += error.problems
+        return
+    try:
+        load_rules(files.rules, config_senders=rules.get("senders", ()), groups=files.groups)
+    except ConfigError as error:
+        found.warnings += map(files.located, error.problems)
 
 
 def _check_key(config: Config, found: Findings) -> None:

@@ -277,3 +277,18 @@ def test_faults_of_the_program_are_not_hidden() -> None:
         raise ZeroDivisionError
 
     assert isinstance(CliRunner().invoke(group(run), ["run"]).exception, ZeroDivisionError)
+
+
+def test_the_candidate_set_and_the_footer_that_is_asked_for(config: Path, tmp_path: Path) -> None:
+    """A candidate set with a mistake is a warning, for nothing stops; a missing footer is a mistake."""
+    (tmp_path / "next").mkdir()
+    (tmp_path / "next" / "bad.toml").write_text("nonsense = 1\n")
+    text = config.read_text("utf-8").replace('directory = "rules"', 'directory = "rules"\nshadow = "next"')
+    config.write_text(text, "utf-8")
+    result = check(config)
+    assert result.exit_code == 0, result.output
+    assert "bad.toml" in result.stderr
+    config.write_text(text + '[force]\nfooter = "nowhere"\n', "utf-8")
+    result = check(config)
+    assert result.exit_code == 1
+    assert "force.footer: there is no footer 'nowhere'" in result.stderr
