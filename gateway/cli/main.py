@@ -35,6 +35,8 @@ COMMANDS = {
     "outbox": Entry("gateway.cli.outbox", "outbox", "What is pushed to partners: look at it, send it again."),
     "db": Entry("gateway.cli.db", "db", "The ledger's database: upgrade it, check it."),
     "rules": Entry("gateway.cli.rules", "rules", "Look at rules: lint, test, explain, measure."),
+    "review": Entry("gateway.cli.review", "review", "What rules changed or would have: right or wrong?"),
+    "rollout": Entry("gateway.cli.rollout", "rollout", "How far each rule has come: status, advance, stop."),
     "rewrite": Entry("gateway.cli.rewrite", "rewrite", "Show what would become of a mail, byte by byte."),
     "footer": Entry("gateway.cli.footer", "footer", "Look at footers: preview."),
     "demo": Entry("gateway.cli.demo", "demo", "A tour: the gateway and a capture server on this machine."),

@@ -71,7 +71,7 @@ class Controls:
         resumed: when a rule's brake was last let go; under the empty name when all were.
         stages: what `rollout` has set, by rule; under the empty name for all that are not named.
         active: the rule set that holds; None before the first was recorded.
-        announced: by node, the set that was last taken from its files.
+        announced: by node, the set that it last took from its files by itself.
     """
 
     last: int = 0
@@ -94,7 +94,8 @@ class Controls:
         if event.kind in RULESETS:
             pinned = event.kind == RESTORED
             active = Active(id=event.subject, at=event.at, operator=event.operator, pinned=pinned)
-            announced = self.announced if pinned else {**self.announced, event.node: event.subject}
+            of_files = event.kind in (START, SAVED)
+            announced = {**self.announced, event.node: event.subject} if of_files else self.announced
             return replace(self, active=active, announced=announced)
         if event.kind == STAGE:
             stage = Stage(action=_action(event.detail), at=event.at, operator=event.operator)

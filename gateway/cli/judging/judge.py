@@ -20,6 +20,7 @@ from gateway.reason import Reason
 from gateway.ruleset.ruleset import MailView, Verdict
 from gateway.smtp.envelope import Envelope
 from gateway.transaction.decide import Reading, candidates_of, view_of
+from gateway.transaction.plan import in_share
 from gateway.transaction.policy import Policy
 
 Done = Literal["inject", "observe", "none", "skip"]
@@ -112,7 +113,7 @@ class Judge:
             return Judgement(said=said, done=done, reason=refused.reason, detail=str(refused))
         done, reason = _done(said, result)
         if done == "inject" and not self._anybody(seen, result):
-            done, reason = "observe", Reason.OBSERVE
+            done, reason = "observe", Reason.PARTIAL
         detail = result.detail if reason is result.reason else ""
         return Judgement(said=said, done=done, reason=reason, detail=detail, rewritten=result)
 
@@ -123,8 +124,7 @@ class Judge:
         key = seen.policy.secrets.person
         recipients = seen.envelope.recipients
         return share >= 1 or any(
-            int.from_bytes(person_hash(key, recipients[at].path.text())[:4]) < share * 2**32
-            for at in seen.reading.candidates
+            in_share(person_hash(key, recipients[at].path.text()), share) for at in seen.reading.candidates
         )
 
 
@@ -133,7 +133,7 @@ def _done(said: Verdict, result: Rewritten) -> tuple[Done, Reason]:
         return "inject", result.reason
     if not said.matched:
         return "none", said.reason
-    if result.reason is Reason.OBSERVE:
+    if result.reason in (Reason.OBSERVE, Reason.PARTIAL):
         return "observe", result.reason
     return "skip", result.reason
 
