@@ -18,16 +18,17 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
 @click.command()
 @click.argument("other", metavar="OTHER_DIR", type=_FOLDER)
-@click.argument(
-    "labels", metavar="LABELS.jsonl", type=click.Path(path_type=Path, exists=True, dir_okay=False)
-)
+@click.argument("labels", metavar="[LABELS.jsonl]", type=_FILE, required=False)
 @some_config_option
 @rules_option
 @json_option
 def compare(
-    *, other: Path, labels: Path, config_path: Path | None, directory: Path | None, as_json: bool
+    *, other: Path, labels: Path | None, config_path: Path | None, directory: Path | None, as_json: bool
 ) -> None:
     """Compare the rules in OTHER_DIR with those that hold, on the mails of LABELS.jsonl (see rules eval).
+
+    Without LABELS.jsonl: on the mails that the gateway saw of late, by the ids of the signals that it kept.
+    That needs --config, whose ledger has them; changed weights, thresholds and vetoes show, new words do not.
 
     Names every mail that the two sets decide otherwise, with rule and score in each, and says whether that
     is for the better; then precision and recall of both. What holds is --rules, else what --config names,
@@ -36,6 +37,9 @@ def compare(
     Exit 0 whether or not they differ, 1 when a file has a mistake or a mail cannot be judged, 2 on wrong
     usage.
     """
+    if labels is None:
+        _live(other, config_path, directory, as_json=as_json)
+        return
     from gateway.cli.judging.judge import make_judge
     from gateway.cli.judging.labels import read_labels
     from gateway.cli.judging.measure import score
@@ -65,6 +69,29 @@ def compare(
     else:
         _tell(differ, scores, len(pairs))
     raise SystemExit(1 if faults else 0)
+
+
+def _live(other: Path, config_path: Path | None, directory: Path | None, *, as_json: bool) -> None:
+    """On what was kept of recent mails."""
+    from gateway.cli.active import build, running_files
+    from gateway.cli.judging.live import compare_live
+    from gateway.config import load_config, read_rule_folder
+    from gateway.store import LedgerReader
+
+    if config_path is None:
+        raise click.UsageError("write LABELS.jsonl, or --config FILE to compare on recent live mails")
+    config = load_config(config_path)
+    with LedgerReader(config.ledger.url) as reader:
+        held = running_files(config, reader) if directory is None else read_rule_folder(directory)
+        active = build(config, held, examples=False)
+        found = compare_live(
+            reader.all_observations(0), active, build(config, read_rule_folder(other), examples=False)
+        )
+    if as_json:
+        click.echo(json.dumps(found.as_json(), ensure_ascii=True, indent=2))
+        return
+    for line in found.lines():
+        click.echo(line)
 
 
 def _json(active: "Result", other: "Result") -> dict[str, Any]:

@@ -233,6 +233,21 @@ def test_apply_compares_with_what_was_seen(config: Path) -> None:
     assert "3 of 3 recent mails differ" in run(config, "rules", "apply", "--yes").output
 
 
+def test_compare_with_what_was_seen(config: Path) -> None:
+    """`rules compare` without labels: the same question, of any folder."""
+    begin(config)
+    see(config, 2)
+    other = config.parent / "other"
+    other.mkdir()
+    higher = RULES.replace('id = "own-rejection"', 'id = "own-rejection"\nthreshold = 5')
+    (other / "own.toml").write_text(higher.split("[[example]]", maxsplit=1)[0], "utf-8")
+    answer = told(config, "rules", "compare", str(other))
+    assert (answer["mails"], len(answer["differ"])) == (2, 2)
+    same = run(config, "rules", "compare", str(config.parent / "rules"))
+    assert same.output == "0 of 2 recent mails differ\n"
+    assert CliRunner().invoke(main, ["rules", "compare", str(other)]).exit_code == 2
+
+
 # --- roll-out and review ----------------------------------------------------------------------------------
 
 
