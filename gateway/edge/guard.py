@@ -95,7 +95,7 @@ class Guard(Transfer):
         if door.registry.draining:
             return failure.SHUTTING_DOWN
         limit = None
-        self._counted = network_of(self._info.peer)
+        self._counted = network_of(self._info.peer) or "unknown"
         if not door.registry.enter(self._counted):
             limit = Limit.PEER_CONNECTIONS
         elif len(door.registry) > door.registry.limit:

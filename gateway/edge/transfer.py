@@ -122,6 +122,8 @@ class Transfer(Wire):
         if chunking is None or (upload.trouble and not upload.done):
             self._tell(upload)
             raise SenderGone(upload.trouble)
+        if chunk.size:
+            self._commands -= 1  # this one led somewhere: a large mail may have thousands of chunks
         if not chunk.last:
             return [Reply.of(250, "2.0.0", f"{chunk.size} octets received")]
         try:

@@ -75,6 +75,21 @@ async def test_last_without_octets() -> None:
         assert without_trace(hop.taken[0].content) == ORDINARY
 
 
+async def test_many_small_chunks() -> None:
+    """As many as a mail has: only chunks without octets count as commands that lead nowhere."""
+    async with relaying(limits={"commands": 20}) as (relay, hop, client):
+        for at in range(0, 100, 2):
+            await client.send(b"BDAT 2\r\n" + ORDINARY[at : at + 2])
+            assert await client.code() == 250
+        await client.send(b"BDAT %d LAST\r\n" % len(ORDINARY[100:]) + ORDINARY[100:])
+        assert await client.code() == 250
+        assert without_trace(hop.taken[0].content) == ORDINARY
+        await begin(client)
+        await client.send(b"BDAT 0\r\n" * 30)
+        assert b"421 4.7.0 Too many commands" in await client.closed()
+        assert relay.journal.counts[Limit.COMMANDS] == 1
+
+
 async def test_all_in_one_segment() -> None:
     """A whole mail, and a second one by DATA, pipelined behind EHLO (RFC 3030 §4.2)."""
     async with ScriptedHop(keywords=WITH) as hop, gateway(hop) as relay, greeted(relay.port) as client:
