@@ -118,7 +118,8 @@ async def ask(port: int, tokens: Sequence[str], rate: float) -> tuple[list[float
         nonlocal wrong
         reader, writer = await idle.get()
         request = f"GET /r/{token} HTTP/1.1\r\nHost: go.example\r\nUser-Agent: Mozilla/5.0\r\n"
-        peer = f"203.0.113.{len(took) % 256}"
+        # Each from a network of its own, as candidates are; what follows many links is another case.
+        peer = f"198.{len(took) // 65_536 % 256}.{len(took) // 256 % 256}.{len(took) % 256}"
         writer.write(f"{request}X-Forwarded-For: {peer}\r\n\r\n".encode())
         answer = await reader.readuntil(b"\r\n\r\n")
         took.append(time.perf_counter() - due)

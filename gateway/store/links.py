@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, Update, insert, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.ledger.contract import Programme
@@ -160,8 +160,8 @@ class LinkDesk:
 
         Args:
             batch: in any order.
-            crowded: places that turned out to follow many links: what looked human from there since the
-                moment given (microseconds) was none.
+            crowded: places that turned out to follow many links: what looked human from there since then
+                (microseconds; the earliest of them) was none.
 
         Raises:
             LedgerFault: they are not written.
@@ -178,12 +178,8 @@ class LinkDesk:
                 with connection.begin():
                     if rows:
                         connection.execute(insert(clicks), rows)
-                    for place, since in crowded.items():
-                        connection.execute(
-                            update(clicks)
-                            .where(clicks.c.at >= since, clicks.c.place == place, clicks.c.label == "human")
-                            .values(label="crowd")
-                        )
+                    if crowded:
+                        connection.execute(_relabelled(crowded))
             except SQLAlchemyError:
                 self.close()
                 raise
@@ -259,6 +255,16 @@ class LinkDesk:
                 with self._writer.begin():
                     require_current(self._writer, self._database.name)
         return self._writer
+
+
+def _relabelled(crowded: Mapping[bytes, int]) -> Update:
+    """One look through the clicks of the time, however many places there are."""
+    places = list(crowded)
+    return (
+        update(clicks)
+        .where(clicks.c.at >= min(crowded.values()), clicks.c.label == "human", clicks.c.place.in_(places))
+        .values(label="crowd")
+    )
 
 
 def _link(token: bytes, row: Any) -> Link:  # noqa: ANN401 - a row of either driver

@@ -37,10 +37,10 @@ class ClickLog:
         label = click.label
         place = click.place
         if place is not None and label != Label.OPT_OUT.value:
-            crowd = self._crowds.add(place, click.token, self._monotonic())
+            crowd, fresh = self._crowds.add(place, click.token, self._monotonic())
             if crowd and label == Label.HUMAN.value:
                 label = Label.CROWD.value
-            if crowd:
+            if fresh:  # later ones are known for what they are
                 self._crowded[place] = click.at - int(CROWD_SECONDS * 1_000_000)
         self._count(f"click:{label}")
         if len(self._waiting) >= MAX_WAITING:

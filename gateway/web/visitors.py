@@ -70,9 +70,13 @@ class Crowds:
     def __init__(self, *, places: int = 10_000) -> None:
         self._places = places
         self._seen: OrderedDict[bytes, dict[bytes, float]] = OrderedDict()
+        self._crowded: set[bytes] = set()
 
-    def add(self, place: bytes, token: bytes, now: float) -> bool:
-        """Note a visit `now` (seconds, monotonic); whether that place is a crowd."""
+    def add(self, place: bytes, token: bytes, now: float) -> tuple[bool, bool]:
+        """Note a visit `now` (seconds, monotonic).
+
+        Gives whether that place is a crowd, and whether it has become one by this.
+        """
         tokens = self._seen.pop(place, {})
         tokens.pop(token, None)
         tokens[token] = now
@@ -80,5 +84,11 @@ class Crowds:
             del tokens[next(iter(tokens))]
         self._seen[place] = tokens
         if len(self._seen) > self._places:
-            self._seen.popitem(last=False)
-        return sum(now - moment < CROWD_SECONDS for moment in tokens.values()) >= CROWD_TOKENS
+            self._crowded.discard(self._seen.popitem(last=False)[0])
+        crowd = sum(now - moment < CROWD_SECONDS for moment in tokens.values()) >= CROWD_TOKENS
+        fresh = crowd and place not in self._crowded
+        if crowd:
+            self._crowded.add(place)
+        else:
+            self._crowded.discard(place)
+        return crowd, fresh

@@ -113,9 +113,10 @@ def test_who_it_probably_was(method: str, headers: dict[str, str], since: int, l
 def test_crowds_are_forgotten() -> None:
     """Four links are no crowd, nor are five that lie an hour apart; memory is bounded."""
     crowds = Crowds(places=10)
-    assert not any(crowds.add(b"p", bytes([number]), 0.0) for number in range(4))
-    assert crowds.add(b"p", b"5", 1.0)
-    assert not any(crowds.add(b"q", bytes([number]), number * 3_600.0) for number in range(20))
+    assert not any(crowds.add(b"p", bytes([number]), 0.0)[0] for number in range(4))
+    assert [crowds.add(b"p", token, 1.0) for token in (b"5", b"6")] == [(True, True), (True, False)]
+    assert not any(crowds.add(b"q", bytes([number]), number * 3_600.0)[0] for number in range(20))
+    assert crowds.add(b"p", b"7", 9_000.0) == (False, False)
     for number in range(100):
         crowds.add(bytes([number]), b"t", 0.0)
     assert len(crowds._seen) == 10
