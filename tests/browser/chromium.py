@@ -96,6 +96,20 @@ class Chromium:
 
     def show(self, page: Path, view: View) -> None:
         """Load a file and wait until it is laid out."""
+        self.visit(page.as_uri(), view)
+
+    def speak(self, language: str) -> None:
+        """Ask for pages in this language from now on."""
+        agent = self.evaluate("navigator.userAgent")
+        self._call("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=language)
+
+    def press(self, selector: str) -> None:
+        """Click what a CSS selector finds, and wait for the page that it leads to."""
+        self._call("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)}).click()")
+        self._read(lambda answer: answer.get("method") == "Page.loadEventFired")
+
+    def visit(self, url: str, view: View) -> None:
+        """The same for an address."""
         self._call(
             "Emulation.setDeviceMetricsOverride",
             width=view.width, height=800, deviceScaleFactor=2, mobile=False,
@@ -103,7 +117,7 @@ class Chromium:
         scheme = {"name": "prefers-color-scheme", "value": view.prefers}
         self._call("Emulation.setEmulatedMedia", features=[scheme])
         self._call("Emulation.setAutoDarkModeOverride", enabled=view.forced)
-        self._call("Page.navigate", url=page.as_uri())
+        self._call("Page.navigate", url=url)
         self._read(lambda answer: answer.get("method") == "Page.loadEventFired")
         self.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
