@@ -17,7 +17,7 @@ from gateway.service.bundle import Built, Bundle, build_policy, read_bundle
 from gateway.service.shadow import with_shadow
 from gateway.transaction.policy import Policy
 
-_REMEDY = "put the rules back; if it is meant, restart the gateway, which starts with what is there"
+_REMEDY = "put the rules back; if it is meant, say so: `careerrelay rules apply --force`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
