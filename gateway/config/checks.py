@@ -294,17 +294,6 @@ def _memory_holds_the_window(config: Config) -> Found:
         )
 
 
-def _commands_hold_a_mail(config: Config) -> Found:
-    # EHLO, STARTTLS, EHLO, AUTH with its answers, MAIL, DATA
-    needed = config.limits.recipients + 10
-    if config.limits.commands < needed:
-        yield (
-            "limits.commands",
-            f"a mail to as many recipients as it may have ({config.limits.recipients}) needs more",
-            f"write {needed} or more",
-        )
-
-
 def _line_holds_a_path(config: Config) -> Found:
     # "MAIL FROM:<>" with CRLF, and room for parameters such as ORCPT, which repeats the path (RFC 3461 §4.2).
     needed = 2 * config.limits.path_bytes + 64
@@ -350,7 +339,6 @@ CHECKS: tuple[Callable[[Config], Found], ...] = (
     _lease_outlives_a_mail,
     _ledger_wait_is_short,
     _memory_holds_the_window,
-    _commands_hold_a_mail,
     _line_holds_a_path,
     _signing_keys_apart,
     *WEB_CHECKS,

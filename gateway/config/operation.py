@@ -62,9 +62,8 @@ class Limits(Section):
         "more get 421. An IPv6 address counts with its /64.",
     )
     commands: f.Count = Field(
-        default=2_000,
-        description="Commands of a session since its last mail was taken; then 421. "
-        "A mail to `recipients` needs as many and a few.",
+        default=1_000,
+        description="Commands of a session since its last mail was taken, beyond `recipients`; then 421.",
     )
     errors: f.Count = Field(
         default=100,

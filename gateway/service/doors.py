@@ -63,7 +63,7 @@ def edge_limits(config: Config) -> EdgeLimits:
         command_seconds=config.timeouts.command_seconds,
         block_seconds=config.timeouts.block_seconds,
         errors=config.limits.errors,
-        commands=config.limits.commands,
+        commands=config.limits.commands + config.limits.recipients,
         session_seconds=config.timeouts.session_seconds,
         upload_seconds=config.timeouts.upload_seconds,
     )

@@ -715,7 +715,8 @@ async def test_ehlo_is_what_the_next_hop_can_do() -> None:
     ]
     async with ScriptedHop(keywords=words) as hop, gateway(hop) as relay, greeted(relay.port) as client:
         assert client.keywords == (
-            b"PIPELINING", b"SIZE 997952", b"8BITMIME", b"DSN", b"SMTPUTF8", b"ENHANCEDSTATUSCODES",
+            b"PIPELINING", b"SIZE 997952", b"8BITMIME", b"DSN", b"CHUNKING", b"SMTPUTF8",
+            b"ENHANCEDSTATUSCODES",
         )  # fmt: skip
 
 

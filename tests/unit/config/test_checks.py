@@ -152,8 +152,6 @@ def keys_of(folder: Path, changes: dict[str, Any]) -> list[str]:
         ({"limits": {"memory_bytes": 262_144}}, []),
         ({"limits": {"command_line_bytes": 2_111}}, ["limits.command_line_bytes"]),
         ({"limits": {"command_line_bytes": 2_112}}, []),
-        ({"limits": {"commands": 1_009}}, ["limits.commands"]),
-        ({"limits": {"commands": 1_010}}, []),
         # shared clouds
         ({"listen": [{**LISTEN, "networks": ["40.92.0.0/15"]}]}, ["listen[0].networks[0]"]),
         ({"listen": [{**LISTEN, "networks": ["127.0.0.1", "40.107.1.2"]}]}, ["listen[0].networks[1]"]),
