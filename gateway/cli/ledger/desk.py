@@ -34,17 +34,31 @@ second_option = click.option(
 
 
 def open_config(path: Path) -> "tuple[Config, CreditStore]":
-    """The config, and the credit of its ledger. The key file must be there: nobody is known without it."""
+    """The config, and the credit of its ledger, with the key that the ledger was begun with.
+
+    With another key nobody in it would be known: such a ledger is left alone. One that was begun with none
+    (by `db upgrade`) takes the key file's, which is made if it isn't there, as at the gateway's first start.
+    """
     from gateway.config import load_config, load_keys
+    from gateway.store.migrate import KeyMatch, check_key_id, prepare, state_of
     from gateway.store.programme import open_credit
 
     config = load_config(path)
-    if not config.gateway.key_file.exists():
+    file, url = config.gateway.key_file, config.ledger.url
+    if state_of(url) is None:
         raise click.ClickException(
-            f"{config.gateway.key_file}: there is no key file yet; the gateway makes it at its first start "
-            "(careerrelay serve)"
+            f"{config.ledger.safe_url}: there is no ledger yet; `careerrelay db upgrade` makes it, "
+            "or the first start of the gateway"
         )
-    return config, open_credit(config, load_keys(config.gateway.key_file, create=False))
+    found = check_key_id(url, load_keys(file, create=False).id if file.exists() else "")
+    if found is KeyMatch.OTHER:
+        raise click.ClickException(
+            f"{config.ledger.safe_url}: the ledger was begun with another key than {file}; put that key back"
+        )
+    keys = load_keys(file, create=found is KeyMatch.UNSET)
+    if found is KeyMatch.UNSET:
+        prepare(url, key_id=keys.id)
+    return config, open_credit(config, keys)
 
 
 def chosen_company(store: "CreditStore", name: str | None) -> str:

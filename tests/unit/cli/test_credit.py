@@ -378,3 +378,22 @@ def test_unknown_schema_refuses_every_command(desk: Desk) -> None:
         ("statement", "--month", "2026-06"),
     ):
         assert "upgrade the package" in desk.run(*arguments, fails=1).output
+
+
+def test_ledger_and_key_belong_together(desk: Desk) -> None:
+    """With another key nobody would be known: refused. A ledger without one takes the one that is made."""
+    key = desk.folder / "careerrelay.key"
+    kept = key.read_bytes()
+    for other in (lambda: load_keys(key, create=True), lambda: None):
+        key.unlink(missing_ok=True)
+        other()
+        assert "another key" in desk.run("credits", "show", fails=1).output
+    key.write_bytes(kept)
+    key.chmod(0o600)
+    desk.run("credits", "show")
+    for file in (key, *desk.folder.glob("ledger.db*")):
+        file.unlink()
+    assert "no ledger yet" in desk.run("credits", "show", fails=1).output
+    prepare(desk.url)
+    assert desk.json("credits", "show")["referrals"] == 0
+    assert key.exists()
