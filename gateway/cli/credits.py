@@ -64,8 +64,7 @@ def show(*, config_path: Path, company: str | None, at: str | None, slots: bool,
         answer: dict[str, object] = {"company": whose, **asdict(found)}
         with store.reading() as connection:
             if moment is None:
-                answer["by_campaign"] = referrals_by(connection, whose, "campaign")
-                answer["by_department"] = referrals_by(connection, whose, "department")
+                answer["by_campaign"], answer["by_department"] = referrals_by(connection, whose)
             if slots:
                 answer["slots"] = slot_records(connection, whose)
     if as_json:

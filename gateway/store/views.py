@@ -274,22 +274,35 @@ def slot_records(connection: Connection, company: str) -> list[dict[str, object]
     ]
 
 
-def referrals_by(connection: Connection, company: str, column: str) -> dict[str, int]:
-    """Referrals by ``campaign`` or ``department``."""
-    group = postings.c[column]
-    query = (
-        select(group, func.sum(-entries.c.amount))
+def referrals_by(connection: Connection, company: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Referrals by campaign, and by department."""
+    places = (postings.c.campaign, postings.c.department)
+    mine = postings.c.company == company
+    # A referral that is counted, or not any more, is one: only what was adjusted by hand has an amount.
+    single = (
+        select(*places, postings.c.kind, func.count().label("total"))
+        .where(mine, postings.c.kind.in_(["count", "uncount"]))
+        .group_by(*places, postings.c.kind)
+    )
+    by_hand = (
+        select(*places, postings.c.kind, func.sum(-entries.c.amount).label("total"))
         .join(entries, entries.c.posting_id == postings.c.id)
         .where(
-            postings.c.company == company,
-            postings.c.kind.in_(["count", "uncount", "adjust"]),
+            mine,
+            postings.c.kind == "adjust",
             entries.c.account == Account.SOURCE.value,
             entries.c.commodity == REF,
         )
-        .group_by(group)
-        .order_by(group)
+        .group_by(*places, postings.c.kind)
     )
-    return {name: int(total) for name, total in connection.execute(query)}
+    campaigns: dict[str, int] = {}
+    departments: dict[str, int] = {}
+    for query in (single, by_hand):
+        for campaign, department, kind, total in connection.execute(query):
+            amount = -int(total) if kind == "uncount" else int(total)
+            campaigns[campaign] = campaigns.get(campaign, 0) + amount
+            departments[department] = departments.get(department, 0) + amount
+    return dict(sorted(campaigns.items())), dict(sorted(departments.items()))
 
 
 def person_of(connection: Connection, refs: Sequence[bytes]) -> list[dict[str, object]]:

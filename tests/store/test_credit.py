@@ -8,6 +8,7 @@ from gateway.ledger.states import Event
 from gateway.store.credit import Operator
 from gateway.store.journal import check_chain
 from gateway.store.said import EventReport
+from gateway.store.views import referrals_by
 from tests.store.crediting import Ledger
 
 
@@ -99,3 +100,19 @@ def test_slot_is_taken_back_then_debt(ledger: Ledger) -> None:
     found = ledger.store.balance("default")
     assert (found.referrals, found.slots_granted, found.slots_redeemed, found.debt) == (1, 1, 1, 1)
     assert (found.slots_available, found.to_next_slot) == (0, 3)
+
+
+def test_referrals_by_campaign_and_department(ledger: Ledger) -> None:
+    """What is counted less what is taken back, and what was adjusted by hand."""
+    for number, campaign in enumerate(("spring", "spring", "autumn")):
+        ledger.send(f"s{number}", f"a{number}@example.com", campaign=campaign)
+    ledger.later(1)
+    for number in range(3):
+        ledger.report(f"A-{number}", token=f"s{number}")
+    ledger.store.receive_event("default", EventReport(registration="A-0", id="E-1", event=Event.REFUSED))
+    ledger.store.adjust("default", Operator(name="hr"), referrals=-3, reason="moved", campaign="autumn")
+    with ledger.store.reading() as connection:
+        assert referrals_by(connection, "default") == (
+            {"autumn": -2, "spring": 1},
+            {"": -2, "sales": 1},
+        )
