@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -239,8 +240,8 @@ class Credit(RuleBasedStateMachine):
             assert self.ledger.store.balance("default", at=moment) == balance
 
 
-Credit.TestCase.settings = settings(max_examples=10, stateful_step_count=20, deadline=None)
-TestCredit = Credit.TestCase
+Credit.TestCase.settings = settings(max_examples=8, stateful_step_count=20, deadline=None)
+TestCredit = pytest.mark.timeout(300)(Credit.TestCase)
 
 
 facts = st.lists(
@@ -248,7 +249,8 @@ facts = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@pytest.mark.timeout(300)
+@settings(max_examples=12, deadline=None)
 @given(facts=facts, order=st.randoms(use_true_random=False))
 def test_totals_do_not_depend_on_order(facts: list[tuple[int, Any]], order: Random) -> None:
     """The same sends and registrations under the same contracts: any order of arrival gives the same."""
