@@ -63,6 +63,10 @@ class LedgerFault(GatewayError):
     """
 
 
+class SchemaFault(LedgerFault):
+    """The ledger has another schema than this version writes; the text says what to run."""
+
+
 class NextHopFault(GatewayError):
     """The next hop could not be asked, or went away without an answer. Transient by definition.
 

@@ -334,6 +334,17 @@ class Pool:
 
     # the probe
 
+    @property
+    def reachable(self) -> bool:
+        """Whether a host has answered, and not all of them fail now."""
+        known = self._hosts.capabilities is not None
+        return known and not all(host.failures for host in self._hosts.status())
+
+    async def probe(self) -> None:
+        """Ask a host, whatever is known; `reachable` says how it went. Never raises for the host's sake."""
+        with contextlib.suppress(NextHopFault):
+            await self._ask_hosts()
+
     async def _ask_hosts(self) -> None:
         connection = await self.open(frozenset(), self._loop.time() + self.settings.timeouts.connect, ())
         # Fresh, and a mail is about to follow: not worth a second greeting.

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from gateway.service.eyes.table import Table, Tally
 from gateway.transaction.report import MailReport, ShadowReport
 
 #: The same fault again within this time is counted, not told.
@@ -20,10 +21,16 @@ log = logging.getLogger("careerrelay")
 
 
 class LogJournal:
-    """Writes reports with `logging`; keeps counts until somebody asks."""
+    """Writes reports with `logging`; keeps counts until somebody asks.
 
-    def __init__(self, *, shown: Callable[[str], str]) -> None:
+    Args:
+        shown: an address as the log is to have it.
+        tally: where it is counted for all to see; default: for this process alone.
+    """
+
+    def __init__(self, *, shown: Callable[[str], str], tally: Tally | None = None) -> None:
         self._shown = shown
+        self._tally = tally or Table(workers=0).web
         self.counts: Counter[str] = Counter()
         self._told: dict[str, float] = {}
 
@@ -31,6 +38,7 @@ class LogJournal:
         """One mail is done."""
         self.counts["mails"] += 1
         self.counts[f"reason:{report.reason.value}"] += 1
+        self._tally.mail(report)
         if not log.isEnabledFor(logging.INFO):
             return
         fields: dict[str, Any] = {
@@ -70,10 +78,12 @@ class LogJournal:
     def count(self, name: str) -> None:
         """Count something that has no mail of its own."""
         self.counts[name] += 1
+        self._tally.add(name)
 
     def fault(self, text: str, error: BaseException | None = None) -> None:
         """Something of ours failed and mail went on. Told once in `REPEAT_SECONDS`, always counted."""
         self.counts["faults"] += 1
+        self._tally.add("faults")
         now = time.monotonic()
         if now - self._told.get(text, -REPEAT_SECONDS) < REPEAT_SECONDS:
             return
@@ -88,6 +98,7 @@ class LogJournal:
     def alarm(self, text: str) -> None:
         """Something that a person has to mend."""
         self.counts["alarms"] += 1
+        self._tally.add("alarms")
         log.error(text, extra={"fields": {"alarm": True}})
 
 

@@ -25,6 +25,7 @@ from gateway.errors import Problem
 from gateway.service.bundle import Bundle, build_policy, read_bundle
 from gateway.service.control import Channel, Count, Drain, Reload, TellEditors, Word
 from gateway.service.editors import Editors
+from gateway.service.eyes.table import Table
 from gateway.service.journal import start_logging
 from gateway.service.ledger import prepare_ledger
 from gateway.service.reload import Refused, Reloader, Taken, watched
@@ -84,6 +85,7 @@ class Parent:
         self._ledger_ready = False
         self._announced = False
         self._selector = selectors.DefaultSelector()
+        self._table = Table(bundle.config.gateway.worker_count)
 
     def run(self) -> int:
         """Serve until a signal says otherwise; gives the exit code.
@@ -96,6 +98,8 @@ class Parent:
         self._watch.aim(watched(self._bundle))
         self._ledger_ready = prepare_ledger(self._bundle)
         _import_everything()
+        self._table.parent.set("started", time.time())
+        self._table.parent.set("workers-wanted", self._bundle.config.gateway.worker_count)
         gc.collect()
         gc.freeze()  # what is there now is shared with the workers; the collector must not touch its pages
         for index in range(self._bundle.config.gateway.worker_count):
@@ -168,13 +172,14 @@ class Parent:
         for other in self._listeners if index == WEB else self._web:
             other.close()
         if index == WEB:
-            run_web(self._reloader.bundle, self._web, channel)
+            run_web(self._reloader.bundle, self._web, channel, self._table)
             return
         run_worker(
             self._reloader.bundle,
             self._reloader.policy,  # shared with us and the other workers, as long as nobody changes it
             self._listeners,
             channel,
+            self._table,
             index=index,
             create=not self._ledger_ready,
         )
@@ -193,6 +198,7 @@ class Parent:
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(child.channel)
             child.channel.close()
+            self._count_ready()
             if not self._draining:
                 self._plan_restart(child, status)
 
@@ -208,6 +214,7 @@ class Parent:
             if os.WIFSIGNALED(status)
             else f"exit {os.waitstatus_to_exitcode(status)}"
         )
+        self._table.parent.add("restarts")
         what = "web server died, mail goes on" if child.index == WEB else "worker died"
         log.error(what, extra={"fields": {"worker": child.pid, "how": how, "starts_again_in": pause}})
 
@@ -260,6 +267,7 @@ class Parent:
         for word in child.channel.receive():
             if word is Word.READY:
                 child.ready = True
+                self._count_ready()
                 if child.index == WEB:
                     places = ", ".join(map(name_of, self._web))
                     log.info(
@@ -275,6 +283,10 @@ class Parent:
         if child.channel.closed:
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(child.channel)
+
+    def _count_ready(self) -> None:
+        workers = [child for child in self._children.values() if child.index != WEB]
+        self._table.parent.set("workers-ready", sum(child.ready for child in workers))
 
     def _announce(self) -> None:
         """Say once, on standard error, that mail is taken now."""
@@ -306,8 +318,10 @@ class Parent:
             result = read()
         except Exception:
             log.exception(_RELOAD_REFUSED)
+            self._table.parent.set("rules-refused", 1)
             self._tell_one(Count("reload-refused"))
             return
+        self._table.parent.set("rules-refused", isinstance(result, Refused))
         if isinstance(result, Refused):
             for problem in result.problems:
                 log.error(_RELOAD_REFUSED, extra={"fields": {"problem": str(problem)}})
@@ -367,6 +381,7 @@ class Parent:
         if self._draining:
             return
         self._draining = True
+        self._table.parent.set("draining", 1)
         self._due.clear()
         for listener in self._web:
             listener.close()  # the web process has them too, and goes on until it is through

@@ -9,6 +9,7 @@ import uvloop
 
 from gateway.service.bundle import Bundle
 from gateway.service.control import Channel
+from gateway.service.eyes.table import Table
 from gateway.service.worker import Worker
 from gateway.transaction.policy import Policy
 
@@ -22,6 +23,7 @@ def run_worker(
     policy: Policy,
     listeners: Sequence[socket.socket],
     channel: Channel,
+    table: Table,
     *,
     index: int,
     create: bool,
@@ -30,18 +32,18 @@ def run_worker(
     gc.set_threshold(GARBAGE_THRESHOLD)
 
     async def main() -> None:
-        await Worker(bundle, policy, listeners, channel, index=index, create=create).run()
+        await Worker(bundle, policy, listeners, channel, table, index=index, create=create).run()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
 
 
-def run_web(bundle: Bundle, listeners: Sequence[socket.socket], channel: Channel) -> None:
+def run_web(bundle: Bundle, listeners: Sequence[socket.socket], channel: Channel, table: Table) -> None:
     """Run the web process to its end."""
     from gateway.service.web import WebProcess  # noqa: PLC0415 - workers have no use for it
 
     async def main() -> None:
-        await WebProcess(bundle, listeners, channel).run()
+        await WebProcess(bundle, listeners, channel, table).run()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())

@@ -17,6 +17,8 @@ from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.service.bundle import Bundle
 from gateway.service.control import Channel, Drain, Reload, Word
+from gateway.service.eyes.look import Look
+from gateway.service.eyes.table import Table
 from gateway.service.journal import LogJournal, start_logging
 from gateway.service.links import issuing, link_for
 from gateway.store.credit import CreditStore
@@ -82,7 +84,9 @@ def look_back(config: Config) -> int:
 class WebProcess:
     """Everything of the web process."""
 
-    def __init__(self, bundle: Bundle, listeners: Sequence[socket.socket], channel: Channel) -> None:
+    def __init__(
+        self, bundle: Bundle, listeners: Sequence[socket.socket], channel: Channel, table: Table
+    ) -> None:
         self._bundle = bundle
         self._listeners = listeners
         self._channel = channel
@@ -96,7 +100,8 @@ class WebProcess:
             issue=issuing(bundle.config, bundle.keys, bundle.excluded),
         )
         self._registrar = LedgerRegistrar(self._credit)
-        self.journal = LogJournal(shown=lambda _: "")
+        self.journal = LogJournal(shown=lambda _: "", tally=table.web)
+        self._look = Look(table, lambda: self._bundle.config)
         self._courier = Courier(
             Outbox(bundle.config.ledger.url),
             targets_of(bundle),
@@ -136,7 +141,7 @@ class WebProcess:
 
     def _servers(self) -> list[Server]:
         connections = self._bundle.config.web.connections
-        tables = (private_routes(self._site), public_routes(self._site))
+        tables = (private_routes(self._site, self._look), public_routes(self._site))
         return [
             Server(make_app(self._site, routes), listener, connections=connections)
             for routes, listener in zip(tables, self._listeners, strict=False)

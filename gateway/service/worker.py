@@ -25,6 +25,8 @@ from gateway.service.bundle import Built, Bundle, build_policy, shown_address
 from gateway.service.control import Channel, Count, Drain, Reload, TellEditors, Word
 from gateway.service.doors import Doors, build_doors
 from gateway.service.editors import tell_editors
+from gateway.service.eyes.gauges import Gauges
+from gateway.service.eyes.table import Table
 from gateway.service.guard import Guard
 from gateway.service.journal import LogJournal, start_logging
 from gateway.service.keeper import Keeper
@@ -41,6 +43,8 @@ log = logging.getLogger("careerrelay")
 COUNT_SECONDS = 1.0
 #: How often it looks whether certificates and the like have changed on disk.
 FILE_SECONDS = 2.0
+#: How often a next hop that does not answer is asked again.
+HOP_SECONDS = 5.0
 #: What is left of the drain bound for closing connections and writing the last rows.
 CLOSE_SECONDS = 5.0
 
@@ -54,6 +58,7 @@ class Worker:
         policy: Policy,
         listeners: Sequence[socket.socket],
         channel: Channel,
+        table: Table,
         *,
         index: int,
         create: bool,
@@ -73,10 +78,12 @@ class Worker:
         self._going = asyncio.Event()
         self._servers: list[asyncio.Server] = []
         self._registry = Registry(share(bundle.config.limits.connections, of=self._workers, index=index))
-        self.journal = LogJournal(shown=self._shown)
+        tally = table.worker(index)
+        self.journal = LogJournal(shown=self._shown, tally=tally)
         in_hand = InHand()
         self._ledger: LedgerStore = open_ledger(bundle, create=create, under_way=lambda: in_hand.mails)
         self._routes = RouteTable(bundle, workers=self._workers, index=index, alarm=self.journal.alarm)
+        self._gauges = Gauges(tally, self._ledger, self._registry, in_hand)
         self._alerts = Alerts()
         self._keeper = Keeper(self._ledger, self.journal)
         self._guard = Guard(
@@ -136,6 +143,7 @@ class Worker:
                 self._watch_controls(),
                 self._watch_ruleset(),
                 self._watch_counts(),
+                self._watch_hops(),
                 self._watch_files(),
             )
         ]
@@ -310,8 +318,19 @@ class Worker:
         while True:
             await asyncio.sleep(COUNT_SECONDS)
             self._guard.tick()
+            self._gauges.show(self._routes.pools)
             review = self._bundle.config.rules.review
             self._keeper.tick(days=review.days, snippet_days=review.snippet_days)
+
+    async def _watch_hops(self) -> None:
+        """With a web listener: ask next hops that are unknown, since no mail may come to find out."""
+        while True:
+            if self._bundle.config.web.listen is not None:
+                for pool in self._routes.pools:
+                    if not pool.reachable:
+                        await pool.probe()
+            self._gauges.show(self._routes.pools)
+            await asyncio.sleep(HOP_SECONDS)
 
     def _alert(self, kind: str, text: str) -> None:
         """Tell the editors of rules by mail, if there are any and it is not too soon."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select, text
 
-from gateway.errors import LedgerFault
+from gateway.errors import LedgerFault, SchemaFault
 from gateway.store.database import Database, faults_as_ledger_faults
 from gateway.store.schema import REVISION, meta
 
@@ -73,12 +73,12 @@ def require_current(connection: Connection, name: str) -> None:
         return
     if found is None:
         # The parent made it ready at the start, so somebody has emptied it since.
-        raise LedgerFault(
+        raise SchemaFault(
             f"the ledger {name} is empty: stop the gateway and restore it from a backup,"
             " or begin a new one with `careerrelay db upgrade`"
         )
     _refuse_unknown(found, name)
-    raise LedgerFault(
+    raise SchemaFault(
         f"the ledger {name} has the schema {found}, older than {REVISION}: run `careerrelay db upgrade`"
     )
 
@@ -156,7 +156,7 @@ def _refuse_unknown(found: str, name: str) -> None:
         return
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if found not in known:
-        raise LedgerFault(
+        raise SchemaFault(
             f"the ledger {name} has the schema {found}, which this version of the gateway does not know "
             f"(it knows {REVISION}): a newer one has changed it; upgrade the package on this node"
         )

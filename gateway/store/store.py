@@ -127,6 +127,11 @@ class LedgerStore:
         return self._writer.fault
 
     @property
+    def waiting(self) -> int:
+        """How many rows wait to be written."""
+        return self._writer.rows
+
+    @property
     def brake(self) -> Brake | None:
         """The brake of the whole gateway, as `controls`; None when it isn't on."""
         return self._writer.controls.brake

@@ -150,6 +150,11 @@ class Writer:
         self._queue.put(Ticket(work, None), NOTE_SECONDS if isinstance(work, Note) else seconds)
 
     @property
+    def rows(self) -> int:
+        """How many rows wait."""
+        return self._queue.rows
+
+    @property
     def crowded(self) -> bool:
         """Whether so much waits that what can be done without had better not come."""
         return self._queue.rows > self._limit // 4

@@ -52,6 +52,8 @@ class MailReport:
     detail: str = ""
     rule: str = ""
     score: float = 0.0
+    #: What the rules said; None where they were not asked.
+    matched: bool | None = None
     ruleset: str = ""
     shadow: ShadowReport | None = None
     copies: list[CopyReport] = field(default_factory=list)

@@ -274,6 +274,7 @@ class Transaction:
         if decision.verdict is not None:
             self._report.rule = decision.verdict.rule
             self._report.score = decision.verdict.score
+            self._report.matched = decision.verdict.matched
 
     def _cleaned(self, reading: Reading) -> Content | None:
         """The mail without its markers, if there are any and they can be taken out."""

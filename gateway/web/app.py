@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.web import issue, link, openapi, partner
+from gateway.web import health, issue, link, openapi, partner
 from gateway.web.answers import Refused
 from gateway.web.pages import CONTENT_POLICY, Page
 from gateway.web.site import Site
@@ -39,9 +39,10 @@ def public_routes(site: Site) -> Sequence[BaseRoute]:
     return link.routes(site)
 
 
-def private_routes(site: Site) -> Sequence[BaseRoute]:
+def private_routes(site: Site, eyes: health.Eyes | None = None) -> Sequence[BaseRoute]:
     """Everything."""
-    return [*link.routes(site), *openapi.routes(), *partner.routes(site), *issue.routes(site)]
+    seen = health.routes(eyes) if eyes is not None else []
+    return [*seen, *link.routes(site), *openapi.routes(), *partner.routes(site), *issue.routes(site)]
 
 
 def make_app(site: Site, routes: Sequence[BaseRoute]) -> ASGIApp:
