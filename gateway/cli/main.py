@@ -9,6 +9,9 @@ from gateway.cli.lazy import Entry, LazyGroup
 COMMANDS = {
     "serve": Entry("gateway.cli.serve", "serve", "Run the gateway until SIGTERM; SIGHUP reloads."),
     "check": Entry("gateway.cli.check", "check", "Every mistake in config, rules and footers at once."),
+    "status": Entry("gateway.cli.operating.status", "status", "How the gateway is, and what to run."),
+    "top": Entry("gateway.cli.operating.top", "top", "The running gateway, live."),
+    "trace": Entry("gateway.cli.operating.trace", "trace", "What happened to one mail."),
     "sends": Entry("gateway.cli.sends", "sends", "What was sent with a link: list it, export it."),
     "user": Entry("gateway.cli.user", "user", "Who may log in: add, list, remove."),
     "registrations": Entry(

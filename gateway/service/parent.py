@@ -28,6 +28,7 @@ from gateway.service.editors import Editors
 from gateway.service.eyes.table import Table
 from gateway.service.journal import start_logging
 from gateway.service.ledger import prepare_ledger
+from gateway.service.notify import Notifier, take_sockets
 from gateway.service.reload import Refused, Reloader, Taken, watched
 from gateway.service.shadow import with_shadow
 from gateway.service.sockets import name_of, open_listeners, open_web, turn_away
@@ -84,6 +85,8 @@ class Parent:
         self._draining = False
         self._ledger_ready = False
         self._announced = False
+        self._notifier = Notifier()
+        self._passed = take_sockets()
         self._selector = selectors.DefaultSelector()
         self._table = Table(bundle.config.gateway.worker_count)
 
@@ -93,7 +96,8 @@ class Parent:
         Raises:
             ConfigError: the sockets can't be opened.
         """
-        self._listeners = open_listeners(self._bundle.config, file=str(self._path))
+        self._listeners = open_listeners(self._bundle.config, file=str(self._path), passed=self._passed)
+        self._open_passed()
         self._catch_signals()
         self._watch.aim(watched(self._bundle))
         self._ledger_ready = prepare_ledger(self._bundle)
@@ -110,6 +114,19 @@ class Parent:
             self._step()
         log.info("gateway ends")
         return 0
+
+    def _open_passed(self) -> None:
+        """Take the web server's sockets from those that we were started with; close what nobody wants."""
+        if self._passed and wants_web(self._bundle.config):
+            self._open_web()
+        for one in self._passed:
+            fields = {
+                "socket": name_of(one),
+                "remedy": "take it out of the .socket unit",
+            }
+            log.warning("socket of systemd that the config does not name", extra={"fields": fields})
+            one.close()
+        self._passed.clear()
 
     @property
     def _bundle(self) -> Bundle:
@@ -137,7 +154,7 @@ class Parent:
         if self._web or self._bundle.config.web.listen is None:
             return True
         try:
-            self._web = open_web(self._bundle.config)
+            self._web = open_web(self._bundle.config, passed=self._passed)
         except OSError as error:
             pause = self._pauses[WEB] = min(LONGEST_PAUSE, max(1.0, self._pauses.get(WEB, 0.0) * 2))
             fields = {"detail": error.strerror, "tries_again_in": pause}
@@ -237,7 +254,8 @@ class Parent:
 
     def _step(self) -> None:
         waits = [max(0.0, due - time.monotonic()) for due in self._due.values()]
-        waits += [wait for wait in (self._watch.wait(), self._editors.wait()) if wait is not None]
+        dues = (self._watch.wait(), self._editors.wait(), self._notifier.wait())
+        waits += [wait for wait in dues if wait is not None]
         self._listen(min(waits, default=None))
         # Taken all at once: ten SIGHUPs that came during one reload ask for one more, and whoever wants us to
         # go needn't wait for any of them.
@@ -256,6 +274,7 @@ class Parent:
 
     def _listen(self, timeout: float | None) -> None:
         """Wait for a signal or a word from a worker, for at most so long."""
+        self._notifier.beat()
         for key, _ in self._selector.select(timeout):
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
@@ -294,6 +313,7 @@ class Parent:
         if self._announced or not all(child.ready for child in workers):
             return
         self._announced = True
+        self._ready()
         places = ", ".join(
             f"{name_of(listener)} ({listen.protocol})"
             for listener, listen in zip(self._listeners, self._bundle.config.listen, strict=True)
@@ -301,12 +321,18 @@ class Parent:
         sys.stderr.write(f"careerrelay: ready on {places}\n")
         sys.stderr.flush()
 
+    def _ready(self, word: str = "") -> None:
+        self._notifier.ready(f"{word}taking mail on {', '.join(map(name_of, self._listeners))}")
+
     # --- reload and drain ---------------------------------------------------------------------------------
 
     def _reload(self) -> None:
         """Read everything again; hand it to the workers if all of it is good, else change nothing."""
         self._watch.aim(watched(self._bundle))  # before it is read: what changes meanwhile is seen
+        self._notifier.reloading()
         self._go_on(self._reloader.everything)
+        refused = self._table.parent.get("rules-refused")
+        self._ready("reload refused, see the log; " if refused else "")
 
     def _follow(self) -> None:
         """The same for rules, footers and lists that have changed by themselves."""
@@ -382,6 +408,7 @@ class Parent:
             return
         self._draining = True
         self._table.parent.set("draining", 1)
+        self._notifier.stopping()
         self._due.clear()
         for listener in self._web:
             listener.close()  # the web process has them too, and goes on until it is through

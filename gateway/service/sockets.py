@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from gateway.config import Config
 from gateway.errors import ConfigError, Problem
+from gateway.service.notify import claim
 from gateway.smtp import failure
 
 #: Connections that may wait to be accepted; the kernel cuts it to its own bound (net.core.somaxconn).
@@ -14,8 +15,10 @@ BACKLOG = 1_024
 MAX_TURNED_AWAY = 10_000
 
 
-def open_listeners(config: Config, *, file: str) -> list[socket.socket]:
-    """Open a socket for each `[[listen]]`, in order.
+def open_listeners(
+    config: Config, *, file: str, passed: list[socket.socket] | None = None
+) -> list[socket.socket]:
+    """Open a socket for each `[[listen]]`, in order. Those of systemd (`passed`) are taken where they fit.
 
     Raises:
         ConfigError: for every one that can't be opened; none is open then.
@@ -23,6 +26,10 @@ def open_listeners(config: Config, *, file: str) -> list[socket.socket]:
     opened: list[socket.socket] = []
     problems: list[Problem] = []
     for index, listen in enumerate(config.listen):
+        given = claim(passed if passed is not None else [], listen.address, listen.port)
+        if given is not None:
+            opened.append(given)
+            continue
         family = socket.AF_INET6 if ":" in listen.address else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -51,7 +58,7 @@ def open_listeners(config: Config, *, file: str) -> list[socket.socket]:
     return opened
 
 
-def open_web(config: Config) -> list[socket.socket]:
+def open_web(config: Config, *, passed: list[socket.socket] | None = None) -> list[socket.socket]:
     """Open the sockets of the web server: that of everything, and that of the public link if there is one.
 
     Raises:
@@ -60,6 +67,10 @@ def open_web(config: Config) -> list[socket.socket]:
     opened: list[socket.socket] = []
     for place in (config.web.listen, config.web.public_listen):
         if place is None:
+            continue
+        given = claim(passed if passed is not None else [], place.host, place.port)
+        if given is not None:
+            opened.append(given)
             continue
         family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)

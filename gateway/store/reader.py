@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, Row, Select, and_, select
+from sqlalchemy import Connection, Engine, Row, Select, and_, func, select
 
 from gateway.errors import LedgerFault
 from gateway.footer.kept import KeptFooter, read_kept
@@ -74,6 +74,7 @@ class SendFilter:
     states: Collection[SendState] = ()
     campaigns: Collection[str] = ()
     token: bytes | None = None
+    message_ids: Collection[str] = ()
 
 
 _ALL = SendFilter()
@@ -120,6 +121,21 @@ class LedgerReader:
             before = page[-1].id
             rows += map(_send, page)
         return rows
+
+    def counts_since(self, since: int) -> dict[str, int]:
+        """How many sends were intended at that time (microseconds) or later, by state.
+
+        Raises:
+            LedgerFault: it can't be read.
+        """
+        query = (
+            select(sends.c.state, func.count())
+            .where(sends.c.intended_at >= since)
+            .group_by(sends.c.state)
+            .order_by(sends.c.state)
+        )
+        with self._connection() as connection:
+            return {state: int(number) for state, number in connection.execute(query)}
 
     def all_sends(self, wanted: SendFilter = _ALL) -> Iterator[Send]:
         """All sends in the order of their first intents, page by page.
@@ -230,6 +246,8 @@ def _query(wanted: SendFilter) -> "Select[tuple[object, ...]]":
         query = query.where(sends.c.campaign.in_(list(wanted.campaigns)))
     if wanted.token is not None:
         query = query.where(sends.c.token == wanted.token)
+    if wanted.message_ids:
+        query = query.where(sends.c.message_id.in_(list(wanted.message_ids)))
     return query
 
 
