@@ -167,6 +167,13 @@ class _Loader:
                     "the config lists no senders",
                     'write [rules] senders = ["*@your-domain.example"] in the config',
                 )
+            if self.footers is not None and not table.footer:
+                self.say(
+                    file.name,
+                    f"{key}.footer",
+                    "a rule that changes mail has to say which footer it adds",
+                    'name one of footers/, as in footer = "default-en"',
+                )
         if table.footer and self.footers is not None and table.footer not in self.footers:
             self.say(file.name, f"{key}.footer", f"there is no footer {table.footer!r}", "add it to footers/")
         return Rule(

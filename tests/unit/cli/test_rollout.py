@@ -35,6 +35,7 @@ strength = "strong"
 [[rule]]
 id = "own-rejection"
 action = "observe"
+footer = "default-en"
 scope.senders = "config"
 
 [[rule]]

@@ -83,6 +83,7 @@ def test_a_good_file_loads_and_has_a_steady_id() -> None:
         ('[[rule]]\nid = "r"\nscope.senders = ["a@*b.example"]', "rule[0].scope.senders"),
         ('[[rule]]\nid = "r"\nscope.senders = ["group:hr"]', "rule[0].scope.senders"),
         ('[[rule]]\nid = "r"\nfooter = "none-such"', "rule[0].footer"),
+        ('[[rule]]\nid = "r"\naction = "inject"\nscope.senders = "any"', "rule[0].footer"),
         ('[[rule]]\nid = "r"\n[rule.scope.headers]\nx-test = "("', "rule[0].scope.headers.x-test"),
         ('[[example]]\ntext = "no job"\nmatched = false', "example[0]"),
         ('[[example]]\ntext = "a job"\nmatched = true', "example[0]"),
