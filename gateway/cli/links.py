@@ -56,7 +56,7 @@ def issue(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    r"""Give a link to each line of a CSV file, for a merge field of the ATS.
+    """Give a link to each line of a CSV file, for a merge field of the ATS.
 
     The file (UTF-8 or CP932, with a header; - is standard input) has these columns among others:
 

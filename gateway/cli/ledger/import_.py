@@ -30,7 +30,7 @@ _SHOWN = 100
 def import_(
     *, config_path: Path, file: Path, partner: str | None, dry_run: bool, strict: bool, as_json: bool
 ) -> None:
-    r"""Take in a partner's list of registrations.
+    """Take in a partner's list of registrations.
 
     CSV in UTF-8 or CP932 with a header, or JSON Lines. The fields are
 
