@@ -68,7 +68,7 @@ def issue(
     The same file comes back, in its encoding, with token, link, opt_out and reason behind. Who wants no more
     links, had one lately, or is one of your own gets none, and the reason says so. Giving the same file again
     changes nothing. Exit 1 if there were lines that can't be used; the others have their links all the same.
-    """
+    """  # noqa: D301 - click's mark for a paragraph that keeps its lines
     from gateway.config import load_config, load_keys, read_excluded
     from gateway.ledger.intake import Unreadable
     from gateway.ledger.merge import read_sheet, write_sheet

@@ -239,6 +239,17 @@ def commands() -> set[str]:
     return set(walk(main, ()))
 
 
+def test_help_keeps_its_tables(commands: set[str]) -> None:
+    """No command shows click's mark for a table as text: a raw docstring would."""
+    main = import_module("gateway.cli.main").main
+    for path in commands:
+        command, context = main, click.Context(main)
+        for name in path.split():
+            command = command.get_command(context, name)
+            context = click.Context(command, info_name=name)
+        assert "\\b" not in command.get_help(context), path
+
+
 @pytest.mark.parametrize("name", READMES)
 def test_every_command_is_documented(name: str, commands: set[str]) -> None:
     """Each README says what every command is for."""
