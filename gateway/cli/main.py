@@ -10,6 +10,11 @@ COMMANDS = {
     "serve": Entry("gateway.cli.serve", "serve", "Run the gateway until SIGTERM; SIGHUP reloads."),
     "check": Entry("gateway.cli.check", "check", "Every mistake in config, rules and footers at once."),
     "status": Entry("gateway.cli.operating.status", "status", "How the gateway is, and what to run."),
+    "doctor": Entry("gateway.cli.operating.doctor", "doctor", "Look at everything that the gateway needs."),
+    "send-test": Entry("gateway.cli.operating.send_test", "send_test", "A test mail, and what became of it."),
+    "connector": Entry(
+        "gateway.cli.operating.connector", "connector", "Scripts that lead a mail system's mail here."
+    ),
     "top": Entry("gateway.cli.operating.top", "top", "The running gateway, live."),
     "trace": Entry("gateway.cli.operating.trace", "trace", "What happened to one mail."),
     "sends": Entry("gateway.cli.sends", "sends", "What was sent with a link: list it, export it."),
