@@ -10,6 +10,7 @@ COMMANDS = {
     "serve": Entry("gateway.cli.serve", "serve", "Run the gateway until SIGTERM; SIGHUP reloads."),
     "check": Entry("gateway.cli.check", "check", "Every mistake in config, rules and footers at once."),
     "status": Entry("gateway.cli.operating.status", "status", "How the gateway is, and what to run."),
+    "init": Entry("gateway.cli.operating.init", "init", "Config, key, rules and units for a first start."),
     "doctor": Entry("gateway.cli.operating.doctor", "doctor", "Look at everything that the gateway needs."),
     "send-test": Entry("gateway.cli.operating.send_test", "send_test", "A test mail, and what became of it."),
     "connector": Entry(

@@ -341,8 +341,15 @@ def test_wheel_carries_rules_and_footers(wheel: zipfile.ZipFile) -> None:
 
 def test_wheel_carries_the_whole_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     """Every file of the package is in (migrations too); tests, benchmarks and scripts are not."""
-    names = {name for name in wheel.namelist() if ".dist-info/" not in name and "/packs/" not in name}
+    beside = (".dist-info/", "/packs/", "/units/")
+    names = {name for name in wheel.namelist() if not any(part in name for part in beside)}
     assert names == {f"gateway/{name}" for name in files_below("gateway")}
+
+
+def test_wheel_carries_units(wheel: zipfile.ZipFile) -> None:
+    """`careerrelay init` has systemd's units to write, also where there are no sources."""
+    packed = {name for name in wheel.namelist() if name.startswith("gateway/units/")}
+    assert packed == {f"gateway/units/{name}" for name in files_below("systemd")}
 
 
 def test_wheel_installs_the_command(wheel: zipfile.ZipFile) -> None:

@@ -1,0 +1,199 @@
+"""``careerrelay init``: everything that a first start needs, from a few answers. Overwrites nothing."""
+
+import ipaddress
+import json
+import os
+import pwd
+import re
+import shutil
+import socket
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+import click
+
+_HOLE = re.compile(r"@([A-Z_]+)@")
+_DOMAIN = re.compile(r"(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.ASCII | re.IGNORECASE)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+#: Whose the files are where that user exists (systemd/careerrelay.sysusers).
+_USER = "careerrelay"
+_PLACE = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", re.ASCII)
+
+
+@click.command()
+@click.option("--dir", "folder", type=_FOLDER, default=Path("/etc/careerrelay"),
+              show_default=True, metavar="DIR", help="Where the files go.")  # fmt: skip
+@click.option("--data", type=_FOLDER, default=Path("/var/lib/careerrelay"),
+              show_default=True, metavar="DIR", help="Where the key and the ledger live.")  # fmt: skip
+@click.option("--hostname", help="The gateway's own name. Default: this machine's.")
+@click.option("--own-domain", "domains", multiple=True, help="A mail domain of the company. Repeatable.")
+@click.option(
+    "--listen", default="", metavar="ADDRESS:PORT", help="Where mail is taken. Default: 127.0.0.1:2525."
+)
+@click.option(
+    "--network", "networks", multiple=True, help="Who may send here. Default: this machine. Repeatable."
+)
+@click.option(
+    "--next-hop", "hops", multiple=True, metavar="HOST:PORT", help="Where mail goes. Repeatable, in order."
+)
+@click.option("--tls", type=click.Choice(["none", "opportunistic", "required"]), default="opportunistic",
+              show_default=True, help="TLS towards the next hop.")  # fmt: skip
+@click.option("--link-url", metavar="URL", help="The link of the footer: https, with {token} in it.")
+@click.option("--opt-out", metavar="URL", help='"No more of these": https or mailto.')
+@click.option("--company", default="", help="The company's name, as footers say it.")
+@click.option("--partner", default="", help="The partner agency's name, as footers say it.")
+@click.option("--ledger-url", default="", metavar="URL", help="Default: SQLite below --data.")
+@click.option("--web", default="127.0.0.1:8025", show_default=True, metavar="ADDRESS:PORT",
+              help="Metrics, readiness, API; empty: none.")  # fmt: skip
+@click.option("--rules/--no-rules", "copy_rules", default=True, show_default=True,
+              help="Copy the shipped rules and footers, to be edited.")  # fmt: skip
+@click.option(
+    "--units/--no-units", default=True, show_default=True, help="Write systemd's units below --dir."
+)
+@click.option("--yes", is_flag=True, help="Ask nothing; what is missing is an error.")
+def init(
+    *, folder: Path, data: Path, hostname: str | None, domains: tuple[str, ...], listen: str,
+    networks: tuple[str, ...], hops: tuple[str, ...], tls: str, link_url: str | None, opt_out: str | None,
+    company: str, partner: str, ledger_url: str, web: str, copy_rules: bool, units: bool, yes: bool,
+) -> None:  # fmt: skip
+    """Write a commented config, the key, rules and footers, and systemd's units; then check all of it.
+
+    Asks for what the options don't say. Rules begin by observing: nothing is added to any mail until you say
+    so. Nothing that exists is overwritten: then nothing is written at all, and exit 1.
+    """
+    answers = {
+        "HOSTNAME": _text(_ask("hostname of the gateway", hostname, socket.getfqdn(), yes=yes), _DOMAIN),
+        "OWN_DOMAINS": _texts(
+            domains or _split(_ask("mail domains of the company", None, None, yes=yes)), _DOMAIN
+        ),
+        "HOSTS": _texts(hops or _split(_ask("next hop (host:port)", None, None, yes=yes)), _PLACE),
+        "TLS": json.dumps(tls),
+        "NETWORKS": _networks(networks or ("127.0.0.0/8",)),
+        "URL": json.dumps(_ask("link in the footer, with {token}", link_url, None, yes=yes)),
+        "OPT_OUT": json.dumps(_ask("address of 'no more of these'", opt_out, None, yes=yes)),
+        "COMPANY": json.dumps(company, ensure_ascii=False),
+        "PARTNER": json.dumps(partner, ensure_ascii=False),
+        "LEDGER": json.dumps(ledger_url or f"sqlite:///{data.absolute() / 'ledger.db'}"),
+        "KEY_FILE": json.dumps(str(data.absolute() / "careerrelay.key")),
+        "RULES": 'directory = "rules"' if copy_rules else '# directory = "rules"',
+        "WEB": f"listen = {_text(web, _PLACE)}" if web else '# listen = "127.0.0.1:8025"',
+    }
+    answers["OWN_SENDERS"] = _senders(answers["OWN_DOMAINS"])
+    address, _, port = (listen or "127.0.0.1:2525").rpartition(":")
+    answers |= {"ADDRESS": json.dumps(address.strip("[]")), "PORT": _port(port)}
+    write(folder.absolute(), data.absolute(), answers, copy_rules=copy_rules, units=units)
+
+
+command = init
+
+
+def write(folder: Path, data: Path, answers: Mapping[str, str], *, copy_rules: bool, units: bool) -> None:
+    """Write all of it, or nothing where something is there already; then tell how it looks."""
+    from gateway.cli.check import find
+    from gateway.config import load_keys, shipped_packs
+
+    config, key, rules, below = (
+        folder / "config.toml",
+        data / "careerrelay.key",
+        folder / "rules",
+        folder / "systemd",
+    )
+    wanted = [config, key, *([rules] if copy_rules else []), *([below] if units else [])]
+    there = [str(path) for path in wanted if path.exists()]
+    if there:
+        raise click.ClickException(f"nothing was written, since this is there: {', '.join(there)}")
+    text = (resources.files("gateway.cli.operating") / "init.toml").read_text("utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        load_keys(key, create=True)
+        if copy_rules:
+            shutil.copytree(shipped_packs(), rules)
+        if units:
+            shutil.copytree(shipped_units(), below)
+        config.touch(mode=0o640, exist_ok=False)
+        config.write_text(_HOLE.sub(lambda hole: answers[hole[1]], text), "utf-8")
+        _hand_over(config, key, data)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+    for path in wanted:
+        click.echo(f"wrote {path}")
+    problems = find(config).problems
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    if problems:
+        raise click.ClickException(f"mend {config}, then: careerrelay check --config {config}")
+    click.echo(f"Keep a copy of {key}. Next: careerrelay doctor --config {config}, then docs/admin.md.")
+
+
+def _hand_over(config: Path, key: Path, data: Path) -> None:
+    """As root: the service's user may read the config, and has key and data for itself."""
+    try:
+        user = pwd.getpwnam(_USER)
+    except KeyError:
+        return
+    if os.geteuid() == 0:
+        shutil.chown(config, group=user.pw_gid)
+        for path in (key, data):
+            shutil.chown(path, user=user.pw_uid, group=user.pw_gid)
+
+
+def shipped_units() -> Path:
+    """The folder with systemd's units.
+
+    Raises:
+        click.ClickException: the installation has none.
+    """
+    import gateway
+
+    package = Path(gateway.__file__).parent
+    for place in (package / "units", package.parent / "systemd"):
+        if place.is_dir():
+            return place
+    raise click.ClickException("this installation has no systemd units; use --no-units")
+
+
+def _ask(what: str, given: str | None, default: str | None, *, yes: bool) -> str:
+    if given:
+        return given
+    if yes:
+        if default:
+            return default
+        raise click.UsageError(f"{what}: say it by an option (--help), or leave --yes out to be asked")
+    return str(click.prompt(what, default=default))
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
+def _text(value: str, form: re.Pattern[str]) -> str:
+    if not form.fullmatch(value):
+        raise click.UsageError(f"{value!r} is not what is wanted here (--help shows examples)")
+    return json.dumps(value)
+
+
+def _texts(values: tuple[str, ...], form: re.Pattern[str]) -> str:
+    return "[" + ", ".join(_text(value, form) for value in values) + "]"
+
+
+def _senders(domains: str) -> str:
+    """Everybody at these domains; `domains` as it stands in the config."""
+    names = [str(name) for name in json.loads(domains)]
+    return json.dumps([f"*@{name}" for name in names])
+
+
+def _networks(values: tuple[str, ...]) -> str:
+    for value in values:
+        try:
+            ipaddress.ip_network(value)
+        except ValueError as error:
+            raise click.UsageError(f"--network: {error}") from None
+    return "[" + ", ".join(map(json.dumps, values)) + "]"
+
+
+def _port(text: str) -> str:
+    if not (text.isascii() and text.isdigit() and int(text) < 65_536):
+        raise click.UsageError("--listen: write it as 127.0.0.1:2525")
+    return str(int(text))
