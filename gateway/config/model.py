@@ -17,7 +17,7 @@ from gateway.config.credit import Campaign, Company, Contract, ContractTerms, Cr
 from gateway.config.dkim import Dkim
 from gateway.config.listen import Listen
 from gateway.config.names import fold_address, in_domains
-from gateway.config.operation import Ledger, Limits, Log, Timeouts
+from gateway.config.operation import Ledger, Limits, Log, Notify, Timeouts
 from gateway.config.programme import Force, Link, Markers, Rules
 from gateway.config.section import Section
 from gateway.config.shape import one_or_many
@@ -54,6 +54,7 @@ class Config(Section):
     contract: tuple[Contract, ...] = Field(default=(), description="Terms that hold from a day on.")
     retention: Retention = Field(default_factory=Retention, description="How long data is kept.")
     ledger: Ledger = Field(description="Where it is kept what was sent.")
+    notify: Notify = Field(default_factory=Notify, description="Whom to tell what happened.")
     web: Web = Field(default_factory=Web, description="The gateway's own web server.")
     limits: Limits = Field(default_factory=Limits, description="What is bounded.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="How long each step may take.")

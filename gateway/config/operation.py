@@ -145,6 +145,26 @@ class Timeouts(Section):
     )
 
 
+class Notify(Section):
+    """[notify]: who gets a mail when something has happened that people want to know, or have to look at."""
+
+    slot_granted: tuple[f.MailAddress, ...] = Field(
+        default=(), description="When referrals have earned a free placement slot."
+    )
+    dispute_opened: tuple[f.MailAddress, ...] = Field(
+        default=(), description="When somebody objects to how a registration was decided."
+    )
+    brake_pulled: tuple[f.MailAddress, ...] = Field(
+        default=(),
+        description="When a brake stops a rule, beside `editors` of `[rules]`.",
+    )
+    every_seconds: f.Seconds = Field(
+        default=600,
+        description="At most one mail of each kind in this time (of a brake: from each worker); what happens "
+        "meanwhile is in the next one.",
+    )
+
+
 class Log(Section):
     """[log]: what is written to standard error."""
 

@@ -20,7 +20,7 @@ from gateway.edge.registry import Registry
 from gateway.edge.session import Session
 from gateway.edge.spool import Spool
 from gateway.ledger.braking import Limits
-from gateway.service.alerts import Alerts, send_alert
+from gateway.service.alerts import Alerts, Letter, brake_letter, insist, send_alert
 from gateway.service.bundle import Built, Bundle, build_policy, shown_address
 from gateway.service.control import Channel, Count, Drain, Reload, TellEditors, Word
 from gateway.service.doors import Doors, build_doors
@@ -31,9 +31,11 @@ from gateway.service.guard import Guard
 from gateway.service.journal import LogJournal, start_logging
 from gateway.service.keeper import Keeper
 from gateway.service.ledger import open_ledger
+from gateway.service.notifier import Notifier
 from gateway.service.pilot import LOOK_SECONDS, START_SECONDS, Pilot
 from gateway.service.wiring import RouteTable, share
 from gateway.store import LedgerStore
+from gateway.store.programme import open_credit
 from gateway.transaction.context import InHand, Services
 from gateway.transaction.policy import Policy
 
@@ -147,6 +149,8 @@ class Worker:
                 self._watch_files(),
             )
         ]
+        if self._index == 0:
+            watches.append(asyncio.create_task(self._notifier().run()))
         self._tell(Word.READY)
         await self._going.wait()
         for watch in watches:
@@ -332,25 +336,45 @@ class Worker:
             self._gauges.show(self._routes.pools)
             await asyncio.sleep(HOP_SECONDS)
 
-    def _alert(self, kind: str, text: str) -> None:
-        """Tell the editors of rules by mail, if there are any and it is not too soon."""
-        people = self._bundle.config.rules.editors
-        if people and self._alerts.due(kind):
-            self._in_background(self._send_alert(people, text))
+    # --- telling people -----------------------------------------------------------------------------------
 
-    async def _send_alert(self, people: Sequence[str], text: str) -> None:
+    def _notifier(self) -> Notifier:
+        return Notifier(
+            config=lambda: self._bundle.config,
+            open_store=lambda: open_credit(self._bundle.config, self._bundle.keys, wait_seconds=5.0),
+            send=self._send_alert,
+            journal=self.journal,
+        )
+
+    def _alert(self, kind: str, text: str) -> None:
+        """Tell who wants to know of brakes by mail, if it is not too soon."""
+        config = self._bundle.config
+        people = tuple(dict.fromkeys((*config.rules.editors, *config.notify.brake_pulled)))
+        if people and self._alerts.due(kind, config.notify.every_seconds):
+            self._in_background(self._insist(people, brake_letter(text)))
+
+    async def _insist(self, people: Sequence[str], letter: Letter) -> None:
         try:
-            await send_alert(
-                people,
-                text,
-                hop=self._routes.own_hop(),
-                policy=self._built,
-                journal=self.journal,
-                date=self._date(),
-                unique=os.urandom(16).hex(),
-            )
+            await insist(people, lambda left: self._send_alert(left, letter), pause=self._pause)
         except Exception as error:  # noqa: BLE001 - mail of others is what matters
             self.journal.fault("alert by mail", error)
+
+    async def _pause(self, seconds: float) -> bool:
+        """False when it is time to go."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._going.wait(), seconds)
+        return not self._going.is_set()
+
+    async def _send_alert(self, people: Sequence[str], letter: Letter) -> list[str]:
+        return await send_alert(
+            people,
+            letter,
+            hop=self._routes.own_hop(),
+            policy=self._built,
+            journal=self.journal,
+            date=self._date(),
+            unique=os.urandom(16).hex(),
+        )
 
 
 def _limits(bundle: Bundle) -> Limits:

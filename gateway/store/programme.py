@@ -103,8 +103,8 @@ def own_address_test(config: Config) -> Callable[[str], bool]:
     return lambda address: in_domains(domains, normalise_address(address).rpartition("@")[2])
 
 
-def open_credit(config: Config, keys: Keys) -> CreditStore:
-    """The ledger's credit, as this config has it.
+def open_credit(config: Config, keys: Keys, *, wait_seconds: float = 30.0) -> CreditStore:
+    """The ledger's credit, as this config has it. `wait_seconds`: how long to wait for others who write.
 
     Raises:
         ConfigError: a matching key file can't be read.
@@ -115,4 +115,5 @@ def open_credit(config: Config, keys: Keys) -> CreditStore:
         keys=person_keys(config, keys),
         is_own=own_address_test(config),
         keep_plain=config.ledger.store_addresses,
+        wait_seconds=wait_seconds,
     )
