@@ -43,7 +43,7 @@ COMMANDS = {
     "links": Entry("gateway.cli.links", "links", "Links for mail that never passes the gateway: issue."),
     "outbox": Entry("gateway.cli.outbox", "outbox", "What is pushed to partners: look at it, send it again."),
     "db": Entry("gateway.cli.db", "db", "The ledger's database: upgrade it, check it."),
-    "rules": Entry("gateway.cli.rules", "rules", "Look at rules: lint, test, explain, measure."),
+    "rules": Entry("gateway.cli.rules", "rules", "Rules: try them, apply them, go back."),
     "review": Entry("gateway.cli.review", "review", "What rules changed or would have: right or wrong?"),
     "rollout": Entry("gateway.cli.rollout", "rollout", "How far each rule has come: status, advance, stop."),
     "rewrite": Entry("gateway.cli.rewrite", "rewrite", "Show what would become of a mail, byte by byte."),
@@ -63,7 +63,7 @@ def _version() -> str:
     cls=LazyGroup,
     entries=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="First steps: write a config (config.example.toml shows every key), then "
+    epilog="First steps: `careerrelay init` writes a config (config.example.toml shows every key), then "
     "`careerrelay check --config FILE`, then `careerrelay serve --config FILE`. "
     "`careerrelay COMMAND --help` tells more about each command.",
 )
