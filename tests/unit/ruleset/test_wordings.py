@@ -18,6 +18,14 @@ WORDINGS: dict[str, dict[str, Any]] = {
     for language in ("en", "ja")
 }
 
+FLOORS = [("refusals", "en", 1800, 0.01), ("refusals", "ja", 1900, 0.01), ("indirect", "en", 600, 0.05)]
+"""Kind, language, number of wordings, and the share of them that may be missed."""
+OTHERS = [
+    ("others", "other_frames", "en", 550),
+    ("others", "other_frames", "ja", 250),
+    ("welcomes", "frames", "en", 200),
+]
+
 
 @pytest.fixture(scope="module")
 def ruleset() -> Ruleset:
@@ -38,29 +46,31 @@ def matched(ruleset: Ruleset, frame: dict[str, str], subject: str, said: str) ->
     return ruleset.judge(mail).matched
 
 
-@pytest.mark.parametrize("language", ["en", "ja"])
-def test_every_formula_refuses(ruleset: Ruleset, language: str) -> None:
-    """About 2,000 wordings of a language, in its frames by turns; one in a hundred may be missed."""
+@pytest.mark.parametrize(("kind", "language", "least", "share"), FLOORS)
+def test_every_formula_refuses(ruleset: Ruleset, kind: str, language: str, least: int, share: float) -> None:
+    """Stock wordings (`refusals`), and reasons without the word (`indirect`), in the frames by turns."""
     frames = WORDINGS[language]["frames"]
-    said = said_in(WORDINGS[language]["refusals"])
+    said = said_in(WORDINGS[language][kind])
     missed = [
         formula
         for turn, (subject, formula) in enumerate(said)
         if not matched(ruleset, frames[turn % len(frames)], subject, formula)
     ]
-    assert len(said) >= 1800
-    assert len(missed) <= len(said) * 0.01, missed
+    assert len(said) >= least
+    assert len(missed) <= len(said) * share, missed
 
 
-@pytest.mark.parametrize("language", ["en", "ja"])
-def test_what_looks_like_a_refusal_is_none(ruleset: Ruleset, language: str) -> None:
+@pytest.mark.parametrize(("kind", "frame", "language", "least"), OTHERS)
+def test_what_looks_like_a_refusal_is_none(
+    ruleset: Ruleset, kind: str, frame: str, language: str, least: int
+) -> None:
     """Each wording in every frame; none may match."""
-    said = said_in(WORDINGS[language]["others"])
+    said = said_in(WORDINGS[language][kind])
     wrong = [
         formula
         for subject, formula in said
-        for frame in WORDINGS[language]["other_frames"]
-        if matched(ruleset, frame, subject, formula)
+        for one in WORDINGS[language][frame]
+        if matched(ruleset, one, subject, formula)
     ]
-    assert len(said) >= 250
+    assert len(said) >= least
     assert wrong == []
