@@ -18,12 +18,18 @@ WORDINGS: dict[str, dict[str, Any]] = {
     for language in ("en", "ja")
 }
 
-FLOORS = [("refusals", "en", 1800, 0.01), ("refusals", "ja", 1900, 0.01), ("indirect", "en", 600, 0.05)]
+FLOORS = [
+    ("refusals", "en", 1800, 0.01),
+    ("refusals", "ja", 1900, 0.01),
+    ("indirect", "en", 600, 0.05),
+    ("indirect", "ja", 700, 0.05),
+]
 """Kind, language, number of wordings, and the share of them that may be missed."""
 OTHERS = [
     ("others", "other_frames", "en", 550),
     ("others", "other_frames", "ja", 250),
     ("welcomes", "frames", "en", 200),
+    ("welcomes", "frames", "ja", 200),
 ]
 
 
