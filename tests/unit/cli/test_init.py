@@ -1,6 +1,7 @@
 """`careerrelay init`: what it writes is good, safe, and overwrites nothing."""
 
 import stat
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,10 @@ def test_flags(tmp_path: Path) -> None:
     assert config.gateway.own_domains == ("example.co.jp", "jobs.example.co.jp")
     assert str(config.next_hop.hosts[0]) == "relay.example.net:587"
     assert config.company[0].name == '株式会社"例"'
-    assert dict(config.rules.mode) == {"*": "observe"}, "nothing is added before somebody says so"
+    assert config.rules.mode == {}, "a roll-out is not held back"
+    written = [tomllib.loads(path.read_text("utf-8")) for path in (tmp_path / "etc/rules").glob("*.toml")]
+    actions = {rule["action"] for file in written for rule in file.get("rule", [])}
+    assert actions == {"observe"}, "nothing is added before somebody says so"
     assert stat.S_IMODE((tmp_path / "data/careerrelay.key").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
     assert (tmp_path / "etc/systemd/careerrelay.service").is_file()

@@ -133,7 +133,7 @@ def test_example_is_a_config_as_it_stands() -> None:
     """config.example.toml can be loaded, and is the common case that the documentation speaks of."""
     config = load_config(EXAMPLE)
     assert config.gateway.own_domains == ("example.co.jp",)
-    assert config.rules.mode == {"*": "inject"}
+    assert config.rules.mode == {}, "rules go further by roll-out, not by copying an example"
 
 
 def test_example_has_no_unknown_key() -> None:
