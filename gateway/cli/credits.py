@@ -19,13 +19,14 @@ from gateway.cli.ledger.desk import (
     operator_option,
     second_option,
     table,
+    want_second,
     write_lines,
 )
 from gateway.cli.options import config_option, json_option
 
 if TYPE_CHECKING:
     from gateway.config import Config
-    from gateway.store.credit import CreditStore, Operator
+    from gateway.store.credit import CreditStore
     from gateway.store.slots import Slot
 
 _slot_option = click.option("--slot", "slot_id", type=click.IntRange(1), metavar="N", help="Which slot.")
@@ -231,7 +232,7 @@ def redeem(
 
     def act(config: "Config", store: "CreditStore", whose: str) -> "Slot":
         who = operator_of(operator, second)
-        _want_second(
+        want_second(
             who,
             f"more than {config.credit.second_operator_slots} slots in a month",
             wanted=store.redeemed_this_month(whose) >= config.credit.second_operator_slots,
@@ -301,17 +302,12 @@ def adjust(
         whose = chosen_company(store, company)
         who = operator_of(operator, second)
         limit = config.credit.second_operator_referrals
-        _want_second(who, f"more than {limit} referrals at once", wanted=abs(referrals) > limit)
+        want_second(who, f"more than {limit} referrals at once", wanted=abs(referrals) > limit)
         found = store.adjust(whose, who, referrals=referrals, reason=reason, campaign=campaign)
     if as_json:
         click.echo(json.dumps({"company": whose, **asdict(found)}, indent=2))
     else:
         click.echo(f"{whose}: {found.referrals} referrals, {found.slots_available} slots available")
-
-
-def _want_second(who: "Operator", what: str, *, wanted: bool) -> None:
-    if wanted and not who.second:
-        raise click.ClickException(f"{what} want a second operator: say --second NAME")
 
 
 command = credits_

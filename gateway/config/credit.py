@@ -110,7 +110,9 @@ class Credit(Terms):
     """[credit]: what a referral is worth."""
 
     second_operator_referrals: f.CountOrOff = Field(
-        default=10, description="`credits adjust` by more than this wants a second operator."
+        default=10,
+        description="`credits adjust` by more than this wants a second operator; so do more than this in "
+        "a month by `registrations resolve --outcome count`.",
     )
     second_operator_slots: f.CountOrOff = Field(
         default=3, description="More slots than this redeemed in a month want a second operator."

@@ -159,6 +159,10 @@ class CreditStore:
         together = dry_run or whole
         size = max(1, len(reports)) if together else _BATCH
         answers: list[Taken] = []
+        with self.reading() as connection:
+            first = connection.execute(select(registrations.c.id).limit(1)).first() is None
+        if first:
+            self.rematch()  # nothing waits: it only notes up to where sends are seen by what comes now
         for start in range(0, len(reports), size):
             part = reports[start : start + size]
 
@@ -231,7 +235,7 @@ class CreditStore:
             newest = connection.execute(select(func.max(sends.c.id))).scalar_one() or 0
             if newest <= mark:
                 return 0
-            numbers = _waiting(connection, max(0, mark - _SLACK))
+            numbers = _waiting(connection, max(0, mark - _SLACK), newest)
 
         def work(connection: Connection, journal: Journal) -> int:
             changed = reevaluate(connection, journal, numbers)
@@ -470,15 +474,22 @@ class CreditStore:
         partner: str | None = None,
         evidence: str = "",
         until: int | None = None,
-    ) -> str:
-        """Open a dispute; gives the state of now. See `gateway.store.said.dispute`."""
+        event_id: str = "",
+    ) -> EventTaken:
+        """Open a dispute. See `gateway.store.said.dispute`."""
 
-        def work(connection: Connection, journal: Journal) -> str:
+        def work(connection: Connection, journal: Journal) -> EventTaken:
             row = said.find_registration(connection, registration, partner)
-            after = said.dispute(
-                connection, journal, row, by=by, reason=reason, evidence=evidence, until=until
+            return said.dispute(
+                connection,
+                journal,
+                row,
+                by=by,
+                reason=reason,
+                evidence=evidence,
+                until=until,
+                event_id=event_id,
             )
-            return str(after.state)
 
         return self._write(work, operator)
 
@@ -491,25 +502,42 @@ class CreditStore:
         reason: str,
         partner: str | None = None,
         company: str = "",
-    ) -> str:
-        """End a dispute; gives the state of now. See `gateway.store.said.resolve`."""
+        by: str = "company",
+        event_id: str = "",
+    ) -> EventTaken:
+        """End a dispute. See `gateway.store.said.resolve`."""
 
-        def work(connection: Connection, journal: Journal) -> str:
+        def work(connection: Connection, journal: Journal) -> EventTaken:
             row = said.find_registration(connection, registration, partner)
             chosen = company or self.programme.sole_company or ""
-            after = said.resolve(connection, journal, row, outcome=outcome, reason=reason, company=chosen)
-            write_audit(
+            taken = said.resolve(
                 connection,
-                now=journal.now,
-                operator=operator.name,
-                second=operator.second,
-                action="resolve",
-                company=after.company,
-                detail=f"registration #{row.id}: {outcome}",
+                journal,
+                row,
+                by=by,
+                outcome=outcome,
+                reason=reason,
+                company=chosen,
+                event_id=event_id,
             )
-            return str(after.state)
+            if taken.result == "new":
+                write_audit(
+                    connection,
+                    now=journal.now,
+                    operator=operator.name,
+                    second=operator.second,
+                    action="resolve",
+                    company=row.company or chosen,
+                    detail=f"registration #{row.id}: {outcome}",
+                )
+            return taken
 
         return self._write(work, operator)
+
+    def forced_this_month(self) -> int:
+        """How many referrals operators have made by `resolve` since the month (Japanese time) began."""
+        with self.reading() as connection:
+            return said.forced_since(connection, month_bounds(month_of(self._now(connection)))[0])
 
     # --- transactions -------------------------------------------------------------------------------------
 
@@ -579,12 +607,18 @@ def _set_mark(connection: Connection, value: int) -> None:
         connection.execute(insert(meta).values(name=_MARK, value=str(value)))
 
 
-def _waiting(connection: Connection, since: int) -> list[int]:
-    """Registrations that sends after that number may be meant by."""
+def _waiting(connection: Connection, since: int, newest: int) -> list[int]:
+    """Registrations that sends after that number, up to about the newest one, may be meant by."""
     columns = registrations.c
+    known = connection.execute(select(func.max(columns.id))).scalar_one() or 0
+    if not known:
+        return []
+    # Of the two tables the one with fewer rows to look at is gone through. A sum is in no index, so that the
+    # database takes the other one.
+    number = sends.c.id if newest - since < known else sends.c.id + 0
     # "No send yet" must not be taken for "another send" by the comparison.
     other = (columns.send_token.is_(None)) | (columns.send_token != sends.c.token)
-    base = select(columns.id).where(sends.c.id > since, other, columns.partner == sends.c.partner)
+    base = select(columns.id).where(number > since, other, columns.partner == sends.c.partner)
     by_token = base.join(sends, sends.c.token == columns.token)
     by_address = base.join(sends, sends.c.person_ref == columns.address_ref)
     return [int(number) for number in connection.execute(by_token.union(by_address)).scalars()]

@@ -99,7 +99,7 @@ def receive(
             same = row.digest is None or bytes(row.digest) == digest
             result = "known" if same else "conflict"
         if result == "conflict":
-            _record_conflict(connection, journal, row)
+            record_conflict(connection, journal, row)
         answers.append(
             Taken(
                 id=report.id,
@@ -222,7 +222,13 @@ def _barred(connection: Connection, desk: Desk, hashes: Sequence[tuple[bytes, ..
     return [set().union(*(found.get(stone, set()) for stone in mine)) for mine in stones]
 
 
-def _record_conflict(connection: Connection, journal: Journal, row: "Row[tuple[object, ...]]") -> None:
+def record_conflict(
+    connection: Connection,
+    journal: Journal,
+    row: "Row[tuple[object, ...]]",
+    reason: str = "same id, other content",
+) -> None:
+    """Note that something else was said under an id that is taken; so many times, and then no more."""
     seen = connection.execute(
         select(registration_events.c.id)
         .where(registration_events.c.registration_id == row.id, registration_events.c.kind == "conflict")
@@ -231,7 +237,7 @@ def _record_conflict(connection: Connection, journal: Journal, row: "Row[tuple[o
     if len(seen) < _CONFLICTS:
         connection.execute(
             insert(registration_events),
-            [event_row(row.id, journal.now, "conflict", state=row.state, reason="same id, other content")],
+            [event_row(row.id, journal.now, "conflict", state=row.state, reason=reason)],
         )
 
 

@@ -16,7 +16,7 @@ from gateway.ledger.states import EVENTS, OUTCOMES, Event, State, may
 from gateway.store.bounded import bounded
 from gateway.store.credit_schema import registration_events, registrations
 from gateway.store.journal import Journal
-from gateway.store.registrations import event_row, reevaluate
+from gateway.store.registrations import event_row, record_conflict, reevaluate
 
 
 class NoSuchRegistration(GatewayError):
@@ -96,14 +96,9 @@ def partner_event(connection: Connection, journal: Journal, partner: str, report
     row = find_registration(connection, report.registration, partner)
     content = json.dumps([report.registration, report.event.value, report.occurred_at, report.reason])
     digest = hashlib.sha256(content.encode()).digest()
-    known = connection.execute(
-        select(registration_events.c.digest).where(
-            registration_events.c.partner == partner, registration_events.c.event_id == report.id
-        )
-    ).first()
-    if known is not None:
-        result = "known" if bytes(known.digest) == digest else "conflict"
-        return EventTaken(id=report.id, result=result, number=row.id, state=row.state, reason=row.reason)
+    before = _by_id(connection, journal, row, report.id, digest)
+    if before is not None:
+        return before
     if not may(report.event, State(row.state)):
         raise NotPossible(f"{report.event.value} is not possible for a registration that is {row.state}")
     connection.execute(
@@ -130,10 +125,7 @@ def partner_event(connection: Connection, journal: Journal, partner: str, report
         changes["confirmed"] = True
     if report.event is Event.PLACED:
         changes["placed_at"] = report.occurred_at or journal.now
-    _change(connection, row.id, changes)
-    reevaluate(connection, journal, [row.id])
-    after = find_registration(connection, f"#{row.id}")
-    return EventTaken(id=report.id, result="new", number=row.id, state=after.state, reason=after.reason)
+    return _changed(connection, journal, row, changes, report.id)
 
 
 def dispute(
@@ -145,12 +137,20 @@ def dispute(
     reason: str,
     evidence: str = "",
     until: int | None = None,
-) -> "Row[tuple[object, ...]]":
+    event_id: str = "",
+) -> EventTaken:
     """Open a dispute. The books stay as they are until it is resolved.
 
+    The same again changes nothing: the same id of the partner's (`event_id`), or without one, the same words
+    as the dispute that is open.
+
     Raises:
-        NotPossible: one is open already.
+        NotPossible: another one is open already.
     """
+    digest = _digest_of(row, Event.DISPUTE, by, reason, evidence, until)
+    before = _said_before(connection, journal, row, Event.DISPUTE, event_id=event_id, digest=digest)
+    if before is not None:
+        return before
     if not may(Event.DISPUTE, State(row.state)):
         raise NotPossible(f"registration {row.external_id} is disputed already")
     _say(
@@ -160,10 +160,10 @@ def dispute(
         Event.DISPUTE,
         reason=reason,
         detail={"by": by, "evidence": bounded(evidence), "until": until},
+        event_id=event_id,
+        digest=digest,
     )
-    _change(connection, row.id, {"disputed": True, "dispute_until": until})
-    reevaluate(connection, journal, [row.id])
-    return find_registration(connection, f"#{row.id}")
+    return _changed(connection, journal, row, {"disputed": True, "dispute_until": until}, event_id)
 
 
 def resolve(
@@ -171,18 +171,24 @@ def resolve(
     journal: Journal,
     row: "Row[tuple[object, ...]]",
     *,
+    by: str,
     outcome: str,
     reason: str,
     company: str = "",
-) -> "Row[tuple[object, ...]]":
+    event_id: str = "",
+) -> EventTaken:
     """End a dispute: `outcome` is ``count``, ``reverse`` or ``keep``.
 
     `count` makes a referral of it whatever matching says, but never a second one of the same person; where no
-    send is known, `company` says whose.
+    send is known, `company` says whose. The same again changes nothing, as with `dispute`.
 
     Raises:
         NotPossible: no dispute is open, or it isn't clear whose referral it is to be.
     """
+    digest = _digest_of(row, Event.RESOLVE, by, outcome, reason)
+    before = _said_before(connection, journal, row, Event.RESOLVE, event_id=event_id, digest=digest)
+    if before is not None:
+        return before
     if not may(Event.RESOLVE, State(row.state)):
         raise NotPossible(f"registration {row.external_id} is not disputed")
     changes: dict[str, object] = {"disputed": False, "dispute_until": None}
@@ -192,10 +198,74 @@ def resolve(
         if not company:
             raise NotPossible("no send is known for it: say with --company whose referral it is")
         changes["company"] = company
-    _say(connection, journal, row, Event.RESOLVE, reason=reason, detail={"outcome": outcome})
-    _change(connection, row.id, changes)
-    reevaluate(connection, journal, [row.id])
-    return find_registration(connection, f"#{row.id}")
+    _say(
+        connection,
+        journal,
+        row,
+        Event.RESOLVE,
+        reason=reason,
+        detail={"by": by, "outcome": outcome},
+        event_id=event_id,
+        digest=digest,
+    )
+    return _changed(connection, journal, row, changes, event_id)
+
+
+def forced_since(connection: Connection, moment: int) -> int:
+    """How many registrations the company's own operators have made referrals since then, by `resolve`."""
+    events = registration_events.c
+    said = connection.execute(
+        select(events.detail).where(events.kind == Event.RESOLVE.value, events.at >= moment)
+    ).scalars()
+    found = [json.loads(detail) for detail in said]
+    return sum(one.get("outcome") == "count" and one.get("by") != "partner" for one in found)
+
+
+def _digest_of(row: "Row[tuple[object, ...]]", *content: object) -> bytes:
+    said = [row.external_id, *(one.value if isinstance(one, Event) else one for one in content)]
+    return hashlib.sha256(json.dumps(said).encode()).digest()
+
+
+def _by_id(
+    connection: Connection, journal: Journal, row: "Row[tuple[object, ...]]", event_id: str, digest: bytes
+) -> EventTaken | None:
+    """What becomes of an event whose id the partner has used before; other content is recorded."""
+    known = connection.execute(
+        select(registration_events.c.digest).where(
+            registration_events.c.partner == row.partner, registration_events.c.event_id == event_id
+        )
+    ).first()
+    if known is None:
+        return None
+    result = "known" if known.digest is not None and bytes(known.digest) == digest else "conflict"
+    if result == "conflict":
+        record_conflict(connection, journal, row, "same id of an event, other content")
+    return EventTaken(id=event_id, result=result, number=row.id, state=row.state, reason=row.reason)
+
+
+def _said_before(
+    connection: Connection,
+    journal: Journal,
+    row: "Row[tuple[object, ...]]",
+    event: Event,
+    *,
+    event_id: str,
+    digest: bytes,
+) -> EventTaken | None:
+    if event_id:
+        return _by_id(connection, journal, row, event_id, digest)
+    last = connection.execute(
+        select(registration_events.c.kind, registration_events.c.digest)
+        .where(
+            registration_events.c.registration_id == row.id,
+            registration_events.c.kind.in_((Event.DISPUTE.value, Event.RESOLVE.value)),
+        )
+        .order_by(registration_events.c.id.desc())
+        .limit(1)
+    ).first()
+    if last is None or last.kind != event.value or last.digest is None or bytes(last.digest) != digest:
+        return None
+    return EventTaken(id="", result="known", number=row.id, state=row.state, reason=row.reason)
 
 
 def _say(
@@ -206,6 +276,8 @@ def _say(
     *,
     reason: str,
     detail: Mapping[str, object],
+    event_id: str,
+    digest: bytes,
 ) -> None:
     line = event_row(
         row.id,
@@ -215,8 +287,24 @@ def _say(
         reason=bounded(reason),
         operator=bounded(journal.operator),
         detail=detail,
+        partner=row.partner if event_id else None,
+        event_id=event_id or None,
+        digest=digest,
     )
     connection.execute(insert(registration_events), [line])
+
+
+def _changed(
+    connection: Connection,
+    journal: Journal,
+    row: "Row[tuple[object, ...]]",
+    changes: Mapping[str, object],
+    event_id: str,
+) -> EventTaken:
+    _change(connection, row.id, changes)
+    reevaluate(connection, journal, [row.id])
+    after = find_registration(connection, f"#{row.id}")
+    return EventTaken(id=event_id, result="new", number=row.id, state=after.state, reason=after.reason)
 
 
 def _change(connection: Connection, number: int, changes: Mapping[str, object]) -> None:

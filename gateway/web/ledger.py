@@ -159,7 +159,9 @@ class LedgerRegistrar:
         """See `Registrar.event`."""
         return await self._thread.do(partial(self.credit.receive_event, partner, report))
 
-    async def dispute(self, partner: str, id_: str, *, reason: str, evidence: str, until: int | None) -> str:
+    async def dispute(
+        self, partner: str, id_: str, *, event_id: str, reason: str, evidence: str, until: int | None
+    ) -> EventTaken:
         """See `Registrar.dispute`."""
         return await self._thread.do(
             partial(
@@ -171,14 +173,24 @@ class LedgerRegistrar:
                 partner=partner,
                 evidence=evidence,
                 until=until,
+                event_id=event_id,
             )
         )
 
-    async def resolve(self, partner: str, id_: str, *, outcome: str, reason: str) -> str:
+    async def resolve(
+        self, partner: str, id_: str, *, event_id: str, outcome: str, reason: str
+    ) -> EventTaken:
         """See `Registrar.resolve`."""
         return await self._thread.do(
             partial(
-                self.credit.resolve, id_, _said_by(partner), outcome=outcome, reason=reason, partner=partner
+                self.credit.resolve,
+                id_,
+                _said_by(partner),
+                outcome=outcome,
+                reason=reason,
+                partner=partner,
+                by="partner",
+                event_id=event_id,
             )
         )
 

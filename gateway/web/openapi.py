@@ -114,7 +114,11 @@ _SCHEMAS: dict[str, Any] = {
         "type": "object",
         "required": ["event"],
         "properties": {
-            "id": _text(MAX_ID, "The agency's own id of the event; needed but for dispute and resolve."),
+            "id": _text(
+                MAX_ID,
+                "The agency's own id of the event: the same again changes nothing. "
+                "Needed but for dispute and resolve.",
+            ),
             "event": {"enum": _WORDS},
             "registration": _text(MAX_ID, "The registration, as in the path; the signature covers this one."),
             "occurred_at": {**_MOMENT, "description": "When. Default: now."},

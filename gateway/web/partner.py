@@ -104,34 +104,24 @@ class PartnerApi:
         word = text_of(content, "event", 32, needed=True)
         reason = text_of(content, "reason", _MAX_REASON)
         if word == Event.DISPUTE.value:
-            state = await registrar.dispute(
+            taken = await registrar.dispute(
                 partner,
                 id_,
+                event_id=text_of(content, "id", MAX_ID),
                 reason=reason or "(none given)",
                 evidence=text_of(content, "evidence", _MAX_EVIDENCE),
                 until=_moment(content, "until"),
             )
-            return answer({"registration": id_, "event": word, "result": "new", "state": state})
-        if word == Event.RESOLVE.value:
+        elif word == Event.RESOLVE.value:
             outcome = text_of(content, "outcome", 32, needed=True)
             if outcome not in _OUTCOMES:
                 raise Refused(422, "invalid", f"outcome: one of {', '.join(_OUTCOMES)}")
-            state = await registrar.resolve(partner, id_, outcome=outcome, reason=reason or "(none given)")
-            return answer({"registration": id_, "event": word, "result": "new", "state": state})
-        allowed = {event.value: event for event in PARTNER_EVENTS}
-        if word not in allowed:
-            words = ", ".join([*allowed, Event.DISPUTE.value, Event.RESOLVE.value])
-            raise Refused(422, "invalid", f"event: one of {words}")
-        taken = await registrar.event(
-            partner,
-            EventReport(
-                registration=id_,
-                id=text_of(content, "id", MAX_ID, needed=True),
-                event=allowed[word],
-                occurred_at=_moment(content, "occurred_at"),
-                reason=reason,
-            ),
-        )
+            event_id = text_of(content, "id", MAX_ID)
+            taken = await registrar.resolve(
+                partner, id_, event_id=event_id, outcome=outcome, reason=reason or "(none given)"
+            )
+        else:
+            taken = await registrar.event(partner, _event_report(id_, word, content, reason))
         content = {
             "registration": id_,
             "id": taken.id,
@@ -168,6 +158,20 @@ class PartnerApi:
             )
 
         return await signed(self._site, request, self._site.settings.partners, act)
+
+
+def _event_report(id_: str, word: str, content: Mapping[str, Any], reason: str) -> EventReport:
+    allowed = {event.value: event for event in PARTNER_EVENTS}
+    if word not in allowed:
+        words = ", ".join([*allowed, Event.DISPUTE.value, Event.RESOLVE.value])
+        raise Refused(422, "invalid", f"event: one of {words}")
+    return EventReport(
+        registration=id_,
+        id=text_of(content, "id", MAX_ID, needed=True),
+        event=allowed[word],
+        occurred_at=_moment(content, "occurred_at"),
+        reason=reason,
+    )
 
 
 def _taken(one: Taken) -> dict[str, Any]:

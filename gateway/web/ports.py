@@ -93,11 +93,15 @@ class Registrar(Protocol):
     async def event(self, partner: str, report: EventReport) -> EventTaken:
         """Take in what the partner says of one. Raises NoSuchRegistration, NotPossible."""
 
-    async def dispute(self, partner: str, id_: str, *, reason: str, evidence: str, until: int | None) -> str:
-        """The partner objects; gives the state of now. Raises NoSuchRegistration, NotPossible."""
+    async def dispute(
+        self, partner: str, id_: str, *, event_id: str, reason: str, evidence: str, until: int | None
+    ) -> EventTaken:
+        """The partner objects; `event_id` may be empty. Raises NoSuchRegistration, NotPossible."""
 
-    async def resolve(self, partner: str, id_: str, *, outcome: str, reason: str) -> str:
-        """The partner ends a dispute; gives the state of now. Raises NoSuchRegistration, NotPossible."""
+    async def resolve(
+        self, partner: str, id_: str, *, event_id: str, outcome: str, reason: str
+    ) -> EventTaken:
+        """The partner ends a dispute. Raises NoSuchRegistration, NotPossible."""
 
     async def standing(self, partner: str, id_: str) -> Standing:
         """How one stands. Raises NoSuchRegistration."""

@@ -167,16 +167,21 @@ class Ledger:
         result = "new" if not known else "known" if known[0] == report else "conflict"
         return EventTaken(id=report.id, result=result, number=1, state=report.event.value, reason="partner")
 
-    async def dispute(self, partner: str, id_: str, *, reason: str, evidence: str, until: int | None) -> str:
+    async def dispute(
+        self, partner: str, id_: str, *, event_id: str, reason: str, evidence: str, until: int | None
+    ) -> EventTaken:
         """See `Registrar`."""
         self._known(partner, id_)
         self.disputes.append((id_, reason, evidence))
-        return "disputed"
+        return EventTaken(id=event_id, result="new", number=1, state="disputed", reason="dispute")
 
-    async def resolve(self, partner: str, id_: str, *, outcome: str, reason: str) -> str:
+    async def resolve(
+        self, partner: str, id_: str, *, event_id: str, outcome: str, reason: str
+    ) -> EventTaken:
         """See `Registrar`."""
         self._known(partner, id_)
-        return {"count": "counted", "keep": "unmatched"}[outcome]
+        state = {"count": "counted", "keep": "unmatched"}[outcome]
+        return EventTaken(id=event_id, result="new", number=1, state=state, reason="resolve")
 
     async def standing(self, partner: str, id_: str) -> Standing:
         """See `Registrar`."""

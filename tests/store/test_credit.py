@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import select
 
 from gateway.ledger.states import Event
 from gateway.store.credit import Operator
+from gateway.store.credit_schema import registration_events
 from gateway.store.journal import check_chain
-from gateway.store.said import EventReport
+from gateway.store.said import EventReport, NotPossible
 from gateway.store.views import referrals_by
 from tests.store.crediting import Ledger
 
@@ -116,3 +118,74 @@ def test_referrals_by_campaign_and_department(ledger: Ledger) -> None:
             {"autumn": -2, "spring": 1},
             {"": -2, "sales": 1},
         )
+
+
+def test_a_dispute_said_twice_is_one(ledger: Ledger) -> None:
+    """By the partner's id, or by the same words; other content under an id is a conflict, and recorded."""
+    who = Operator(name="x")
+    ledger.send("one", "a@example.com")
+    ledger.later(1)
+    ledger.report("A-1", token="one")
+
+    def object_(reason: str = "x", event_id: str = "") -> str:
+        taken = ledger.store.dispute("A-1", who, by="partner", reason=reason, event_id=event_id)
+        assert taken.state == "disputed"
+        return taken.result
+
+    def end(outcome: str, event_id: str = "") -> str:
+        return ledger.store.resolve(
+            "A-1", who, by="partner", outcome=outcome, reason="y", event_id=event_id
+        ).result
+
+    assert [object_(), object_()] == ["new", "known"]
+    with pytest.raises(NotPossible):
+        object_("other words")
+    assert [end("keep"), end("keep")] == ["new", "known"]
+    with pytest.raises(NotPossible):
+        end("count")
+    assert [object_(event_id="D-1"), object_(event_id="D-1")] == ["new", "known"]
+    assert object_("other words", event_id="D-1") == "conflict"
+    assert [end("count", "D-2"), end("count", "D-2"), end("keep", "D-2")] == ["new", "known", "conflict"]
+    event = EventReport(registration="A-1", id="D-1", event=Event.PLACED)
+    assert ledger.store.receive_event("default", event).result == "conflict", "one id, one event"
+    with ledger.store.reading() as connection:
+        events = connection.execute(
+            select(registration_events.c.kind).where(
+                registration_events.c.kind.in_(("dispute", "resolve", "conflict"))
+            )
+        ).scalars()
+        assert sorted(events) == ["conflict"] * 3 + ["dispute"] * 2 + ["resolve"] * 2
+
+
+def test_referrals_by_resolve_are_counted_in_their_month(ledger: Ledger) -> None:
+    """Those that the company's operators made; not the partner's own yes, nor other ends of disputes."""
+    who = Operator(name="x")
+    for number, (by, outcome) in enumerate(
+        [("company", "count"), ("company", "count"), ("partner", "count"), ("company", "keep")]
+    ):
+        id_ = f"A-{number}"
+        ledger.report(id_, person_id=f"P-{number}")
+        ledger.store.dispute(id_, who, by="company", reason="x")
+        ledger.store.resolve(id_, who, by=by, outcome=outcome, reason="x")
+    assert ledger.store.forced_this_month() == 2
+    ledger.later(31)
+    assert ledger.store.forced_this_month() == 0
+
+
+def test_first_registrations_note_which_sends_they_have_seen(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger with many sends isn't gone through once more when its first balance is shown."""
+    for number in range(4):
+        ledger.send(f"s{number}", f"a{number}@example.com")
+    ledger.later(1)
+    assert ledger.report("A-1", token="s1").state == "counted"
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.store.credit._waiting", None)
+        assert ledger.store.rematch() == 0
+    # many more sends than registrations, and few: both ways find what waits
+    ledger.report("A-2", token="late")
+    for number in range(4, 8):
+        ledger.send(f"s{number}", f"a{number}@example.com", at=ledger.now)
+    ledger.send("late", "late@example.com", at=ledger.now - 1)
+    assert ledger.store.rematch() == 1

@@ -100,6 +100,12 @@ def operator_of(name: str | None, second: str = "") -> "Operator":
     return Operator(name=who, second=second.strip())
 
 
+def want_second(who: "Operator", what: str, *, wanted: bool) -> None:
+    """Stop where somebody else has to say yes, and nobody did."""
+    if wanted and not who.second:
+        raise click.ClickException(f"{what} want a second operator: say --second NAME")
+
+
 def local(microseconds: int | None) -> str:
     """A time of the ledger in this machine's zone, for people."""
     from gateway.store.flat import moment

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,9 +18,13 @@ from gateway.cli.ledger.desk import (
     partner_option,
     second_option,
     table,
+    want_second,
     write_lines,
 )
 from gateway.cli.options import config_option, json_option
+
+if TYPE_CHECKING:
+    from gateway.store.said import EventTaken
 
 #: The words of gateway.ledger.states.State; a test holds the two together.
 STATES = (
@@ -39,6 +44,9 @@ STATES = (
 #: Those of gateway.ledger.states.PARTNER_EVENTS.
 EVENTS = ("withdrawn", "refused", "reinstated", "confirmed", "placed")
 
+_said_id_option = click.option(
+    "--id", "event_id", default="", metavar="ID", help="The partner's number of what it said, if it has one."
+)
 _state_option = click.option(
     "--state",
     "states",
@@ -222,8 +230,12 @@ def event(
                 reason=reason,
             ),
         )
+    _tell_taken(registration, taken)
+
+
+def _tell_taken(registration: str, taken: "EventTaken") -> None:
     if taken.result == "conflict":
-        raise click.ClickException(f"the event {event_id} was something else before; nothing changed")
+        raise click.ClickException(f"the event {taken.id} was something else before; nothing changed")
     known = "known already, " if taken.result == "known" else ""
     click.echo(f"{registration}: {known}now {taken.state} ({taken.reason})")
 
@@ -235,6 +247,7 @@ def event(
 @click.option("--by", type=click.Choice(["company", "partner"]), default="company", show_default=True)
 @click.option("--evidence", default="", metavar="TEXT", help="Where the evidence is.")
 @click.option("--deadline", metavar="DATE", help="Until when it is to be resolved.")
+@_said_id_option
 @click.option("--partner", metavar="ID", help="Whose id it is, where several partners have it.")
 @operator_option
 def dispute(
@@ -245,13 +258,17 @@ def dispute(
     by: str,
     evidence: str,
     deadline: str | None,
+    event_id: str,
     partner: str | None,
     operator: str | None,
 ) -> None:
-    """Object to a decision. The books stay as they are until `registrations resolve`."""
+    """Object to a decision. The books stay as they are until `registrations resolve`.
+
+    The same again changes nothing.
+    """
     _, store = open_config(config_path)
     with store:
-        state = store.dispute(
+        taken = store.dispute(
             registration,
             operator_of(operator),
             by=by,
@@ -259,8 +276,9 @@ def dispute(
             partner=partner,
             evidence=evidence,
             until=moment_option(deadline),
+            event_id=event_id,
         )
-    click.echo(f"{registration}: {state}")
+    _tell_taken(registration, taken)
 
 
 @click.command()
@@ -275,6 +293,8 @@ def dispute(
 )
 @click.option("--reason", required=True, metavar="TEXT", help="Why; nothing about the person.")
 @click.option("--company", metavar="ID", help="Whose referral it is, where no send is known.")
+@click.option("--by", type=click.Choice(["company", "partner"]), default="company", show_default=True)
+@_said_id_option
 @click.option("--partner", metavar="ID", help="Whose id it is, where several partners have it.")
 @operator_option
 @second_option
@@ -285,19 +305,35 @@ def resolve(
     outcome: str,
     reason: str,
     company: str | None,
+    by: str,
+    event_id: str,
     partner: str | None,
     operator: str | None,
     second: str,
 ) -> None:
-    """End a dispute. Who did it is recorded."""
-    _, store = open_config(config_path)
+    """End a dispute. Who did it is recorded; the same again changes nothing.
+
+    To make more than `credit.second_operator_referrals` referrals in a month this way (`--outcome count`)
+    wants a second operator.
+    """
+    config, store = open_config(config_path)
+    who = operator_of(operator, second)
     with store:
-        state = store.resolve(
+        if outcome == "count" and by == "company":
+            limit = config.credit.second_operator_referrals
+            want_second(
+                who,
+                f"more than {limit} referrals by resolve in a month",
+                wanted=store.forced_this_month() >= limit,
+            )
+        taken = store.resolve(
             registration,
-            operator_of(operator, second),
+            who,
             outcome=outcome,
             reason=reason,
             partner=partner,
             company=chosen_company(store, company) if company else "",
+            by=by,
+            event_id=event_id,
         )
-    click.echo(f"{registration}: {state}")
+    _tell_taken(registration, taken)

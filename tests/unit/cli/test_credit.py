@@ -397,3 +397,24 @@ def test_ledger_and_key_belong_together(desk: Desk) -> None:
     prepare(desk.url)
     assert desk.json("credits", "show")["referrals"] == 0
     assert key.exists()
+
+
+def test_many_referrals_by_resolve_want_a_second_operator(tmp_path: Path) -> None:
+    """Above the limit of a month; the same end of the same dispute said again is no other one."""
+    desk = Desk(tmp_path, "")
+    desk.config.write_text(CONFIG.replace("[credit]\n", "[credit]\nsecond_operator_referrals = 1\n"), "utf-8")
+    for number in (1, 2):
+        desk.send(number, f"a{number}@example.com")
+    rows = "".join(f"A-{n},,x{n}@example.com,2026-06-20T09:00:00+09:00\n" for n in (1, 2))
+    desk.run("registrations", "import", desk.file("id,token,email,registered_at\n" + rows))
+    for id_ in ("A-1", "A-2"):
+        desk.run("registrations", "dispute", id_, "--reason", "known by phone")
+        assert (
+            "known already" in desk.run("registrations", "dispute", id_, "--reason", "known by phone").output
+        )
+    end = ("--outcome", "count", "--reason", "agreed", "--operator", "a")
+    desk.run("registrations", "resolve", "A-1", *end)
+    refused = desk.run("registrations", "resolve", "A-2", *end, fails=1)
+    assert "--second" in refused.output
+    desk.run("registrations", "resolve", "A-2", *end, "--second", "b")
+    assert desk.json("credits", "show")["referrals"] == 2

@@ -256,8 +256,8 @@ async def test_disputes() -> None:
     opened = await web.post(path, {"event": "dispute", "reason": "known since May"}, id_="m2")
     assert (opened.status, opened.json["state"]) == (200, "disputed")
     assert web.ledger.disputes == [("A-1001", "known since May", "")]
-    ended = await web.post(path, {"event": "resolve", "outcome": "count"}, id_="m3")
-    assert ended.json["state"] == "counted"
+    ended = await web.post(path, {"id": "D-2", "event": "resolve", "outcome": "count"}, id_="m3")
+    assert (ended.json["state"], ended.json["id"], ended.json["result"]) == ("counted", "D-2", "new")
     assert (await web.post(path, {"event": "resolve", "outcome": "reverse"}, id_="m4")).status == 422
 
 
