@@ -6,6 +6,8 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
+from sqlalchemy import make_url
+
 from gateway.errors import LedgerFault
 from gateway.store.database import Database, faults_as_ledger_faults
 from gateway.store.journal import check_chain
@@ -56,11 +58,13 @@ def _dump(url: str, part: Path) -> None:
     program = shutil.which("pg_dump")
     if program is None:
         raise LedgerFault("pg_dump is not on the PATH: install the client programs of PostgreSQL")
-    plain = "postgresql://" + url.partition("://")[2]
-    # By the environment and not as an argument, which others on this machine could read.
+    parts = make_url(url)
+    place = parts.set(drivername="postgresql", password=None).render_as_string()
+    # The password not as an argument, which others on this machine could read.
+    secret = {"PGPASSWORD": str(parts.password)} if parts.password else {}
     done = subprocess.run(  # noqa: S603 - a fixed program
-        [program, "--format=custom", "--no-owner", "--file", str(part)],
-        env={**os.environ, "PGDATABASE": plain},
+        [program, "--format=custom", "--no-owner", "--no-password", "--file", str(part), "--dbname", place],
+        env={**os.environ, **secret},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,

@@ -32,7 +32,9 @@ class Circle:
     """From rejections to hires, in the order in which it goes.
 
     `circle` (採用循環数) is placements elsewhere and slots used. `rejections_seen` is what the rules have put
-    down of the mails that they took for rejections, which is dropped under load and after a while.
+    down of the mails that they took for rejections, which is dropped under load and after a while. `opt_outs`
+    are of all companies together, and each of a person. `complaints` aren't known: they go to the company or
+    the mailbox provider, and nothing of them reaches the gateway.
     """
 
     rejections_seen: int
@@ -47,6 +49,7 @@ class Circle:
     placements_elsewhere: int
     circle: int
     opt_outs: int
+    complaints: int | None = None
 
 
 def circle(connection: Connection, companies: Sequence[str], span: Span) -> Circle:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from gateway.store.base import insert_for
 from gateway.store.schema import people
 from gateway.store.statements import Statements, ThroughSqlalchemy
 
@@ -149,5 +149,5 @@ def _row(value: bytes, ref: bytes, **more: object) -> dict[str, object]:
 
 
 def _insert(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    make = insert_for(connection)
     connection.execute(make(people).on_conflict_do_nothing(index_elements=["hash"]), list(rows))

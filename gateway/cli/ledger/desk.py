@@ -121,7 +121,7 @@ def local_text(iso: object) -> str:
 
     if not isinstance(iso, str):
         return "-"
-    return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def moment_option(text: str | None) -> int | None:

@@ -3,7 +3,10 @@
 import html
 from collections.abc import Iterator
 from dataclasses import fields
+from datetime import datetime
 from typing import TYPE_CHECKING
+
+from gateway.ledger.months import JST
 
 if TYPE_CHECKING:
     from gateway.store.figures import Statement
@@ -43,6 +46,11 @@ def _title(found: "Statement") -> str:
     return f"CareerRelay {found.month}: {name} / {found.partner}{note}"
 
 
+def _shown(iso: str | None) -> str:
+    """A moment in Japanese time, like the month itself."""
+    return datetime.fromisoformat(iso).astimezone(JST).strftime("%Y-%m-%d %H:%M:%S %Z") if iso else ""
+
+
 def as_text(found: "Statement") -> Iterator[str]:
     """For a terminal, or a mail."""
     yield _title(found) + "\n\n"
@@ -65,7 +73,7 @@ def as_text(found: "Statement") -> Iterator[str]:
         for item in found.items:
             prior = " (prior period 過月分)" if item.prior else ""
             about = item.registration or item.reason
-            yield f"  {item.referrals:>+3}  {item.effective_at}  {about}  {item.campaign}{prior}\n"
+            yield f"  {item.referrals:>+3}  {_shown(item.effective_at)}  {about}  {item.campaign}{prior}\n"
     yield f"\nHead of the books 帳簿の末尾: {found.head[0]} {found.head[1]}\n\n"
     yield "Company 会社: ____________________   Agency 紹介会社: ____________________\n"
 
@@ -161,7 +169,7 @@ def as_html(found: "Statement") -> Iterator[str]:
         (
             cells(
                 one.referrals,
-                one.effective_at,
+                _shown(one.effective_at),
                 one.registration,
                 one.campaign,
                 one.department,

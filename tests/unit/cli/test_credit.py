@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -299,6 +300,8 @@ def test_circle(desk: Desk) -> None:
     assert (found["placements_elsewhere"], found["slots_used"], found["circle"]) == (1, 1, 2)
     assert desk.json("circle", "--month", "2026-07")["circle"] == 1
     assert "採用循環数" in desk.run("circle").output
+    assert (found["opt_outs"], found["complaints"]) == (0, None)
+    assert "not known  complaints" in desk.run("circle").output
     desk.run("circle", "--month", "2026-13", fails=2)
 
 
@@ -310,6 +313,7 @@ def test_statement_in_each_form(desk: Desk) -> None:
     text = desk.run("statement", "--month", month).output
     assert "0 ->      4  Referrals" in text
     assert "prior period" in text
+    assert re.search(r"^ +[+]1  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d JST  ", text, re.MULTILINE), "no raw UTC"
     page = desk.run("statement", "--month", month, "--format", "html").output
     assert "&lt;b&gt;=1+1" in page
     rows = list(
