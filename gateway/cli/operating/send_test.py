@@ -165,6 +165,6 @@ def _tell(found: dict[str, Any]) -> None:
     if found["reply"].startswith("250"):
         click.echo(
             "Why not: the log's line about this mail has the reason (careerrelay trace, docs/reasons.md).\n"
-            "Often: [rules.mode] only observes, the sender is not in [rules] senders, the recipient is a\n"
-            "colleague, or had a link within rules.frequency_days."
+            "Often: the rule only observes (careerrelay rollout status), the sender is not in [rules]\n"
+            "senders, the recipient is a colleague, or had a link within rules.frequency_days."
         )
