@@ -17,7 +17,7 @@ from gateway.errors import LedgerFault
 from gateway.footer.kept import KeptFooter, read_kept
 from gateway.ledger.controls import Brake, Controls, Event
 from gateway.store.chores import fetch_ruleset, read_controls, ruleset_events
-from gateway.store.credit_schema import footers
+from gateway.store.credit_schema import footers, matching_keys
 from gateway.store.database import Database, faults_as_ledger_faults
 from gateway.store.migrate import require_current
 from gateway.store.observations import (
@@ -121,6 +121,21 @@ class LedgerReader:
             before = page[-1].id
             rows += map(_send, page)
         return rows
+
+    def matching_keys(self) -> dict[str, dict[str, int]]:
+        """By partner and id of its matching key: since when (microseconds) sends carry hashes under it.
+
+        A registration with an `email_hash` under a key finds only later sends.
+
+        Raises:
+            LedgerFault: it can't be read.
+        """
+        columns = matching_keys.c
+        found: dict[str, dict[str, int]] = {}
+        with self._connection() as connection:
+            for row in connection.execute(select(matching_keys).order_by(columns.since, columns.key_id)):
+                found.setdefault(row.partner, {})[row.key_id] = row.since
+        return found
 
     def counts_since(self, since: int) -> dict[str, int]:
         """How many sends were intended at that time (microseconds) or later, by state.

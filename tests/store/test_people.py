@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from gateway.store import Database, LedgerStore
+from gateway.store import Database, LedgerReader, LedgerStore
 from tests.store.values import intent, key
 
 
@@ -67,3 +67,19 @@ async def test_append_only_tables_refuse(url: str) -> None:
                 connection.begin(),
             ):
                 connection.execute(text(change.format(table, column)))
+
+
+async def test_since_when_a_matching_key_is_used(url: str) -> None:
+    """Noted when sends begin to carry hashes under it, and never moved by a later start."""
+    async with LedgerStore(url, node="node1") as ledger:
+        ledger.keep_terms([], {"agency": [("k1", key("m1"))]})
+        await ledger.intend([intent()])
+    with LedgerReader(url) as reader:
+        first = reader.matching_keys()["agency"]["k1"]
+    async with LedgerStore(url, node="node1") as ledger:
+        ledger.keep_terms([], {"agency": [("k1", key("m1")), ("k2", key("m2"))]})
+        await ledger.intend([intent(mail="second")])
+    with LedgerReader(url) as reader:
+        found = reader.matching_keys()
+    assert list(found["agency"]) == ["k1", "k2"]
+    assert found["agency"]["k1"] == first < found["agency"]["k2"]

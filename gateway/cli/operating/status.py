@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.ledger.desk import local_text
 from gateway.cli.options import config_option, json_option
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def _ledger(config: "Config", troubles: list[dict[str, Any]]) -> dict[str, Any]:
     try:
         with LedgerReader(config.ledger.url) as reader:
             controls = reader.controls()
+            keys = reader.matching_keys()
             found["sends_24h"] = reader.counts_since(int((time.time() - _DAY) * _MICRO))
     except LedgerFault as fault:
         what = "ledger-schema" if isinstance(fault, SchemaFault) else "ledger"
@@ -98,6 +100,9 @@ def _ledger(config: "Config", troubles: list[dict[str, Any]]) -> dict[str, Any]:
     brakes = {**({"*": controls.brake} if controls.brake is not None else {}), **controls.brakes}
     found["brakes"] = {
         rule or "*": {"since": _iso(brake.at), "why": brake.why} for rule, brake in brakes.items()
+    }
+    found["matching_keys"] = {
+        partner: {key_id: _iso(since) for key_id, since in mine.items()} for partner, mine in keys.items()
     }
     found["stages"] = {rule or "*": stage.action for rule, stage in controls.stages.items()}
     found["ruleset"] = controls.active.id if controls.active is not None else None
@@ -138,6 +143,9 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     if "fault" not in ledger:
         sends = ", ".join(f"{state} {number}" for state, number in ledger["sends_24h"].items())
         yield f"sends     in 24 hours: {sends or 'none'}"
+        for partner, mine in ledger["matching_keys"].items():
+            for key_id, since in mine.items():
+                yield f"matching  key {key_id} of {partner}: for sends since {local_text(since)}"
         yield f"rule set  {ledger['ruleset'] or '-'}"
         for rule, brake in ledger["brakes"].items():
             yield f"brake     {rule} since {brake['since']}: {brake['why']}"

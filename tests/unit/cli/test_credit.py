@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from gateway.cli.ledger.desk import local_text
 from gateway.cli.ledger.export import KINDS
 from gateway.cli.ledger.registrations import EVENTS, STATES
 from gateway.cli.main import main
@@ -422,3 +423,14 @@ def test_many_referrals_by_resolve_want_a_second_operator(tmp_path: Path) -> Non
     assert "--second" in refused.output
     desk.run("registrations", "resolve", "A-2", *end, "--second", "b")
     assert desk.json("credits", "show")["referrals"] == 2
+
+
+def test_status_says_since_when_a_matching_key_is_used(desk: Desk) -> None:
+    """For people and for scripts: a new key finds only later sends."""
+    with sqlite3.connect(desk.folder / "ledger.db") as connection:
+        connection.execute("INSERT INTO matching_keys VALUES ('default', 'k1', 1780272000000000)")
+    connection.close()
+    shown = CliRunner().invoke(main, ["status", "--config", str(desk.config)]).stdout
+    assert f"key k1 of default: for sends since {local_text('2026-06-01T00:00:00Z')}" in shown
+    found = json.loads(CliRunner().invoke(main, ["status", "--json", "--config", str(desk.config)]).stdout)
+    assert found["ledger"]["matching_keys"] == {"default": {"k1": "2026-06-01T00:00:00Z"}}
