@@ -24,6 +24,12 @@ from tests.programs import PEERS
 ROOT = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.ja.md")
 DOCUMENTS = (*READMES, "CHANGELOG.md", "docs/design.md", "docs/standards.md")
+PAGES = (
+    *READMES,
+    "CHANGELOG.md",
+    "SECURITY.md",
+    *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
+)
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
@@ -264,24 +270,23 @@ def test_named_commands_exist(name: str, commands: set[str]) -> None:
     assert {line for line in named if line not in commands} == set()
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+def anchors(page: Path) -> set[str]:
+    """What the headings of a page are called in links."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_links_lead_somewhere(name: str) -> None:
-    """Every relative link of a document names a file of the project, every anchor a heading of its page."""
-    source = text(name)
-    anchors = {
-        "#" + re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-        for heading in re.findall(r"^#+ (.*)$", source, re.MULTILINE)
-    }
-    targets = [t for t in re.findall(r"\]\(([^)]+)\)", source) if not t.startswith("https://")]
-    dead = [
-        target
-        for target in targets
-        if (
-            target not in anchors
-            if target.startswith("#")
-            else not (ROOT / name).parent.joinpath(target).exists()
-        )
-    ]
+    """Every relative link of a page names a file of the project, every anchor a heading of its page."""
+    dead = []
+    for target in re.findall(r"\]\(([^)]+)\)", text(name)):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        page = (ROOT / name).parent / path if path else ROOT / name
+        if not page.exists() or (anchor and anchor not in anchors(page)):
+            dead.append(target)
     assert dead == []
 
 
