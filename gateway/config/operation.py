@@ -62,7 +62,7 @@ class Limits(Section):
         "more get 421. An IPv6 address counts with its /64.",
     )
     commands: f.Count = Field(
-        default=1_000,
+        default=5_000,
         description="Commands of a session since its last mail was taken, beyond `recipients`; then 421.",
     )
     errors: f.Count = Field(

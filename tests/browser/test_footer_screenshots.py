@@ -171,11 +171,14 @@ class Look:
 
 
 def html_of(data: bytes) -> str:
-    """The HTML of a mail, decoded by its own header."""
-    (part,) = (part for part in scan(data).parts if part.content_type == "text/html")
-    charset = lookup(part.parameters.get("charset", "us-ascii"))
-    assert charset is not None
-    return decode(decode_transfer(data[part.body[0] : part.body[1]], part.encoding), charset)
+    """The HTML of a mail, decoded by its own header; several texts stand one below the other."""
+    texts = []
+    for part in scan(data).parts:
+        if part.content_type == "text/html":
+            charset = lookup(part.parameters.get("charset", "us-ascii"))
+            assert charset is not None
+            texts.append(decode(decode_transfer(data[part.body[0] : part.body[1]], part.encoding), charset))
+    return "\n".join(texts)
 
 
 def assert_readable(found: Mapping[str, Any], view: View, *, page_width: int) -> None:

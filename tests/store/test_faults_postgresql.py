@@ -14,6 +14,7 @@ import pytest
 from gateway.errors import LedgerFault
 from gateway.smtp.fold import Fate
 from gateway.store import LedgerReader, LedgerStore
+from gateway.store.schema import REVISION
 from gateway.transaction.ports import SendState
 from tests.peers.postgres import PostgresServer
 from tests.store.values import became, copy, intent, key, outcome
@@ -75,7 +76,7 @@ def newer(server: PostgresServer, database: str) -> Iterator[None]:
     server.run("UPDATE alembic_version SET version_num = '9999'", database)
     killed(server, database)
     yield
-    server.run("UPDATE alembic_version SET version_num = '0001'", database)
+    server.run(f"UPDATE alembic_version SET version_num = '{REVISION}'", database)  # noqa: S608 - a constant of ours
 
 
 def killed(server: PostgresServer, database: str) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import Engine, event
 from gateway.errors import LedgerFault
 from gateway.smtp.fold import Fate
 from gateway.store import LedgerReader, LedgerStore, prepare
+from gateway.store.schema import REVISION
 from gateway.transaction.ports import SendState
 from tests.store.values import became, copy, intent, key, outcome
 
@@ -154,7 +155,7 @@ def newer(file: Path) -> Iterator[None]:
     revision("9999")
     with gone_for_a_moment(file):
         yield
-    revision("0001")
+    revision(REVISION)
 
 
 Fault = Callable[[Path], AbstractContextManager[None]]
