@@ -320,7 +320,9 @@ async def test_store_starts_without_a_ledger(tmp_path: Path) -> None:
 async def test_store_makes_the_ledger_if_asked(tmp_path: Path) -> None:
     """For processes without a parent: folders, file and schema are made at the first connection."""
     file = tmp_path / "a" / "b" / "ledger.db"
-    async with store(file, create=True) as ledger:
+    # Making a schema takes longer than the others here have patience.
+    made = LedgerStore(f"sqlite:///{file}", node="node1", wait_seconds=20, create=True)
+    async with made as ledger:
         await ledger.intend([intent()])
     assert file.stat().st_mode & 0o777 == 0o600
     with LedgerReader(f"sqlite:///{file}") as reader:
