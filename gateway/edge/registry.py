@@ -4,6 +4,10 @@ import asyncio
 import ipaddress
 from typing import Protocol
 
+#: Connections of sessions that are over and whose peers may still have to hear why. So many at once in a
+#: process: strangers who come and stay must take nobody's place, neither in `limit` nor without bound.
+LINGERING = 100
+
 
 class Drainable(Protocol):
     """A session, as the registry sees it."""
@@ -29,6 +33,7 @@ class Registry:
         self._peers: dict[str, int] = {}
         self.draining = False
         self._sessions: set[Drainable] = set()
+        self._lingering: set[Drainable] = set()
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -48,7 +53,22 @@ class Registry:
     def remove(self, session: Drainable) -> None:
         """A session is over."""
         self._sessions.discard(session)
-        if not self._sessions:
+        self._settle()
+
+    def linger(self, session: Drainable) -> bool:
+        """A session is over, its connection stays a moment; False if too many do. `part` has to follow."""
+        if len(self._lingering) >= LINGERING:
+            return False
+        self._lingering.add(session)
+        return True
+
+    def part(self, session: Drainable) -> None:
+        """A connection is gone, whether or not it had lingered."""
+        self._lingering.discard(session)
+        self._settle()
+
+    def _settle(self) -> None:
+        if not self._sessions and not self._lingering:
             self._empty.set()
 
     def enter(self, peer: str) -> bool:
@@ -73,10 +93,10 @@ class Registry:
         try:
             await asyncio.wait_for(self._empty.wait(), seconds)
         except TimeoutError:
-            left = tuple(self._sessions)
-            for session in left:
+            cut = len(self._sessions)
+            for session in self._sessions | self._lingering:
                 session.abort()
-            return len(left)
+            return cut
         return 0
 
 

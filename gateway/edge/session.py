@@ -60,7 +60,7 @@ class Session(Guard):
             self._say_goodbye(failure.SHUTTING_DOWN.with_code(421, "4.3.0"))
         finally:
             self._break_off()
-            self._close()
+            self._close(linger=self._over and not self._parted)
             self._door.registry.remove(self)
             if self._counted:
                 self._door.registry.leave(self._counted)
@@ -226,7 +226,7 @@ class Session(Guard):
                 return [failure.OK]
             case b"QUIT":
                 await self._abandon()
-                self._over = True
+                self._over = self._parted = True
                 return [failure.BYE]
             case b"VRFY":
                 return [failure.NOT_VERIFIED]

@@ -26,6 +26,11 @@ from gateway.transaction.transaction import Transaction
 MAX_ENDLESS = 1_048_576
 #: So long the last words to a sender may take to be read, in seconds.
 FAREWELL_SECONDS = 10.0
+#: After the last words, what still comes is read and forgotten for so long, in seconds: closing with octets
+#: unread is a reset (RFC 1122 §4.2.2.13), which may overtake the words. Time for a far peer to hear them.
+LINGER_SECONDS = 2.0
+#: So many octets at most.
+LINGER_OCTETS = 1_048_576
 #: So long a TLS handshake may take, in seconds.
 HANDSHAKE_SECONDS = 30.0
 
@@ -71,6 +76,10 @@ class Wire(aiosmtpd.smtp.SMTP):
         self._sink: Sink | None = None
         self._lost = False
         self._over = False
+        self._parted = False
+        self._ended = False
+        self._lingering = False
+        self._forgotten = 0
         self._waiting = False
         self._answering = False
         self._draining = False
@@ -86,6 +95,11 @@ class Wire(aiosmtpd.smtp.SMTP):
 
     def data_received(self, data: bytes) -> None:
         """Octets off the wire: content to whoever takes it, everything else to the line reader."""
+        if self._lingering:
+            self._forgotten += len(data)
+            if self._forgotten > LINGER_OCTETS:
+                self._hang_up()
+            return
         sink = self._sink
         if sink is None:
             super().data_received(data)
@@ -98,6 +112,9 @@ class Wire(aiosmtpd.smtp.SMTP):
 
     def eof_received(self) -> bool | None:
         """The sender sends no more; it may still be listening, so what came is worked off (rule 6)."""
+        if self._lingering:
+            return False
+        self._ended = True
         if self._sink is not None:
             self._sink.lose("closed before the end of content")
         return asyncio.StreamReaderProtocol.eof_received(self)
@@ -105,6 +122,7 @@ class Wire(aiosmtpd.smtp.SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone in both directions. Cancels nothing."""
         self._lost = True
+        self._door.registry.part(self)
         if self._sink is not None:
             self._sink.lose("connection lost before the end of content")
         if self._idle_timer is not None:
@@ -145,10 +163,31 @@ class Wire(aiosmtpd.smtp.SMTP):
         self._over = True
         if self.transport is not None:
             self._writer.write(reply.wire())
-            self._close()
+            self._close(linger=True)
 
-    def _close(self) -> None:
-        """Close once what was said has been read, but don't wait for that for ever."""
+    def _close(self, *, linger: bool = False) -> None:
+        """Close once what was said has been read, but don't wait for that for ever.
+
+        Args:
+            linger: the peer may still be sending, and has to hear what was said: the session is over, but its
+                connection stays until the peer closes it, for `LINGER_SECONDS` at most. It takes no session's
+                place meanwhile; there is a bound of its own (`Registry.linger`).
+        """
+        transport = self.transport
+        if transport is None or transport.is_closing() or self._lingering:
+            return
+        if not linger or self._ended or not self._door.registry.linger(self):
+            self._hang_up()
+            return
+        self._lingering = True
+        self._reader.feed_eof()  # whoever waits for a line waits no more
+        if transport.can_write_eof():  # TLS has no such thing: its end is said when the time is over
+            transport.write_eof()
+        self._resume()
+        self.loop.call_later(LINGER_SECONDS, self._hang_up)
+
+    def _hang_up(self) -> None:
+        """Close; what was said still goes out."""
         transport = self.transport
         if transport is None or transport.is_closing():
             return
@@ -166,6 +205,8 @@ class Wire(aiosmtpd.smtp.SMTP):
         """Implements `Drainable`: end now; what is open at the next hop is not completed."""
         if self._handler_coroutine is not None:
             self._handler_coroutine.cancel()
+        if self._lingering and self.transport is not None:
+            self.transport.abort()
 
     # --- lines and replies --------------------------------------------------------------------------------
 
