@@ -4,7 +4,10 @@ Case folded, NFKC, width folded; white space (line breaks too) between Japanese 
 other run of it one blank; a blank line becomes one line feed, since a paragraph ends there and a sentence
 with it. Invisible characters that only split words are dropped.
 
-Nearly all of it is done by methods of `str` over the whole text; Python code runs only for what NFKC changes.
+Nearly all of it is done by methods of `str` over the whole text, each step only where it can find
+something: `unicodedata` says in one pass whether a text is in NFKC already, and full-width forms, nearly all
+that Japanese mail has to change, are replaced before it is asked once more. Python code runs only for what
+is left.
 `positions` does the same slowly, one character after another, for those who ask where a phrase stood.
 
 UAX #15; UAX #44 (Case_Folding).
@@ -23,7 +26,7 @@ _JAPANESE_SET = (
     "\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff9f\U00020000-\U0003ffff"
 )
 # Pairs that vendors map differently, or that people cannot tell apart.
-_ALIKE = str.maketrans({"\u301c": "~", "\u2212": "-", "\u2010": "-", "\u2011": "-"})
+_ALIKE = (("\u301c", "~"), ("\u2212", "-"), ("\u2010", "-"), ("\u2011", "-"))
 # Segments up to this length are remembered; longer ones are the sender's puzzle.
 _REMEMBERED = 16
 
@@ -32,7 +35,13 @@ def _fold(segment: str) -> str:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", segment).casefold())
     if " " in folded:  # accents that stand alone (´, ゛) would bring white space where none was
         return unicodedata.normalize("NFC", segment)
-    return folded.translate(_ALIKE)
+    return _alike(folded)
+
+
+def _alike(text: str) -> str:
+    for each, meant in _ALIKE:
+        text = text.replace(each, meant)
+    return text
 
 
 _remembered = lru_cache(maxsize=4096)(_fold)
@@ -57,16 +66,19 @@ def _ranges(points: list[int]) -> str:
     return "".join(out)
 
 
-def _tables() -> tuple[str, str, str]:
+def _tables() -> tuple[str, str, str, bytes]:
     """Which characters of the BMP still change after case folding, and which join those before them.
 
-    At last those that become one of these when their case is folded. Ideographs and Hangul syllables do none
-    of this and are not asked.
+    Then those whose case is not folded by `str.lower`, and the rows of 256 without any of these or of the
+    invisible ones, but for the first, which has three. Ideographs and Hangul syllables do none of this and
+    are not asked.
     """
     points = (*range(0x3400), *range(0xA000, 0xAC00), *range(0xD7A4, 0xD800), *range(0xE000, 0x10000))
-    changed, joining = [], []
+    changed, joining, cased = [], [], []
     for point in points:
         character = chr(point)
+        if character.lower() != character.casefold() or character == "Σ":  # ς at the end of a word
+            cased.append(point)
         if _joins(character):
             joining.append(point)
         elif (
@@ -75,21 +87,28 @@ def _tables() -> tuple[str, str, str]:
             and _fold(folded) != character
         ):
             changed.append(point)
-    special = {chr(point) for point in (*changed, *joining)}
-    unusual = [point for point in points if not special.isdisjoint(chr(point).casefold())]
-    return _ranges(changed), _ranges(joining), _ranges(unusual)
+    odd = {point >> 8 for point in points if _INVISIBLE.match(chr(point))} | {point >> 8 for point in cased}
+    surrogates = set(range(0xD8, 0xE0))
+    usual = bytes(sorted(set(range(0x100)) - odd - surrogates | {0}))
+    return _ranges(changed), _ranges(joining), _ranges(cased), usual
 
 
-_CHANGED_SET, _JOINING_SET, _UNUSUAL_SET = _tables()
+_INVISIBLE = re.compile(f"[{_INVISIBLE_SET}]")
+_CHANGED_SET, _JOINING_SET, _CASED_SET, _USUAL_ROWS = _tables()
 # Astral characters are all looked at (emoji stay, mathematical letters do not); they are rare.
 _STOP_SET = f"[{_CHANGED_SET}\U00010000-\U0010ffff]"
-# Written twice, since `re` searches fast for a pattern that begins with a set, and not for a repeated one.
-_STOP = re.compile(f"{_STOP_SET}{_STOP_SET}*+")
 _JOINING = re.compile(f"[{_JOINING_SET}]")
+_LEFT = re.compile(f"[{_CHANGED_SET}{_JOINING_SET}\U00010000-\U0010ffff]")
+# So many different ones are replaced by a search each; what has more is no letter.
+_FEW = 24
 _SEGMENT = re.compile(f"[^{_JOINING_SET}]?[{_JOINING_SET}]+|{_STOP_SET}")
-_INVISIBLE = re.compile(f"[{_INVISIBLE_SET}]")
-# Text without any of these (most letters are) only needs its case and its white space folded.
-_UNUSUAL = re.compile(f"[{_UNUSUAL_SET}{_INVISIBLE_SET}\U00010000-\U0010ffff]")
+# What the first step has to look at: astral characters too.
+_SPECIAL = re.compile(f"[{_CASED_SET}{_INVISIBLE_SET}\U00010000-\U0010ffff]")
+_SPECIAL_LATIN = ("\u00ad", "µ", "ß")
+# Full-width forms of ASCII, as UTF-16 has them, and what they are. The first octet stands alone in the
+# pattern, since `re` searches fast for that.
+_WIDE = re.compile(rb"\xff[\x01-\x5e](?:\xff[\x01-\x5e])*+")
+_NARROW = {low: (chr(0xFF00 + low), chr(low + 0x20).lower()) for low in range(1, 0x5F)}
 _BLANK_LINE = re.compile(r"\n[^\S\n]*+\n")
 _NEEDLESS = re.compile(f" (?<=[{_JAPANESE_SET}] )(?=[{_JAPANESE_SET}])")
 _JAPANESE = re.compile(f"[{_JAPANESE_SET}]")
@@ -103,19 +122,42 @@ def _change(found: re.Match[str]) -> str:
 def normalise(source: str) -> str:
     """The normal form of `source`, in linear time."""
     ascii_only = source.isascii()
-    usual = ascii_only or _UNUSUAL.search(source) is None
-    if not usual:
+    units = b"" if ascii_only else source.encode("utf-16-be", "surrogatepass")
+    special = not ascii_only and _is_special(source, units)
+    if special:
         source = _INVISIBLE.sub("", source)
     paragraphs = [" ".join(words) for each in _BLANK_LINE.split(source) if (words := each.split())]
     text = "\n".join(paragraphs)
     if ascii_only:
         return text.lower()
-    text = _NEEDLESS.sub("", text).casefold()
-    if usual:
-        return text
-    if _JOINING.search(text):
+    text = _NEEDLESS.sub("", text)
+    text = text.casefold() if special else text.lower()
+    if unicodedata.is_normalized("NFKC", text):
+        return _alike(text)
+    text = _narrowed(text, units)
+    if unicodedata.is_normalized("NFKC", text):
+        return _alike(text)
+    left = set(_LEFT.findall(text))
+    if len(left) > _FEW or any(map(_JOINING.match, left)):
         return _SEGMENT.sub(_change, text)
-    return _STOP.sub(_change, text)
+    for character in left:
+        text = text.replace(character, _remembered(character))
+    return text
+
+
+def _is_special(source: str, units: bytes) -> bool:
+    """Whether something in it is invisible, or in a case that `str.lower` does not fold."""
+    rows = units[::2].translate(None, _USUAL_ROWS)
+    if not rows and not any(each in source for each in _SPECIAL_LATIN):
+        return False
+    return _SPECIAL.search(source) is not None
+
+
+def _narrowed(text: str, units: bytes) -> str:
+    """`text` without full-width forms of ASCII. `units` is UTF-16 that has them all, and may have others."""
+    for low in set(b"".join(_WIDE.findall(units))[1::2]):
+        text = text.replace(*_NARROW[low])
+    return text
 
 
 def positions(source: str) -> "array[int]":

@@ -6,7 +6,6 @@ letter is still given to the rules as well as it can be, but with a reason, and 
 edited.
 """
 
-import re
 from array import array
 from dataclasses import dataclass
 from typing import Literal
@@ -24,8 +23,6 @@ from gateway.reason import Reason
 
 Span = tuple[int, int]
 _WITH_ESCAPES = ("iso-2022-", "utf-16")
-_NOT_ISO_2022 = re.compile(rb"[\x0e\x0f\x80-\xff]")
-_NOT_ASCII = re.compile(rb"[\x80-\xff\x1b]")
 # Longer text is no letter. What is past it is never looked at; the same bound as for HTML.
 MAX_TEXT = 512 * 1024
 # Nine encoded octets for a character (quoted-printable, UTF-8) and its share of line ends.
@@ -206,8 +203,8 @@ def _decode(raw: bytes, encoding: str, name: str) -> tuple[str, Reason | None]:
     charset = lookup(name)
     if (
         charset is None
-        or ((charset.label == "us-ascii" or "'" in name) and _NOT_ASCII.search(raw))
-        or (b"\x1b$" in raw and not charset.label.startswith(_WITH_ESCAPES))
+        or ((charset.label == "us-ascii" or "'" in name) and not (raw.isascii() and b"\x1b" not in raw))
+        or (b"\x1b" in raw and b"\x1b$" in raw and not charset.label.startswith(_WITH_ESCAPES))
     ):
         # Unknown; or said to be ASCII, or nothing said, and it is not; or in quotes that are none; or
         # ISO-2022 under another name. A guess does for the rules, not for an edit.
@@ -227,7 +224,7 @@ def _is_doubtful(octets: bytes, label: str) -> bool:
     """Whether readers differ on what is valid enough for our decoders."""
     if label == "iso-2022-jp":
         # Kana to some, nothing or a control character to others.
-        return _NOT_ISO_2022.search(octets) is not None
+        return not octets.isascii() or b"\x0e" in octets or b"\x0f" in octets
     # Line ends of the transfer encoding in a charset that has others.
     return label.startswith("utf-16") and b"\r\n" in octets
 

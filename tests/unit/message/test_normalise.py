@@ -89,7 +89,36 @@ def test_usual_text_has_nothing_to_change() -> None:
     """The short way leaves out steps that would have found nothing, whatever the character."""
     for point in (*range(0xD800), *range(0xE000, 0x10000)):
         character = chr(point)
-        if module._UNUSUAL.search(character) is None:
+        if not module._is_special(character, character.encode("utf-16-be")):
             assert module._INVISIBLE.search(character) is None
-            assert module._STOP.search(character.casefold()) is None
-            assert module._JOINING.search(character.casefold()) is None
+            assert f"x{character}".lower() == f"x{character}".casefold()
+
+
+def _one_by_one(source: str) -> str:
+    """The normal form by the way that looks at every character that NFKC could change."""
+    folded = "".join(character for character, _ in module._spaced(source)).casefold()
+    return module._SEGMENT.sub(module._change, folded)
+
+
+@given(TEXTS)
+def test_the_short_ways_lead_to_the_same(source: str) -> None:
+    """Whether all of it is normal, or after its full-width forms, or not even then."""
+    assert normalise(source) == _one_by_one(source)
+
+
+def test_every_character() -> None:
+    """Each character that NFKC may change, between Japanese ones, by the short way and the long one."""
+    for point in (
+        *range(0x3400),
+        *range(0xE000, 0x10000),
+        *range(0x1D400, 0x1D800),
+        *range(0x1F100, 0x1F700),
+    ):
+        source = f"か{chr(point)}あ"
+        assert normalise(source) == _one_by_one(source)
+
+
+def test_many_different_characters() -> None:
+    """Text with more compatibility characters than are replaced one by one."""
+    source = "".join(map(chr, range(0x3300, 0x3358))) * 2
+    assert normalise(source) == _one_by_one(source)

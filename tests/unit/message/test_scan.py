@@ -6,7 +6,7 @@ import tempfile
 import pytest
 
 from gateway.message.defects import DefectKind
-from gateway.message.scan import MAX_CANDIDATES, MAX_DEPTH, MAX_PARTS, Message, scan
+from gateway.message.scan import MAX_CANDIDATES, MAX_DEPTH, MAX_PARTS, Message, has_bare_line_end, scan
 
 NESTED = (
     b"From: a@example.com\r\n"
@@ -299,3 +299,11 @@ def test_a_head_ends_its_open_parts_with_the_data() -> None:
         (True, False),
         (False, True),
     ]
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+@pytest.mark.parametrize(("end", "bare"), [(b"\r\n", False), (b"\r", True), (b"\n", True), (b"\n\r", True)])
+def test_line_ends_of_short_and_long_text(size: int, end: bytes, *, bare: bool) -> None:
+    """However long a text is, a CR or LF that stands alone in it is seen, wherever it stands."""
+    for text in (b"a" * size + end + b"b\r\n", end + b"a" * size + b"\r\n", b"a\r\n" * size + end):
+        assert has_bare_line_end(text, 0, len(text)) == bare
