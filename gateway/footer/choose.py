@@ -7,7 +7,8 @@ the letter, which many programs show as a file. A placeholder decides for its fo
 
 from gateway.footer.place import Where, plain_placeholders
 from gateway.footer.place_html import html_placeholders
-from gateway.message.text import Body, MailText, Texts
+from gateway.message.scan import Message
+from gateway.message.text import Body, Kind, MailText, Texts, decoded_texts
 
 
 def chosen(text: MailText, where: Where) -> tuple[list[Body], list[Body]]:
@@ -31,9 +32,21 @@ def chosen(text: MailText, where: Where) -> tuple[list[Body], list[Body]]:
 
 def placeholders(body: Body) -> list[list[tuple[int, int]]]:
     """All placeholders in a body, each as the spans that it is cut up into."""
-    if body.kind == "html":
-        return html_placeholders(body.decoded)
-    return [[span] for span in plain_placeholders(body.decoded)]
+    return _placeholders(body.kind, body.decoded)
+
+
+def may_have_placeholder(message: Message) -> bool:
+    """Whether a placeholder stands in the main text, in any of its encodings: asked before it is read.
+
+    Yes where one does; also where nobody would see it.
+    """
+    return any(_placeholders(kind, decoded) for kind, decoded in decoded_texts(message))
+
+
+def _placeholders(kind: Kind, decoded: str) -> list[list[tuple[int, int]]]:
+    if kind == "html":
+        return html_placeholders(decoded)
+    return [[span] for span in plain_placeholders(decoded)] if "{" in decoded else []
 
 
 def _forms(passage: Texts) -> list[tuple[Body, ...]]:

@@ -7,6 +7,7 @@ edited.
 """
 
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -138,6 +139,23 @@ def read_text(message: Message) -> MailText:
             reason = reason or doubt
         bodies.append(body)
     return MailText(subject=prose, plain=bodies[0], html=bodies[1], complete=True, reason=reason)
+
+
+def decoded_texts(message: Message) -> Iterator[tuple[Kind, str]]:
+    """The kind of each text of the main body, and its source as `read_text` would decode it.
+
+    For those who look for one word in it: a fifth of the time.
+    """
+    found, _ = passages(message)
+    for part in (part for passage in found for part in passage.parts):
+        start, end = part.body
+        if end - start <= _MAX_RAW:
+            name = part.parameters.get("charset", "us-ascii")
+            decoded, _ = _decode(message.data[start:end], part.encoding, name)
+            if part.content_type == "text/html":
+                yield "html", decoded
+            else:
+                yield "plain", decoded[:MAX_TEXT]
 
 
 def _read_passages(message: Message, subject: Prose, found: tuple[Passage, ...]) -> MailText:

@@ -22,7 +22,7 @@ from gateway.reason import Reason
 from gateway.ruleset.ruleset import MailView, Verdict
 from gateway.ruleset.scope import language_of
 from gateway.smtp.envelope import Envelope
-from gateway.transaction.markers import NOTHING, Marked, find_marks
+from gateway.transaction.markers import NOTHING, Marked, find_marks, may_be_marked
 from gateway.transaction.policy import AddressTest, Policy
 
 #: Mail that no rule is asked about, but which is read for markers that have to be taken out.
@@ -108,7 +108,7 @@ def read_mail(
     text: MailText | None = None
     reason, treatment = _by_kind(message, policy, route)
     detail = str(message.defects[0]) if reason is Reason.DEFECT else ""
-    if reason is None:
+    if reason is None and (blocked is None or may_be_marked(message, policy.markers)):
         text = read_text(message)
         if not complete and not text.complete:
             reason = Reason.WINDOW

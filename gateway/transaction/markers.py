@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gateway.footer.choose import placeholders
+from gateway.footer.choose import may_have_placeholder, placeholders
 from gateway.message.scan import Message
 from gateway.message.splice import Edit
 from gateway.message.subject import decode_header
@@ -90,6 +90,16 @@ class Marked:
 
 
 NOTHING = Marked()
+
+
+def may_be_marked(message: Message, markers: Markers) -> bool:
+    """Whether there is anything to find: asked first of mail whose text nobody reads but for its markers."""
+    if message.all(FIELD):
+        return True
+    both = markers.both
+    if both is not None and both.search(decode_header(message.value(b"subject") or b"")) is not None:
+        return True
+    return may_have_placeholder(message)
 
 
 def find_marks(message: Message, text: MailText | None, markers: Markers, reason: Reason | None) -> Marked:

@@ -1,14 +1,18 @@
 """Where the footer goes in a mail that has several texts in a row."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gateway.footer.choose import may_have_placeholder, placeholders
 from gateway.footer.compose import prepare, prepare_removal
 from gateway.footer.place import Where
 from gateway.footer.values import SAMPLE
 from gateway.message.scan import scan
 from gateway.message.splice import join, splice
 from gateway.message.text import read_text
-from tests.unit.footer.mails import EN
+from tests.fuzz.collection import made
+from tests.unit.footer.mails import EN, mail
 from tests.unit.message.test_passages import BLANK, FILE, IMAGE, PAIR, of, page, plain
 
 QUOTED = plain("> old\r\n> older\r\n")
@@ -65,3 +69,54 @@ def test_further_placeholders_are_taken_out() -> None:
     removal = prepare_removal(message, read_text(message))
     assert removal is not None
     assert b"{{" not in join(data, splice(data, removal.edits()))
+
+
+WORD = "a {{careerrelay}} b\r\n"
+BRACES = "a {{ careerrelay b }} {careerrelay} c\r\n"
+HIDDEN_IN_TAGS = "<p>a &#123;<b>{</b>career<i>re</i>lay}&rcub;</p>\r\n"
+CODED = [("us-ascii", "7bit"), ("utf-8", "8bit"), ("utf-8", "base64"), ("utf-8", "quoted-printable")]
+CODED += [("iso-2022-jp", "7bit"), ("iso-2022-jp", "base64"), ("shift_jis", "8bit"), ("euc-jp", "8bit")]
+CODED += [("utf-7", "7bit"), ("utf-16", "base64"), ("gb18030", "8bit"), ("big5", "8bit"), ("koi8-r", "8bit")]
+
+
+@pytest.mark.parametrize(("charset", "encoding"), CODED)
+def test_a_placeholder_is_found_before_the_text_is_read(charset: str, encoding: str) -> None:
+    """In every charset and transfer encoding; and nothing where there is none."""
+    for kind, text, there in (
+        ("plain", WORD, True),
+        ("plain", BRACES, False),
+        ("html", f"<p>{WORD}</p>", True),
+        ("html", HIDDEN_IN_TAGS, True),
+        ("html", f"<p>{BRACES}</p>", False),
+    ):
+        assert may_have_placeholder(scan(mail(text, charset=charset, encoding=encoding, kind=kind))) == there
+
+
+def test_a_placeholder_between_escape_sequences_and_over_soft_breaks() -> None:
+    """However it is cut up in the octets."""
+    head = b"Content-Type: text/plain; charset=iso-2022-jp\r\n"
+    assert may_have_placeholder(scan(head + b"\r\n\x1b$B$\x22\x1b(B{\x1b(J{careerrelay}\x1b(B}\r\n"))
+    quoted = head + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n{=\r\n=7Bcareer=\r\nrela=79}}\r\n"
+    assert may_have_placeholder(scan(quoted))
+
+
+@pytest.mark.parametrize("data", [of("mixed", PAIR, IMAGE, plain(WORD)), of("mixed", plain("a"), page(WORD))])
+def test_a_placeholder_in_a_later_text(data: bytes) -> None:
+    """All texts of the main body are looked at, files and embedded messages never."""
+    assert may_have_placeholder(scan(data))
+
+
+def test_no_placeholder_where_nobody_reads() -> None:
+    """A file and an embedded message are not the mail's words."""
+    file = b"Content-Type: text/plain\r\nContent-Disposition: attachment\r\n\r\n" + WORD.encode()
+    inner = b"Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\n" + WORD.encode()
+    assert not may_have_placeholder(scan(of("mixed", plain("a"), file, inner)))
+
+
+@given(number=st.integers(0, 10**6), where=st.integers(0, 5000))
+def test_whatever_reading_finds_was_found_before(number: int, where: int) -> None:
+    """Mails of all kinds with the word put in anywhere: none is passed over whose text shows it."""
+    data = made(number)
+    message = scan(data[:where] + b"{{careerrelay}}" + data[where:])
+    if any(placeholders(body) for body in read_text(message).bodies):
+        assert may_have_placeholder(message)

@@ -15,7 +15,7 @@ from gateway.smtp.envelope import Envelope, Mail, Rcpt
 from gateway.smtp.parameters import Parameters
 from gateway.transaction.compose import without_marks
 from gateway.transaction.decide import read_mail
-from gateway.transaction.markers import NOTHING, Marked, Markers, find_marks
+from gateway.transaction.markers import NOTHING, Marked, Markers, find_marks, may_be_marked
 from gateway.transaction.policy import Policy
 from tests.unit.dkim.keys import rsa_pem
 
@@ -46,15 +46,40 @@ def found(head: str, body: str = "Hello.\r\n", reason: Reason | None = None) -> 
 def test_what_is_said(head: str, body: str, *, off: bool, on: bool) -> None:
     """No and yes, by field, subject and newly written text."""
     marked = found(head, body)
+    if marked != NOTHING:
+        assert may_be_marked(scan(f"{head}\r\n{body}".encode()), MARKERS)
     assert (marked.off, marked.on and not marked.off) == (off, on)
+
+
+ORDINARY = b"Subject: about careerrelay\r\n\r\ncareerrelay {x} {{y}} [link] X-CareerRelay: off\r\n"
 
 
 def test_nothing_is_found_in_ordinary_mail() -> None:
     """Neither the name of the program nor braces are a marker."""
-    assert (
-        found("Subject: about careerrelay\r\n", "careerrelay {x} {{y}} [link] X-CareerRelay: off\r\n")
-        == NOTHING
-    )
+    message = scan(ORDINARY)
+    assert find_marks(message, read_text(message), MARKERS, None) == NOTHING
+    assert not may_be_marked(message, MARKERS)
+    assert not may_be_marked(scan(b"Subject: [link]\r\n\r\n"), Markers())
+
+
+def test_mail_to_colleagues_is_read_only_if_it_is_marked(tmp_path: Path) -> None:
+    """Nobody needs its text but for the markers in it, which are taken out as in any other mail."""
+    path, _ = parse_path(b"FROM:<a@example.co.jp>", b"FROM", null_allowed=False)
+    envelope = Envelope(Mail(path, Parameters()), (Rcpt(path, Parameters()),))
+    made = policy(tmp_path)
+    ordinary = read_mail(ORDINARY, complete=True, envelope=envelope, policy=made)
+    assert (ordinary.reason, ordinary.text, ordinary.marked) == (Reason.NO_CANDIDATE, None, NOTHING)
+    head = b"From: a@b.example\r\n"
+    for content, left in (
+        (b"X-CareerRelay: off\r\n\r\nx\r\n", b"\r\nx\r\n"),
+        (b"Subject: [no-link] a\r\n\r\nx\r\n", b"Subject: a\r\n\r\nx\r\n"),
+        (b"Subject: a\r\n\r\nx {{careerrelay}}\r\n", b"Subject: a\r\n\r\nx \r\n"),
+    ):
+        reading = read_mail(head + content, complete=True, envelope=envelope, policy=made)
+        written = without_marks(reading, made)
+        assert reading.reason is Reason.NO_CANDIDATE
+        assert written is not None
+        assert join(written.data, written.pieces) == head + left
 
 
 @pytest.mark.parametrize("reason", [None, Reason.NO_CANDIDATE, Reason.HAS_LINK, Reason.SENDER_EXCLUDED])
