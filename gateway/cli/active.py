@@ -1,7 +1,6 @@
 """What the commands for rule sets and roll-outs share: a set built by the config, the ledger, the clock."""
 
 from collections.abc import Coroutine, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.config import Config, RuleFiles
@@ -95,15 +94,3 @@ def with_store(config: Config, work: "Any") -> Any:  # noqa: ANN401 - whatever t
             return await done
 
     return asyncio.run(run())
-
-
-def utc(at: int) -> str:
-    """A time of the ledger for programs."""
-    from gateway.store.flat import iso
-
-    return iso(at) or ""
-
-
-def local(at: int) -> str:
-    """A time of the ledger for people of this place."""
-    return datetime.fromtimestamp(at / 1_000_000).astimezone().strftime("%Y-%m-%d %H:%M:%S")

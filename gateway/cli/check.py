@@ -4,7 +4,6 @@ Reads only; makes neither a key nor a ledger. What can be judged is judged even 
 a typing mistake in the config does not hide one in a rule.
 """
 
-import json
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 import click
 
 from gateway.cli.options import config_option, json_option
+from gateway.cli.printing import print_json
 from gateway.config import Config, examine, load_keys, read_rule_folder
 from gateway.errors import ConfigError, LedgerFault, Problem
 
@@ -46,7 +46,7 @@ def check(*, config_path: Path, as_json: bool) -> None:
             "warnings": [asdict(warning) for warning in found.warnings],
             **found.facts,
         }
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        print_json(answer)
     else:
         _tell(config_path, found)
     raise SystemExit(1 if found.problems else 0)

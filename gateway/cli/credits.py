@@ -1,6 +1,5 @@
 """``careerrelay credits``: referrals and slots."""
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,18 +10,15 @@ import click
 from gateway.cli.ledger.desk import (
     chosen_company,
     company_option,
-    local,
-    local_text,
     moment_option,
     open_config,
     operator_of,
     operator_option,
     second_option,
-    table,
     want_second,
-    write_lines,
 )
-from gateway.cli.options import config_option, json_option
+from gateway.cli.options import config_option, export_options, json_option, last_option
+from gateway.cli.printing import local, local_text, print_json, print_table, write_records
 
 if TYPE_CHECKING:
     from gateway.config import Config
@@ -69,7 +65,7 @@ def show(*, config_path: Path, company: str | None, at: str | None, slots: bool,
             if slots:
                 answer["slots"] = slot_records(connection, whose)
     if as_json:
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        print_json(answer)
         return
     click.echo(f"{whose}" + (f" as recorded until {local(moment)}" if moment is not None else ""))
     for name, value in asdict(found).items():
@@ -95,7 +91,7 @@ def slot_records_of(answer: dict[str, object]) -> list[dict[str, object]]:
 @credits_.command()
 @config_option
 @company_option
-@click.option("--last", type=click.IntRange(1, 1_000_000), default=20, show_default=True, metavar="N")
+@last_option
 @_slot_option
 @json_option
 def history(*, config_path: Path, company: str | None, last: int, slot_id: int | None, as_json: bool) -> None:
@@ -108,7 +104,7 @@ def history(*, config_path: Path, company: str | None, last: int, slot_id: int |
         with store.reading() as connection:
             found = views.history(connection, whose, last=last, slot=slot_id)
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        print_json(found)
         return
     if not found:
         click.echo("nothing was posted yet")
@@ -130,32 +126,23 @@ def history(*, config_path: Path, company: str | None, last: int, slot_id: int |
         ]
         for one in found
     ]
-    for line in table(rows):
-        click.echo(line)
+    print_table(rows)
 
 
 @credits_.command()
 @config_option
 @company_option
-@click.option(
-    "--format", "kind", type=click.Choice(["csv", "jsonl"]), required=True, help="CSV, or JSON Lines."
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write to this file."
-)
-@click.option("--excel", is_flag=True, help="CSV that Excel opens as it is: with a byte order mark.")
+@export_options
 def export(*, config_path: Path, company: str | None, kind: str, out: Path | None, excel: bool) -> None:
     """All postings, oldest first, each with its hash; times in UTC (ISO 8601)."""
     from gateway.store import views
-    from gateway.store.flat import csv_lines, json_lines
 
     _, store = open_config(config_path)
     with store:
         whose = chosen_company(store, company)
         with store.reading() as connection:
             found = reversed(views.history(connection, whose))
-            lines = csv_lines(views.POSTING_FIELDS, found, mark=excel) if kind == "csv" else json_lines(found)
-            write_lines(lines, out)
+            write_records(views.POSTING_FIELDS, found, kind=kind, out=out, excel=excel)
 
 
 def _act(
@@ -170,7 +157,7 @@ def _act(
         store.rematch()
         slot = act(config, store, chosen_company(store, company))
     if as_json:
-        click.echo(json.dumps(asdict(slot), ensure_ascii=False, indent=2))
+        print_json(asdict(slot))
     else:
         meant = f" for {slot.requisition}" if slot.requisition else ""
         click.echo(f"slot {slot.id} is {slot.state}{meant}")
@@ -305,7 +292,7 @@ def adjust(
         want_second(who, f"more than {limit} referrals at once", wanted=abs(referrals) > limit)
         found = store.adjust(whose, who, referrals=referrals, reason=reason, campaign=campaign)
     if as_json:
-        click.echo(json.dumps({"company": whose, **asdict(found)}, indent=2))
+        print_json({"company": whose, **asdict(found)})
     else:
         click.echo(f"{whose}: {found.referrals} referrals, {found.slots_available} slots available")
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.options import config_option
+from gateway.cli.options import config_option, json_option
+from gateway.cli.printing import print_json
 
 
 @click.group()
@@ -14,7 +15,8 @@ def db() -> None:
 
 @db.command()
 @config_option
-def upgrade(*, config_path: Path) -> None:
+@json_option
+def upgrade(*, config_path: Path, as_json: bool) -> None:
     """Make the database if it isn't there, or bring its schema up to date.
 
     Done in one step under a lock: a failure leaves everything as it was. The gateway does the same when
@@ -25,7 +27,9 @@ def upgrade(*, config_path: Path) -> None:
 
     ledger = load_config(config_path).ledger
     done = prepare(ledger.url)
-    if done.before == done.after:
+    if as_json:
+        print_json({"ledger": ledger.safe_url, "before": done.before, "schema": done.after})
+    elif done.before == done.after:
         click.echo(f"{ledger.safe_url}: the schema is {done.after} already")
     else:
         click.echo(f"{ledger.safe_url}: the schema is {done.after} now (it was {done.before or 'empty'})")
@@ -33,10 +37,11 @@ def upgrade(*, config_path: Path) -> None:
 
 @db.command()
 @config_option
-def check(*, config_path: Path) -> None:
-    """Whether the gateway can use the database as it is: its schema, and the key that it was begun with.
+@json_option
+def check(*, config_path: Path, as_json: bool) -> None:
+    """Whether the gateway can use the database as it is: schema, key, the file itself, and the books.
 
-    Exit 0 when it can, 1 when it can't or there is none yet.
+    Exit 0 when it can, 1 when it can't or there is none yet; standard error says why.
     """
     from gateway.config import load_config, load_keys
     from gateway.store import KeyMatch, check_key_id, state_of
@@ -55,7 +60,10 @@ def check(*, config_path: Path) -> None:
             f"{name}: the ledger was begun with another key than {path}; put that key back"
         )
     _check_books(url, name)
-    click.echo(f"{name}: good (schema {revision})")
+    if as_json:
+        print_json({"ledger": name, "schema": revision, "ok": True})
+    else:
+        click.echo(f"{name}: good (schema {revision})")
 
 
 def _check_books(url: str, name: str) -> None:
@@ -74,7 +82,8 @@ def _check_books(url: str, name: str) -> None:
 @db.command()
 @config_option
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-def backup(*, config_path: Path, file: Path) -> None:
+@json_option
+def backup(*, config_path: Path, file: Path, as_json: bool) -> None:
     """Copy the ledger to FILE while the gateway runs: SQLite as a database, PostgreSQL as pg_dump's archive.
 
     Keep the key file (gateway.key_file) with it: without it nobody in the ledger is known again.
@@ -84,7 +93,11 @@ def backup(*, config_path: Path, file: Path) -> None:
 
     ledger = load_config(config_path).ledger
     back_up(ledger.url, file)
-    click.echo(f"{ledger.safe_url}: copied to {file} ({file.stat().st_size:,} octets)")
+    octets = file.stat().st_size
+    if as_json:
+        print_json({"ledger": ledger.safe_url, "file": str(file.absolute()), "octets": octets})
+    else:
+        click.echo(f"{ledger.safe_url}: copied to {file} ({octets:,} octets)")
 
 
 command = db

@@ -1,16 +1,15 @@
 """``careerrelay links``: links for mail that never passes the gateway."""
 
-import json
-import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.options import config_option, json_option
+from gateway.cli.options import config_option, json_option, out_option
+from gateway.cli.printing import print_json, write_octets
 
 if TYPE_CHECKING:
     from gateway.config import Config
@@ -40,12 +39,7 @@ def links() -> None:
     metavar="NAME=HEADER",
     help="The file's header for email, external_id or campaign; beside link.issue_columns in the config.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write to this file (readable by you alone) instead of standard output.",
-)
+@out_option
 @json_option
 def issue(
     *,
@@ -90,7 +84,7 @@ def issue(
     if as_json:
         _tell_json(sheet, added)
     else:
-        _write(write_sheet(sheet, added), out)
+        write_octets(write_sheet(sheet, added), out)
     raise SystemExit(_tell(file, sheet, given))
 
 
@@ -169,7 +163,7 @@ def _tell_json(sheet: "Sheet", added: Sequence[Sequence[str]]) -> None:
         {"line": row.number, "external_id": row.external_id, **dict(zip(ADDED, more, strict=True))}
         for row, more in zip(sheet.rows, added, strict=True)
     ]
-    click.echo(json.dumps(records, ensure_ascii=False, indent=2))
+    print_json(records)
 
 
 def _tell(file: Path, sheet: "Sheet", given: "Sequence[Given | Row]") -> int:
@@ -186,20 +180,3 @@ def _tell(file: Path, sheet: "Sheet", given: "Sequence[Given | Row]") -> int:
     words = [f"{links_} links", *(f"{number} {reason}" for reason, number in sorted(reasons.items()))]
     click.echo(", ".join([*words, *([f"{len(bad)} bad lines"] if bad else [])]), err=True)
     return 1 if bad else 0
-
-
-def _write(lines: Iterable[bytes], out: Path | None) -> None:
-    if out is None:
-        for line in lines:
-            sys.stdout.buffer.write(line)
-        sys.stdout.buffer.flush()
-        return
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:  # noqa: PTH123 - opened with a mode
-            target.writelines(lines)
-        part.replace(out)
-    except OSError as error:
-        raise click.ClickException(f"{out} can't be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)

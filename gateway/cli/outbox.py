@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.options import config_option, json_option
+from gateway.cli.options import config_option, json_option, last_option
+from gateway.cli.printing import local, print_json, shown
 
 if TYPE_CHECKING:
     from gateway.store.outbox import Letter
@@ -26,9 +27,7 @@ def outbox() -> None:
 @outbox.command("list")
 @config_option
 @click.option("--state", type=click.Choice(["waiting", "sent", "dead"]), help="Only those in this state.")
-@click.option(
-    "--last", type=click.IntRange(1, 100_000), default=20, show_default=True, metavar="N", help="How many."
-)
+@last_option
 @json_option
 def show_all(*, config_path: Path, state: str | None, last: int, as_json: bool) -> None:
     """The newest messages, newest first; times are local."""
@@ -39,11 +38,11 @@ def show_all(*, config_path: Path, state: str | None, last: int, as_json: bool) 
         letters, counts = box.letters(state=state, count=last), box.counts()
     if as_json:
         answer = {"counts": counts, "messages": [_record(letter) for letter in letters]}
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        print_json(answer)
         return
     click.echo(", ".join(f"{number} {name}" for name, number in counts.items()))
     for letter in letters:
-        words = f"{_local(letter.created_at)}  {letter.state:<8} {letter.attempts:>2}  {letter.message_id}"
+        words = f"{local(letter.created_at)}  {letter.state:<8} {letter.attempts:>2}  {letter.message_id}"
         click.echo(f"{words}  {letter.error}".rstrip())
 
 
@@ -62,10 +61,11 @@ def show(*, config_path: Path, message_id: str, as_json: bool) -> None:
         raise click.ClickException(f"there is no message {message_id!r}: `careerrelay outbox list` has them")
     record = _record(letter)
     if as_json:
-        click.echo(json.dumps(record, ensure_ascii=False, indent=2))
+        print_json(record)
         return
     for name, value in record.items():
-        click.echo(f"{name:<12} {json.dumps(value, ensure_ascii=False) if name == 'payload' else value}")
+        text = json.dumps(value, ensure_ascii=False) if name == "payload" else value
+        click.echo(f"{name:<12} {'-' if text is None else shown(name, text)}")
 
 
 @outbox.command("retry")
@@ -86,7 +86,7 @@ def retry(*, config_path: Path, message_ids: tuple[str, ...], everything: bool, 
     with Outbox(load_config(config_path).ledger.url) as box:
         count = box.send_again(None if everything else message_ids)
     if as_json:
-        click.echo(json.dumps({"sent_again": count}))
+        print_json({"sent_again": count})
     else:
         click.echo(f"{count} to be sent again")
     if count < len(set(message_ids)):
@@ -97,10 +97,7 @@ command = outbox
 
 
 def _record(letter: "Letter") -> dict[str, Any]:
-    from gateway.store.export import moment
-
-    def iso(at: int | None) -> str | None:
-        return None if at is None else moment(at).isoformat(timespec="seconds").replace("+00:00", "Z")
+    from gateway.store.flat import iso
 
     return {
         "message_id": letter.message_id,
@@ -114,9 +111,3 @@ def _record(letter: "Letter") -> dict[str, Any]:
         "settled_at": iso(letter.settled_at),
         "payload": json.loads(letter.payload),
     }
-
-
-def _local(at: int) -> str:
-    from gateway.store.export import moment
-
-    return moment(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")

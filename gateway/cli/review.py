@@ -1,12 +1,12 @@
 """``careerrelay review``: what rules changed or would have changed, and whether that was right."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.options import config_option, json_option, operator
+from gateway.cli.options import config_option, json_option, last_option, operator
+from gateway.cli.printing import local, print_json, printable
 
 if TYPE_CHECKING:
     from gateway.store.observations import Observation
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 @click.argument("verdict", metavar="[right|wrong]", type=click.Choice(["right", "wrong"]), required=False)
 @config_option
 @click.option("--rule", default="", metavar="RULE", help="Only mails of this rule.")
-@click.option(
-    "--last", type=click.IntRange(1, 10_000), default=20, show_default=True, metavar="N", help="How many."
-)
+@last_option
 @click.option("--unreviewed", is_flag=True, help="Only those that nobody has looked at yet.")
 @click.option("--all", "everything", is_flag=True, help="Also those that no rule matched.")
 @click.option("--note", default="", metavar="TEXT", help="Why, for those who come after you.")
@@ -63,7 +61,10 @@ def review(
                 f"there is no mail {number} (any more): `careerrelay review` lists them"
             )
         answer = {"id": number, "review": said, "rule": found}
-        click.echo(json.dumps(answer) if as_json else f"{number}: {said} (rule {found})")
+        if as_json:
+            print_json(answer)
+        else:
+            click.echo(f"{number}: {said} (rule {found})")
         return
     with LedgerReader(config.ledger.url) as reader:
         mails = reader.observations(
@@ -74,7 +75,7 @@ def review(
             number=number,
         )
     if as_json:
-        click.echo(json.dumps([_json(one) for one in mails], ensure_ascii=False, indent=2))
+        print_json([_json(one) for one in mails])
         return
     if number is not None and not mails:
         raise click.ClickException(f"there is no mail {number} (any more): `careerrelay review` lists them")
@@ -85,12 +86,12 @@ def review(
 
 
 def _json(one: "Observation") -> dict[str, Any]:
-    from gateway.cli.active import utc
     from gateway.ruleset.kept import signals
+    from gateway.store.flat import iso
 
     return {
         "id": one.id,
-        "at": utc(one.at),
+        "at": iso(one.at),
         "mail": one.mail,
         "message_id": one.message_id,
         "sender": one.sender,
@@ -112,16 +113,15 @@ _CHANGED = ("injected", "forced")
 
 
 def _show(one: "Observation", *, full: bool) -> None:
-    from gateway.cli.active import local
     from gateway.ruleset.kept import signals
 
     done = "changed" if one.reason in _CHANGED else f"left alone ({one.reason})"
     score = f"{one.score:g} of {one.threshold:g}"
     said = f"  [{one.review}]" if one.review else ""
     line = f"{one.id}  {local(one.at)}  {one.rule} {score}  {done}  {one.sender}  {one.message_id}{said}"
-    click.echo("".join(sign if sign.isprintable() else "?" for sign in line))
+    click.echo(printable(line))
     for snippet in one.snippets:
-        click.echo("    " + "".join(sign if sign.isprintable() else "?" for sign in snippet))
+        click.echo(f"    {printable(snippet)}")
     if full:
         click.echo(f"    rule set {one.ruleset}, mail {one.mail}")
         for name in signals(one.hits):

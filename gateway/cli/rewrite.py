@@ -1,6 +1,5 @@
 """``careerrelay rewrite``: what would become of a mail, byte by byte, without a gateway or a ledger."""
 
-import json
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.options import recipients_option, sender_option
+from gateway.cli.printing import print_json
 from gateway.cli.ticker import Ticker
 from gateway.errors import ConfigError
 
@@ -20,11 +21,8 @@ UNTOUCHED = 3
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), required=False)
-@click.option("--from", "sender", metavar="A", help="The reverse-path; <> for the null one. Default: From:.")
-@click.option(
-    "--to", "recipients", multiple=True, metavar="B",
-    help="A recipient; can be given several times. Default: To:, Cc: and Bcc:.",
-)  # fmt: skip
+@sender_option
+@recipients_option
 @click.option(
     "--config", "-c", "config_path", type=click.Path(path_type=Path), metavar="FILE",
     envvar="CAREERRELAY_CONFIG", show_envvar=True,
@@ -72,14 +70,10 @@ def rewrite(
     1 when one had a fault; that one is written as it came.
     """
     _check_usage(file, batch, out, report, shown=as_json + as_diff)
-    from gateway.cli.rewriting.envelope import NoAddress, path_of
+    from gateway.cli.rewriting.envelope import check_given
     from gateway.cli.rewriting.mail import make_rewriter
 
-    try:
-        for address in (*((sender,) if sender not in {None, "", "<>"} else ()), *recipients):
-            path_of(str(address))
-    except NoAddress as error:
-        raise click.UsageError(str(error)) from None
+    check_given(sender, recipients)
     try:
         rewriter, notes = make_rewriter(config_path, always=always)
     except ConfigError as error:
@@ -135,7 +129,7 @@ def _one(
     result = rewriter.rewrite(raw, sender=sender, recipients=recipients)
     if as_json:
         answer: dict[str, Any] = {"file": str(file)} | json_of(result)
-        click.echo(json.dumps(answer, ensure_ascii=True, indent=2))
+        print_json(answer)
     elif as_diff:
         for line in difference(result):
             click.secho(line, fg={"+": "green", "-": "red", "@": "cyan"}.get(line[:1]))

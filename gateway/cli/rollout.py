@@ -1,6 +1,5 @@
 """``careerrelay rollout``: a rule from observing to a share of people to everybody, and back at once."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.options import config_option, json_option, operator
+from gateway.cli.printing import print_json
 from gateway.config import Config
 from gateway.errors import ConfigError
 
@@ -79,7 +79,7 @@ def status(*, config_path: Path, as_json: bool) -> None:
             "mode": config.gateway.mode,
             "rules": [one.as_json() for one in standings.values()],
         }
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        print_json(answer)
         return
     if controls.active is not None:
         pinned = " (pinned: saved changes wait until `rules apply`)" if controls.active.pinned else ""
@@ -132,7 +132,7 @@ def advance(*, rule: str, config_path: Path, force: bool, as_json: bool) -> None
         with_store(config, lambda store: store.set_stage(after, rule=rule, operator=operator()))
     if as_json:
         answer = {"rule": rule, "from": one.stage, "to": one.stage if lacks else after, "lacks": lacks}
-        click.echo(json.dumps(answer, ensure_ascii=False))
+        print_json(answer)
     elif lacks:
         click.echo(f"{rule} stays at {one.stage}: {'; '.join(lacks)}")
     else:
@@ -155,7 +155,7 @@ def stop(*, rule: str, config_path: Path, as_json: bool) -> None:
     config = load_config(config_path)
     with_store(config, lambda store: store.set_stage("observe", rule=rule, operator=operator()))
     if as_json:
-        click.echo(json.dumps({"stopped": rule or None}))
+        print_json({"stopped": rule or None})
     else:
         click.echo(f"{rule or 'every rule'} only observes now")
 

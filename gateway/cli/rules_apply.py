@@ -1,6 +1,5 @@
 """``careerrelay rules apply``: look at what a change of rules does, then make it the active set."""
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.options import config_option, json_option, operator
+from gateway.cli.printing import print_json
 from gateway.config import Config, RuleFiles
 from gateway.errors import ConfigError, Problem
 
@@ -99,7 +99,7 @@ def apply(
             "labels": change.labels,
             "live": change.live.as_json() if change.live is not None else None,
         }
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2, default=str))
+        print_json(answer)
     elif applied:
         click.echo(f"{ruleset} is the active rule set now")
     raise SystemExit(1 if refused else 0)

@@ -1,12 +1,12 @@
 """``careerrelay rules compare``: where another set of rules decides otherwise."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gateway.cli.options import json_option, rules_option, some_config_option
+from gateway.cli.printing import print_json
 from gateway.cli.ticker import Ticker
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def compare(
             "other": {"ruleset": judges[1].rewriter.policy.ruleset.id, **scores[1].as_json()},
             "differ": [_json(*pair) for pair in differ],
         }
-        click.echo(json.dumps(answer, ensure_ascii=True, indent=2))
+        print_json(answer)
     else:
         _tell(differ, scores, len(pairs))
     raise SystemExit(1 if faults else 0)
@@ -88,7 +88,7 @@ def _live(other: Path, config_path: Path | None, directory: Path | None, *, as_j
             reader.all_observations(0), active, build(config, read_rule_folder(other), examples=False)
         )
     if as_json:
-        click.echo(json.dumps(found.as_json(), ensure_ascii=True, indent=2))
+        print_json(found.as_json())
         return
     for line in found.lines():
         click.echo(line)

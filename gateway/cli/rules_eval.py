@@ -1,6 +1,5 @@
 """``careerrelay rules eval``: precision and recall on labelled mails."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.options import json_option, some_config_option
+from gateway.cli.printing import print_json
 from gateway.cli.ticker import Ticker
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def evaluate(
             "classes": {name: group.as_json() for name, group in classes.items()},
             "wrong": [one.as_json() for one in wrong],
         }
-        click.echo(json.dumps(answer, ensure_ascii=True, indent=2))
+        print_json(answer)
     else:
         _tell(overall, languages, classes, wrong)
     below = [

@@ -1,20 +1,23 @@
 """``careerrelay rules explain``: why a mail has the verdict that it has."""
 
-import json
 from pathlib import Path
 
 import click
 
-from gateway.cli.options import json_option, rules_option, some_config_option
+from gateway.cli.options import (
+    json_option,
+    recipients_option,
+    rules_option,
+    sender_option,
+    some_config_option,
+)
+from gateway.cli.printing import print_json
 
 
 @click.command()
 @click.argument("mail", metavar="MAIL", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
-@click.option("--from", "sender", metavar="A", help="The reverse-path; <> for the null one. Default: From:.")
-@click.option(
-    "--to", "recipients", multiple=True, metavar="B",
-    help="A recipient; can be given several times. Default: To:, Cc: and Bcc:.",
-)  # fmt: skip
+@sender_option
+@recipients_option
 @some_config_option
 @rules_option
 @json_option
@@ -39,13 +42,9 @@ def explain(
     from gateway.cli.judging.explain import explain as explain_mail
     from gateway.cli.judging.judge import make_judge
     from gateway.cli.judging.mails import read_one
-    from gateway.cli.rewriting.envelope import NoAddress, path_of
+    from gateway.cli.rewriting.envelope import check_given
 
-    try:
-        for address in (*((sender,) if sender not in {None, "", "<>"} else ()), *recipients):
-            path_of(str(address))
-    except NoAddress as error:
-        raise click.UsageError(str(error)) from None
+    check_given(sender, recipients)
     judge, _ = make_judge(config_path, rules=directory)
     try:
         raw = read_one(mail, judge.rewriter.limit)
@@ -53,7 +52,7 @@ def explain(
         raise click.ClickException(f"{mail}: {error.strerror or error}") from error
     told = explain_mail(judge, str(mail), raw, sender=sender, recipients=recipients or None)
     if as_json:
-        click.echo(json.dumps(told.as_json(), ensure_ascii=True, indent=2))
+        print_json(told.as_json())
         return
     for line, colour in told.lines():
         click.secho(line, fg=colour or None)

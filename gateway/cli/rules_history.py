@@ -1,12 +1,12 @@
 """``careerrelay rules history`` and ``rules rollback``: the rule sets that were active, and the way back."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.options import config_option, json_option, operator
+from gateway.cli.options import config_option, json_option, last_option, operator
+from gateway.cli.printing import local, print_json
 
 if TYPE_CHECKING:
     from gateway.ledger.controls import Event
@@ -21,9 +21,7 @@ _HOW = {
 
 @click.command()
 @config_option
-@click.option(
-    "--last", type=click.IntRange(1, 10_000), default=20, show_default=True, metavar="N", help="How many."
-)
+@last_option
 @click.option("--difference", "full", is_flag=True, help="Show what changed, line by line.")
 @json_option
 def history(*, config_path: Path, last: int, full: bool, as_json: bool) -> None:
@@ -37,14 +35,13 @@ def history(*, config_path: Path, last: int, full: bool, as_json: bool) -> None:
     apply      `rules apply`
     rollback   `rules rollback`: it is pinned, and saved changes wait, until the next `rules apply`
     """  # noqa: D301 - click's mark for a paragraph that keeps its lines
-    from gateway.cli.active import local
     from gateway.config import load_config
     from gateway.store import LedgerReader
 
     with LedgerReader(load_config(config_path).ledger.url) as reader:
         events = reader.rulesets(last)
     if as_json:
-        click.echo(json.dumps([_json(one, index == 0) for index, one in enumerate(events)], indent=2))
+        print_json([_json(one, index == 0) for index, one in enumerate(events)])
         return
     if not events:
         click.echo("no rule set was recorded yet: the gateway does so when it starts")
@@ -61,12 +58,12 @@ def history(*, config_path: Path, last: int, full: bool, as_json: bool) -> None:
 
 
 def _json(one: "Event", active: bool) -> dict[str, Any]:  # noqa: FBT001 - a field of the answer
-    from gateway.cli.active import utc
+    from gateway.store.flat import iso
 
     summary, _, difference = one.detail.partition("\n")
     return {
         "id": one.subject,
-        "at": utc(one.at),
+        "at": iso(one.at),
         "kind": _HOW.get(one.kind, one.kind),
         "operator": one.operator,
         "node": one.node,
@@ -112,7 +109,7 @@ def rollback(*, ruleset: str, config_path: Path, as_json: bool) -> None:
     before = active.id if active is not None else None
     if as_json:
         answer = {"id": ruleset, "before": before, "pinned": True, "summary": summary(old, files)}
-        click.echo(json.dumps(answer))
+        print_json(answer)
         return
     click.echo(
         f"{ruleset} is the active rule set now, in place of {before or 'none'} ({summary(old, files)})"

@@ -1,12 +1,12 @@
 """``careerrelay rules lint``: everything that is wrong with a folder of rules and footers."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from gateway.cli.options import json_option
+from gateway.cli.printing import print_json
 from gateway.config import read_rule_folder
 from gateway.errors import ConfigError, Problem
 
@@ -52,7 +52,7 @@ def lint(*, directory: Path | None, as_json: bool) -> None:
             "problems": [asdict(one) for one in problems],
             "warnings": [asdict(one) for one in warnings],
         }
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        print_json(answer)
     else:
         for one in warnings:
             click.echo(f"warning: {one}", err=True)

@@ -1,12 +1,12 @@
 """``careerrelay rules new``: start a rule file from a mail."""
 
-import json
 import sys
 from pathlib import Path
 
 import click
 
 from gateway.cli.options import json_option, rules_option, some_config_option
+from gateway.cli.printing import print_json
 
 
 @click.command()
@@ -69,7 +69,7 @@ def new(
             raise click.ClickException(f"{out}: {error.strerror}") from error
     if as_json:
         answer = {"name": name, "phrase": list(made.pieces), "file": str(out) if out else None}
-        click.echo(json.dumps({**answer, "content": made.toml()}, ensure_ascii=True, indent=2))
+        print_json({**answer, "content": made.toml()})
     elif out is None:
         click.echo(made.toml(), nl=False)
     else:

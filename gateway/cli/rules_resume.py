@@ -1,12 +1,12 @@
 """``careerrelay rules resume``: end the brake."""
 
 import asyncio
-import json
 from pathlib import Path
 
 import click
 
 from gateway.cli.options import config_option, json_option, operator
+from gateway.cli.printing import print_json
 
 
 @click.command()
@@ -38,7 +38,7 @@ def resume(*, rule: str, config_path: Path, as_json: bool) -> None:
     pulled, resumed = asyncio.run(release())
     if as_json:
         brakes = [{"rule": name or None, "why": why} for name, why in sorted(pulled.items())]
-        click.echo(json.dumps({"resumed": resumed, "brakes": brakes}, ensure_ascii=False))
+        print_json({"resumed": resumed, "brakes": brakes})
     elif resumed:
         for name, why in sorted(pulled.items()):
             what = f"The brake of {name}" if name else "The brake"

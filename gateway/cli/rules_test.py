@@ -5,7 +5,13 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.options import json_option, rules_option, some_config_option
+from gateway.cli.options import (
+    json_option,
+    recipients_option,
+    rules_option,
+    sender_option,
+    some_config_option,
+)
 from gateway.cli.ticker import Ticker
 from gateway.reason import Reason
 
@@ -18,11 +24,8 @@ from gateway.reason import Reason
     required=True,
     type=click.Path(path_type=Path, exists=True, allow_dash=True),
 )
-@click.option("--from", "sender", metavar="A", help="The reverse-path; <> for the null one. Default: From:.")
-@click.option(
-    "--to", "recipients", multiple=True, metavar="B",
-    help="A recipient; can be given several times. Default: To:, Cc: and Bcc:.",
-)  # fmt: skip
+@sender_option
+@recipients_option
 @some_config_option
 @rules_option
 @json_option
@@ -47,13 +50,9 @@ def test(
     del as_json  # it is JSON in any case
     from gateway.cli.judging.judge import make_judge
     from gateway.cli.judging.mails import read_all
-    from gateway.cli.rewriting.envelope import NoAddress, path_of
+    from gateway.cli.rewriting.envelope import check_given
 
-    try:
-        for address in (*((sender,) if sender not in {None, "", "<>"} else ()), *recipients):
-            path_of(str(address))
-    except NoAddress as error:
-        raise click.UsageError(str(error)) from None
+    check_given(sender, recipients)
     judge, notes = make_judge(config_path, rules=directory)
     for note in notes:
         click.echo(f"note: {note}", err=True)

@@ -1,6 +1,5 @@
 """``careerrelay user``: who may log in at listeners that have `auth`."""
 
-import json
 import os
 import secrets
 import sys
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.options import config_option, json_option
+from gateway.cli.printing import print_json
 
 if TYPE_CHECKING:
     from gateway.config.users import User
@@ -51,6 +51,7 @@ def user() -> None:
 )
 @click.option("--generate", is_flag=True, help="Make a password and print it, once.")
 @click.option("--replace", is_flag=True, help="Replace the user if there is one: new password, new rights.")
+@json_option
 def add(
     *,
     name: str,
@@ -60,6 +61,7 @@ def add(
     password_stdin: bool,
     generate: bool,
     replace: bool,
+    as_json: bool,
 ) -> None:
     """Add a user, or with --replace change one.
 
@@ -93,6 +95,9 @@ def add(
         listeners=listeners,
     )
     _write(path, users, key)
+    if as_json:
+        print_json({**_shown(users[name]), "changed": known, "password": password if generate else None})
+        return
     if generate:
         click.echo(f"password: {password}")
     click.echo(f"{path}: user {name} {'changed' if known else 'added'} ({_rights(users[name])})")
@@ -106,11 +111,7 @@ def list_(*, config_path: Path, as_json: bool) -> None:
     path, _, _ = _place(config_path)
     users = _read(path)
     if as_json:
-        shown = [
-            {"name": one.name, "senders": list(one.senders), "listeners": list(one.listeners)}
-            for one in users.values()
-        ]
-        click.echo(json.dumps(shown, ensure_ascii=False, indent=2))
+        print_json([_shown(one) for one in users.values()])
         return
     for one in users.values():
         click.echo(f"{one.name}: {_rights(one)}")
@@ -176,6 +177,10 @@ def _password(*, from_stdin: bool, generate: bool) -> str:
         return sys.stdin.readline().rstrip("\r\n")
     answer: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     return answer
+
+
+def _shown(one: "User") -> dict[str, object]:
+    return {"name": one.name, "senders": list(one.senders), "listeners": list(one.listeners)}
 
 
 def _rights(one: "User") -> str:

@@ -1,66 +1,48 @@
 """The parent process: opens the sockets, starts workers, watches them, reloads, drains. It touches no mail.
 
 Signals: SIGTERM and SIGINT drain and exit 0; SIGHUP reads config and rules again; rules and lists that change
-are read again by themselves (`gateway.service.reload`). A worker that dies is
-started anew, with a pause if it dies at once; the sockets stay open, so nobody is refused meanwhile (SMTP.md
-rule 26).
+are read again by themselves (`gateway.service.reload`). A worker that dies is started anew
+(`gateway.service.children`); the sockets stay open, so nobody is refused meanwhile (SMTP.md rule 26).
 """
 
 import contextlib
 import gc
 import logging
-import os
 import selectors
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
 from gateway.config import Config
 from gateway.errors import Problem
 from gateway.service.bundle import Bundle, build_policy, read_bundle
+from gateway.service.children import WEB, Child, Children
 from gateway.service.control import Channel, Count, Drain, Reload, TellEditors, Word
 from gateway.service.editors import Editors
 from gateway.service.eyes.table import Table
 from gateway.service.journal import start_logging
 from gateway.service.ledger import prepare_ledger
-from gateway.service.notify import Notifier, take_sockets
 from gateway.service.reload import Refused, Reloader, Taken, watched
 from gateway.service.shadow import with_shadow
 from gateway.service.sockets import name_of, open_listeners, open_web, turn_away
+from gateway.service.systemd import Supervisor, take_sockets
 from gateway.service.watch import Watch
 from gateway.transaction.policy import Policy
 
 log = logging.getLogger("careerrelay")
 
-#: A worker that lived shorter than this is started again only after a pause that doubles each time.
-SHORT_LIFE = 5.0
-LONGEST_PAUSE = 30.0
 #: How long all workers may take to stop accepting before those who wait in the queue are turned away all the
 #: same.
 STOP_SECONDS = 5.0
 #: What is added to the drain bound before a worker that hangs is killed.
 KILL_GRACE = 10.0
 
-#: The index of the child that serves HTTP, beside the workers' numbers.
-WEB = -1
-
 _SHADOW_REFUSED = "candidate rules refused, they are not judged, or go on as they were"
 _RELOAD_REFUSED = "reload refused, the last good config stays"
-
-
-@dataclass(slots=True)
-class _Child:
-    pid: int
-    index: int
-    channel: Channel
-    born: float = field(default_factory=time.monotonic)
-    ready: bool = False
-    stopped: bool = False
 
 
 class Parent:
@@ -78,17 +60,15 @@ class Parent:
         self._editors = Editors()
         self._listeners: list[socket.socket] = []
         self._web: list[socket.socket] = []
-        self._children: dict[int, _Child] = {}
-        self._due: dict[int, float] = {}  # worker index -> when to start it again
-        self._pauses: dict[int, float] = {}
         self._signals: list[int] = []
         self._draining = False
         self._ledger_ready = False
         self._announced = False
-        self._notifier = Notifier()
+        self._supervisor = Supervisor()
         self._passed = take_sockets()
         self._selector = selectors.DefaultSelector()
         self._table = Table(bundle.config.gateway.worker_count)
+        self._children = Children(work=self._work, selector=self._selector, table=self._table)
 
     def run(self) -> int:
         """Serve until a signal says otherwise; gives the exit code.
@@ -110,7 +90,7 @@ class Parent:
             self._start(index)
         if wants_web(self._bundle.config):
             self._start(WEB)
-        while self._children or self._due:
+        while self._children:
             self._step()
         log.info("gateway ends")
         return 0
@@ -133,21 +113,11 @@ class Parent:
         """What holds now."""
         return self._reloader.bundle
 
-    # --- workers ------------------------------------------------------------------------------------------
+    # --- children -----------------------------------------------------------------------------------------
 
     def _start(self, index: int) -> None:
-        if index == WEB and not self._open_web():
-            return
-        ours, theirs = socket.socketpair()
-        pid = os.fork()
-        if pid == 0:
-            ours.close()
-            self._become_worker(theirs, index)
-        theirs.close()
-        ours.settimeout(0)
-        child = _Child(pid, index, Channel(ours))
-        self._children[pid] = child
-        self._selector.register(child.channel, selectors.EVENT_READ, child)
+        if index != WEB or self._open_web():
+            self._children.start(index)
 
     def _open_web(self) -> bool:
         """Whether the web server has its sockets. Mail doesn't wait for them: they are tried again."""
@@ -156,34 +126,14 @@ class Parent:
         try:
             self._web = open_web(self._bundle.config, passed=self._passed)
         except OSError as error:
-            pause = self._pauses[WEB] = min(LONGEST_PAUSE, max(1.0, self._pauses.get(WEB, 0.0) * 2))
+            pause = self._children.put_off(WEB, least=1.0)
             fields = {"detail": error.strerror, "tries_again_in": pause}
             log.error("web server can't start, mail goes on", extra={"fields": fields})  # noqa: TRY400 - it says all
-            self._due[WEB] = time.monotonic() + pause
             return False
         return True
 
-    def _become_worker(self, end: socket.socket, index: int) -> None:
-        """In the new process: nothing of the parent's may be left open, or its death would go unnoticed."""
-        code = 1
-        try:
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGCHLD):
-                signal.signal(number, signal.SIG_IGN if number != signal.SIGCHLD else signal.SIG_DFL)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            for child in self._children.values():
-                child.channel.close()
-            self._selector.close()
-            self._work(Channel(end), index)
-            code = 0
-        except BaseException:
-            log.exception("worker failed")
-        finally:
-            logging.shutdown()
-            sys.stdout.flush()
-            os._exit(code)
-
     def _work(self, channel: Channel, index: int) -> None:
+        """What a child does."""
         from gateway.service.process import run_web, run_worker  # noqa: PLC0415 - only children need an event loop
 
         for other in self._listeners if index == WEB else self._web:
@@ -200,40 +150,6 @@ class Parent:
             index=index,
             create=not self._ledger_ready,
         )
-
-    def _reap(self) -> None:
-        while self._children:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            child = self._children.pop(pid, None)
-            if child is None:
-                continue
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(child.channel)
-            child.channel.close()
-            self._count_ready()
-            if not self._draining:
-                self._plan_restart(child, status)
-
-    def _plan_restart(self, child: _Child, status: int) -> None:
-        lived = time.monotonic() - child.born
-        pause = 0.0
-        if lived < SHORT_LIFE:
-            pause = min(LONGEST_PAUSE, max(0.5, self._pauses.get(child.index, 0.0) * 2))
-        self._pauses[child.index] = pause
-        self._due[child.index] = time.monotonic() + pause
-        how = (
-            f"signal {os.WTERMSIG(status)}"
-            if os.WIFSIGNALED(status)
-            else f"exit {os.waitstatus_to_exitcode(status)}"
-        )
-        self._table.parent.add("restarts")
-        what = "web server died, mail goes on" if child.index == WEB else "worker died"
-        log.error(what, extra={"fields": {"worker": child.pid, "how": how, "starts_again_in": pause}})
 
     # --- the loop -----------------------------------------------------------------------------------------
 
@@ -253,10 +169,9 @@ class Parent:
             signal.signal(number, note)
 
     def _step(self) -> None:
-        waits = [max(0.0, due - time.monotonic()) for due in self._due.values()]
-        dues = (self._watch.wait(), self._editors.wait(), self._notifier.wait())
-        waits += [wait for wait in dues if wait is not None]
-        self._listen(min(waits, default=None))
+        parts = (self._children, self._watch, self._editors, self._supervisor)
+        waits = [part.wait() for part in parts]
+        self._listen(min((wait for wait in waits if wait is not None), default=None))
         # Taken all at once: ten SIGHUPs that came during one reload ask for one more, and whoever wants us to
         # go needn't wait for any of them.
         signals, self._signals = self._signals, []
@@ -267,14 +182,13 @@ class Parent:
         elif self._watch.changed():
             self._follow()
         self._tell_editors()
-        self._reap()
-        for index in [index for index, due in self._due.items() if due <= time.monotonic()]:
-            del self._due[index]
+        self._children.reap(again=not self._draining)
+        for index in self._children.take_due():
             self._start(index)
 
     def _listen(self, timeout: float | None) -> None:
         """Wait for a signal or a word from a worker, for at most so long."""
-        self._notifier.beat()
+        self._supervisor.beat()
         for key, _ in self._selector.select(timeout):
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
@@ -282,11 +196,11 @@ class Parent:
             else:
                 self._hear(key.data)
 
-    def _hear(self, child: _Child) -> None:
-        for word in child.channel.receive():
+    def _hear(self, child: Child) -> None:
+        for word in self._children.hear(child):
             if word is Word.READY:
                 child.ready = True
-                self._count_ready()
+                self._children.count_ready()
                 if child.index == WEB:
                     places = ", ".join(map(name_of, self._web))
                     log.info(
@@ -299,18 +213,10 @@ class Parent:
                 log.info("reloaded", extra={"fields": {"worker": child.pid}})
             elif word is Word.RELOAD_FAILED:
                 log.error("worker refused to reload", extra={"fields": {"worker": child.pid}})
-        if child.channel.closed:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(child.channel)
-
-    def _count_ready(self) -> None:
-        workers = [child for child in self._children.values() if child.index != WEB]
-        self._table.parent.set("workers-ready", sum(child.ready for child in workers))
 
     def _announce(self) -> None:
         """Say once, on standard error, that mail is taken now."""
-        workers = [child for child in self._children.values() if child.index != WEB]
-        if self._announced or not all(child.ready for child in workers):
+        if self._announced or not all(child.ready for child in self._children.workers):
             return
         self._announced = True
         self._ready()
@@ -322,14 +228,14 @@ class Parent:
         sys.stderr.flush()
 
     def _ready(self, word: str = "") -> None:
-        self._notifier.ready(f"{word}taking mail on {', '.join(map(name_of, self._listeners))}")
+        self._supervisor.ready(f"{word}taking mail on {', '.join(map(name_of, self._listeners))}")
 
     # --- reload and drain ---------------------------------------------------------------------------------
 
     def _reload(self) -> None:
         """Read everything again; hand it to the workers if all of it is good, else change nothing."""
         self._watch.aim(watched(self._bundle))  # before it is read: what changes meanwhile is seen
-        self._notifier.reloading()
+        self._supervisor.reloading()
         self._go_on(self._reloader.everything)
         refused = self._table.parent.get("rules-refused")
         self._ready("reload refused, see the log; " if refused else "")
@@ -345,13 +251,13 @@ class Parent:
         except Exception:
             log.exception(_RELOAD_REFUSED)
             self._table.parent.set("rules-refused", 1)
-            self._tell_one(Count("reload-refused"))
+            self._children.tell_one(Count("reload-refused"))
             return
         self._table.parent.set("rules-refused", isinstance(result, Refused))
         if isinstance(result, Refused):
             for problem in result.problems:
                 log.error(_RELOAD_REFUSED, extra={"fields": {"problem": str(problem)}})
-            self._tell_one(Count("reload-refused"))
+            self._children.tell_one(Count("reload-refused"))
             if result.of_rules and self._bundle.config.rules.editors:
                 self._editors.refused([str(problem) for problem in result.problems])
             return
@@ -367,40 +273,22 @@ class Parent:
         if watched(bundle) != places:
             self._watch.aim(watched(bundle))
         start_logging(form=bundle.config.log.format, level=bundle.config.log.level)
-        for child in list(self._children.values()):
-            self._tell(child, Reload(bundle))
+        for child in self._children:
+            self._children.tell(child, Reload(bundle))
 
     def _tell_of_shadow(self, problems: Sequence[Problem]) -> None:
         """The candidate set has mistakes: those who write it are told, and nothing else is different."""
         for problem in problems:
             log.error(_SHADOW_REFUSED, extra={"fields": {"problem": str(problem)}})
         if problems:
-            self._tell_one(Count("shadow-refused"))
+            self._children.tell_one(Count("shadow-refused"))
             if self._bundle.config.rules.editors:
                 self._editors.refused([str(problem) for problem in problems])
-
-    def _tell(self, child: _Child, message: object) -> bool:
-        try:
-            child.channel.send(message)
-        except TimeoutError:
-            log.error("worker hangs, killed", extra={"fields": {"worker": child.pid}})  # noqa: TRY400 - it says all
-            os.kill(child.pid, signal.SIGKILL)
-        except OSError:
-            pass  # it died: the one that takes its place begins with the new bundle
-        else:
-            return True
-        return False
-
-    def _tell_one(self, message: object) -> bool:
-        """Tell any one worker, for what is to be done once."""
-        children = list(self._children.values())
-        ready = (child for child in children if child.ready and child.index != WEB)
-        return any(self._tell(child, message) for child in ready)
 
     def _tell_editors(self) -> None:
         problems = self._editors.take()
         if problems is not None:
-            self._tell_one(TellEditors(problems))
+            self._children.tell_one(TellEditors(problems))
 
     def _drain(self) -> None:
         """Let the workers finish; once none accepts, answer 421 to those in the queue; then go."""
@@ -408,32 +296,27 @@ class Parent:
             return
         self._draining = True
         self._table.parent.set("draining", 1)
-        self._notifier.stopping()
-        self._due.clear()
+        self._supervisor.stopping()
+        self._children.start_no_more()
         for listener in self._web:
             listener.close()  # the web process has them too, and goes on until it is through
-        for child in self._children.values():
+        for child in self._children:
             with contextlib.suppress(OSError):
                 child.channel.send(Drain())
-        deadline = time.monotonic() + STOP_SECONDS
-        while time.monotonic() < deadline and not all(child.stopped for child in self._children.values()):
-            self._listen(0.1)
-            self._reap()
+        self._wait_for(lambda: all(child.stopped for child in self._children), STOP_SECONDS)
         listen = self._bundle.config.listen
         implicit = {index for index, one in enumerate(listen) if one.tls_mode == "implicit"}
         turned = turn_away(self._listeners, implicit=implicit)
         log.info("draining", extra={"fields": {"turned_away": turned}})
-        deadline = time.monotonic() + self._bundle.config.gateway.drain_seconds + KILL_GRACE
-        while self._children and time.monotonic() < deadline:
-            self._listen(0.2)
-            self._reap()
-        for pid in list(self._children):
-            log.error("worker hangs, killed", extra={"fields": {"worker": pid}})
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        while self._children:
-            pid, _ = os.waitpid(-1, 0)
-            self._children.pop(pid, None)
+        self._wait_for(lambda: not self._children, self._bundle.config.gateway.drain_seconds + KILL_GRACE)
+        self._children.end()
+
+    def _wait_for(self, condition: Callable[[], bool], seconds: float) -> None:
+        """Listen to the children until it holds, but not for longer."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not condition():
+            self._listen(0.1)
+            self._children.reap(again=False)
 
 
 def wants_web(config: Config) -> bool:

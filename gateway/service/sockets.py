@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from gateway.config import Config
 from gateway.errors import ConfigError, Problem
-from gateway.service.notify import claim
+from gateway.service.systemd import claim
 from gateway.smtp import failure
 
 #: Connections that may wait to be accepted; the kernel cuts it to its own bound (net.core.somaxconn).

@@ -256,6 +256,26 @@ def test_help_keeps_its_tables(commands: set[str]) -> None:
         assert "\\b" not in command.get_help(context), path
 
 
+#: Commands without --json: they write something else, or have --format, or talk with somebody.
+NO_JSON = {
+    *("credits export", "export", "registrations export", "sends export", "statement"),
+    *("connector", "demo", "footer preview", "init", "serve", "top", "user remove"),
+}
+
+
+def test_scripts_can_read_every_answer(commands: set[str]) -> None:
+    """Every command that answers has --json."""
+    main = import_module("gateway.cli.main").main
+    lacking = set()
+    for path in commands:
+        command = main
+        for name in path.split():
+            command = command.get_command(click.Context(command), name)
+        if not any("--json" in parameter.opts for parameter in command.params):
+            lacking.add(path)
+    assert lacking == NO_JSON
+
+
 @pytest.mark.parametrize("name", READMES)
 def test_every_command_is_documented(name: str, commands: set[str]) -> None:
     """Each README says what every command is for."""

@@ -1,13 +1,12 @@
-"""Opening the ledger's credit for a command, who does it, and how amounts and times are shown."""
+"""Opening the ledger's credit for a command, who does it, and moments that are given to it."""
 
-import getpass
-import os
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from gateway.cli.options import operator
 
 if TYPE_CHECKING:
     from gateway.config import Config
@@ -94,7 +93,7 @@ def operator_of(name: str | None, second: str = "") -> "Operator":
     """Who does it, and who else says yes."""
     from gateway.store.credit import Operator
 
-    who = (name or f"{getpass.getuser()} (uid {os.getuid()})").strip()
+    who = (name or operator()).strip()
     if second and second.strip() == who:
         raise click.UsageError("--second is somebody else than the operator")
     return Operator(name=who, second=second.strip())
@@ -104,24 +103,6 @@ def want_second(who: "Operator", what: str, *, wanted: bool) -> None:
     """Stop where somebody else has to say yes, and nobody did."""
     if wanted and not who.second:
         raise click.ClickException(f"{what} want a second operator: say --second NAME")
-
-
-def local(microseconds: int | None) -> str:
-    """A time of the ledger in this machine's zone, for people."""
-    from gateway.store.flat import moment
-
-    if microseconds is None:
-        return "-"
-    return moment(microseconds).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
-
-
-def local_text(iso: object) -> str:
-    """The same for a time that is ISO 8601 already."""
-    from datetime import datetime
-
-    if not isinstance(iso, str):
-        return "-"
-    return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def moment_option(text: str | None) -> int | None:
@@ -137,20 +118,6 @@ def moment_option(text: str | None) -> int | None:
         return parse_moment(text, zone=timezone(offset) if offset is not None else None, end=True)
     except (ValueError, OverflowError) as error:
         raise click.UsageError(str(error)) from None
-
-
-def table(rows: Sequence[Sequence[object]]) -> Iterator[str]:
-    """Rows in columns; the first one is the heading."""
-    from gateway.cli.sends import _aligned, _printable
-
-    return _aligned([[_printable("" if cell is None else str(cell)) for cell in row] for row in rows])
-
-
-def write_lines(lines: Iterator[str], out: Path | None) -> None:
-    """To a file that only its owner may read, whole or not at all, or to standard output."""
-    from gateway.cli.sends import _write
-
-    _write(lines, out)
 
 
 def note(text: str) -> None:

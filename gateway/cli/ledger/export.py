@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.ledger.desk import open_config, write_lines
-from gateway.cli.options import config_option
+from gateway.cli.ledger.desk import open_config
+from gateway.cli.options import config_option, export_options
+from gateway.cli.printing import write_records
 
 #: The keys of gateway.store.tables.TABLES; a test holds the two together.
 KINDS = (
@@ -24,25 +25,17 @@ KINDS = (
 
 @click.command()
 @config_option
-@click.argument("kind", type=click.Choice(KINDS))
-@click.option(
-    "--format", "form", type=click.Choice(["csv", "jsonl"]), required=True, help="CSV, or JSON Lines."
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write to this file."
-)
-@click.option("--excel", is_flag=True, help="CSV that Excel opens as it is: with a byte order mark.")
-def export(*, config_path: Path, kind: str, form: str, out: Path | None, excel: bool) -> None:
+@click.argument("name", type=click.Choice(KINDS))
+@export_options
+def export(*, config_path: Path, name: str, kind: str, out: Path | None, excel: bool) -> None:
     """A table of the ledger as it is, with times in UTC (ISO 8601).
 
     Sends and registrations have exports of their own (`sends export`, `registrations export`).
     """
-    from gateway.store.flat import csv_lines, json_lines
     from gateway.store.tables import TABLES, fields_of, records_of
 
     _, store = open_config(config_path)
-    table = TABLES[kind]
+    table = TABLES[name]
     with store, store.reading() as connection:
-        found = records_of(connection, table)
-        lines = csv_lines(fields_of(table), found, mark=excel) if form == "csv" else json_lines(found)
-        write_lines(lines, out)
+        records = records_of(connection, table)
+        write_records(fields_of(table), records, kind=kind, out=out, excel=excel)

@@ -1,6 +1,5 @@
 """``careerrelay registrations import``: a partner's list into the ledger."""
 
-import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -10,6 +9,7 @@ import click
 
 from gateway.cli.ledger.desk import chosen_partner, open_config, partner_option
 from gateway.cli.options import config_option, json_option
+from gateway.cli.printing import print_json
 
 if TYPE_CHECKING:
     from gateway.ledger.intake import Reported
@@ -152,7 +152,7 @@ def _tell(
             "bad": [{"line": number, "reason": reason} for number, reason in bad],
             "states": dict(sorted(states.items())),
         }
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        print_json(answer)
         return
     would = "would be " if dry_run else ""
     click.echo(

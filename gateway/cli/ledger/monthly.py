@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.ledger.desk import chosen_company, company_option, open_config, write_lines
-from gateway.cli.options import config_option, json_option
+from gateway.cli.ledger.desk import chosen_company, company_option, open_config
+from gateway.cli.options import config_option, excel_option, json_option, out_option
+from gateway.cli.printing import print_json, write_lines
 
 if TYPE_CHECKING:
     from gateway.store.figures import Span
@@ -68,7 +69,7 @@ def circle(*, config_path: Path, company: str | None, month: str | None, as_json
     saved = found.slots_used * fee if fee else None
     if as_json:
         answer = {"month": month, "companies": companies, **asdict(found), "saved_fees_estimate": saved}
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        print_json(answer)
         return
     click.echo(month or "since the beginning")
     for name, value in asdict(found).items():
@@ -90,10 +91,8 @@ def circle(*, config_path: Path, company: str | None, month: str | None, as_json
     show_default=True,
     help="How it is written.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write to this file."
-)
-@click.option("--excel", is_flag=True, help="CSV that Excel opens as it is: with a byte order mark.")
+@out_option
+@excel_option
 def statement(
     *, config_path: Path, company: str | None, month: str, kind: str, out: Path | None, excel: bool
 ) -> None:
@@ -106,6 +105,8 @@ def statement(
     from gateway.store import figures
     from gateway.store.flat import csv_lines
 
+    if excel and kind != "csv":
+        raise click.UsageError("--excel goes with --format csv")
     _span(month)
     _, store = open_config(config_path)
     with store:

@@ -1,6 +1,5 @@
 """``careerrelay purge | erase | subject-report | suppress``: people's data."""
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -8,9 +7,13 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.ledger.desk import local, open_config, operator_of, operator_option
+from gateway.cli.ledger.desk import open_config, operator_of, operator_option
 from gateway.cli.options import config_option, json_option
+from gateway.cli.printing import local, local_text, print_json, shown
 
+_file_option = click.option(
+    "--file", "file", type=click.File("r", encoding="utf-8"), help="A list, one a line; - is standard input."
+)
 _address_option = click.option(
     "--address",
     required=True,
@@ -55,7 +58,7 @@ def purge(*, config_path: Path, dry_run: bool, as_json: bool) -> None:
             gone.update(step)
         heads = store.heads()
     if as_json:
-        click.echo(json.dumps({"dry_run": dry_run, "deleted": dict(gone), "heads": heads}, indent=2))
+        print_json({"dry_run": dry_run, "deleted": dict(gone), "heads": heads})
         return
     would = "would be deleted" if dry_run else "deleted"
     for name, count in sorted(gone.items()):
@@ -96,7 +99,7 @@ def erase(*, config_path: Path, address: str, forget: bool, operator: str | None
             operator_of(operator),
         )
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2))
+        print_json(asdict(found))
     elif not found.hashes and not found.sends and not found.registrations:
         click.echo("the ledger knew nothing of this address")
     else:
@@ -118,7 +121,7 @@ def subject_report(*, config_path: Path, address: str, as_json: bool) -> None:
     with store, store.reading() as connection:
         found = privacy.report(connection, store.keys, privacy.hashes_of(store.keys, wanted))
     if as_json:
-        click.echo(json.dumps({"address": wanted, **found}, ensure_ascii=False, indent=2))
+        print_json({"address": wanted, **found})
         return
     if not found["known"]:
         click.echo("the ledger knows nothing of this address")
@@ -128,8 +131,7 @@ def subject_report(*, config_path: Path, address: str, as_json: bool) -> None:
         lines = entries if isinstance(entries, list) else []
         click.echo(f"{title.replace('_', ' ')}: {len(lines) or 'none'}")
         for one in lines:
-            shown = one if isinstance(one, str) else _line(one)
-            click.echo(f"  {shown}")
+            click.echo(f"  {local_text(one) if isinstance(one, str) else _line(one)}")
 
 
 def _line(record: dict[str, object]) -> str:
@@ -137,7 +139,7 @@ def _line(record: dict[str, object]) -> str:
     for name, value in record.items():
         if value in (None, "", [], False):
             continue
-        parts.append(f"{name} {len(value) if isinstance(value, list) else value}")
+        parts.append(f"{name} {len(value) if isinstance(value, list) else shown(name, value)}")
     return ", ".join(parts)
 
 
@@ -149,16 +151,18 @@ def suppress() -> None:
 @suppress.command()
 @config_option
 @click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
-@click.option(
-    "--file", "file", type=click.File("r", encoding="utf-8"), help="A list, one a line; - is standard input."
-)
-def add(*, config_path: Path, addresses: tuple[str, ...], file: Iterable[str] | None) -> None:
+@_file_option
+@json_option
+def add(*, config_path: Path, addresses: tuple[str, ...], file: Iterable[str] | None, as_json: bool) -> None:
     """Send these people no more links."""
     wanted = _all(addresses, file)
     _, store = open_config(config_path)
     with store:
         new = sum(store.suppress(store.keys.address(one), source="operator") for one in wanted)
-    click.echo(f"{new} new, {len(wanted) - new} known already")
+    if as_json:
+        print_json({"new": new, "known": len(wanted) - new})
+    else:
+        click.echo(f"{new} new, {len(wanted) - new} known already")
 
 
 @suppress.command("list")
@@ -172,9 +176,7 @@ def list_(*, config_path: Path, as_json: bool) -> None:
     if as_json:
         from gateway.store.flat import iso
 
-        click.echo(
-            json.dumps([{"hash": h.hex(), "at": iso(at), "source": source} for h, at, source in found])
-        )
+        print_json([{"hash": h.hex(), "at": iso(at), "source": source} for h, at, source in found])
         return
     for value, at, source in found:
         click.echo(f"{local(at)}  {source:<10} {value.hex()}")
@@ -185,16 +187,20 @@ def list_(*, config_path: Path, as_json: bool) -> None:
 @suppress.command()
 @config_option
 @click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
-@click.option(
-    "--file", "file", type=click.File("r", encoding="utf-8"), help="A list, one a line; - is standard input."
-)
-def remove(*, config_path: Path, addresses: tuple[str, ...], file: Iterable[str] | None) -> None:
+@_file_option
+@json_option
+def remove(
+    *, config_path: Path, addresses: tuple[str, ...], file: Iterable[str] | None, as_json: bool
+) -> None:
     """Take that back: these people may get links again."""
     wanted = _all(addresses, file)
     _, store = open_config(config_path)
     with store:
         gone = sum(store.unsuppress(store.keys.address(one)) for one in wanted)
-    click.echo(f"{gone} removed, {len(wanted) - gone} were not there")
+    if as_json:
+        print_json({"removed": gone, "unknown": len(wanted) - gone})
+    else:
+        click.echo(f"{gone} removed, {len(wanted) - gone} were not there")
 
 
 def _all(addresses: tuple[str, ...], file: Iterable[str] | None) -> list[str]:

@@ -1,6 +1,5 @@
 """``careerrelay reconcile``: the partner's list against the ledger."""
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +8,7 @@ import click
 
 from gateway.cli.ledger.desk import chosen_partner, open_config, partner_option
 from gateway.cli.options import config_option, json_option
+from gateway.cli.printing import print_json
 
 _YES = {"true", "yes", "1", "counted", "○", "〇", "有効"}
 _NO = {"false", "no", "0", "×", "無効"}
@@ -73,7 +73,7 @@ def reconcile(
             "differs": [asdict(one) for one in found if one.side == "both"],
             "bad": [{"line": number, "reason": reason} for number, reason in bad],
         }
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        print_json(answer)
     else:
         click.echo(f"{same} are the same")
         for side, title in (

@@ -1,7 +1,7 @@
 """``careerrelay registrations list | show | export | event | dispute | resolve``."""
 
-import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,18 +10,16 @@ import click
 from gateway.cli.ledger.desk import (
     chosen_company,
     chosen_partner,
-    local_text,
     moment_option,
     open_config,
     operator_of,
     operator_option,
     partner_option,
     second_option,
-    table,
     want_second,
-    write_lines,
 )
-from gateway.cli.options import config_option, json_option
+from gateway.cli.options import config_option, export_options, json_option, last_option
+from gateway.cli.printing import local_text, print_json, print_table, write_records
 
 if TYPE_CHECKING:
     from gateway.store.said import EventTaken
@@ -47,6 +45,13 @@ EVENTS = ("withdrawn", "refused", "reinstated", "confirmed", "placed")
 _said_id_option = click.option(
     "--id", "event_id", default="", metavar="ID", help="The partner's number of what it said, if it has one."
 )
+_by_option = click.option(
+    "--by",
+    type=click.Choice(["company", "partner"]),
+    default="company",
+    show_default=True,
+    help="Whose word this is.",
+)
 _state_option = click.option(
     "--state",
     "states",
@@ -58,9 +63,7 @@ _state_option = click.option(
 
 @click.command("list")
 @config_option
-@click.option(
-    "--last", type=click.IntRange(1, 100_000), default=20, show_default=True, metavar="N", help="How many."
-)
+@last_option
 @_state_option
 @click.option("--flagged", is_flag=True, help="Only those that somebody may want to look at.")
 @click.option("--company", metavar="ID", default="", help="Only this company's.")
@@ -86,7 +89,7 @@ def list_(
         with store.reading() as connection:
             found = last_registrations(connection, last, wanted)
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        print_json(found)
     elif not found:
         click.echo("no registrations" + (" that are meant" if states or flagged or company else " yet"))
     else:
@@ -103,8 +106,7 @@ def list_(
             ]
             for one in found
         ]
-        for line in table(rows):
-            click.echo(line)
+        print_table(rows)
 
 
 @click.command()
@@ -126,7 +128,7 @@ def show(*, config_path: Path, registration: str, partner: str | None, as_json: 
         with store.reading() as connection:
             found = story(connection, find_registration(connection, registration, partner))
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        print_json(found)
     else:
         _tell_story(found)
 
@@ -171,17 +173,10 @@ def _tell_story(found: Mapping[str, object]) -> None:
 
 @click.command()
 @config_option
-@click.option(
-    "--format", "kind", type=click.Choice(["csv", "jsonl"]), required=True, help="CSV, or JSON Lines."
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write to this file."
-)
-@click.option("--excel", is_flag=True, help="CSV that Excel opens as it is: with a byte order mark.")
+@export_options
 @_state_option
 def export(*, config_path: Path, kind: str, out: Path | None, excel: bool, states: tuple[str, ...]) -> None:
     """All registrations, oldest first, with times in UTC (ISO 8601). Nothing about people."""
-    from gateway.store.flat import csv_lines, json_lines
     from gateway.store.views import REGISTRATION_FIELDS, RegistrationFilter, all_registrations
 
     _, store = open_config(config_path)
@@ -189,8 +184,7 @@ def export(*, config_path: Path, kind: str, out: Path | None, excel: bool, state
         store.rematch()
         with store.reading() as connection:
             found = all_registrations(connection, RegistrationFilter(states=states))
-            lines = csv_lines(REGISTRATION_FIELDS, found, mark=excel) if kind == "csv" else json_lines(found)
-            write_lines(lines, out)
+            write_records(REGISTRATION_FIELDS, found, kind=kind, out=out, excel=excel)
 
 
 @click.command()
@@ -201,6 +195,7 @@ def export(*, config_path: Path, kind: str, out: Path | None, excel: bool, state
 @click.option("--id", "event_id", required=True, metavar="ID", help="The partner's number of what it said.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; nothing about the person.")
 @click.option("--at", metavar="TIME", help="When it happened. Default: now.")
+@json_option
 def event(
     *,
     config_path: Path,
@@ -210,6 +205,7 @@ def event(
     event_id: str,
     reason: str,
     at: str | None,
+    as_json: bool,
 ) -> None:
     """Note what a partner says of a registration by mail or phone, as its webhook would.
 
@@ -230,12 +226,15 @@ def event(
                 reason=reason,
             ),
         )
-    _tell_taken(registration, taken)
+    _tell_taken(registration, taken, as_json=as_json)
 
 
-def _tell_taken(registration: str, taken: "EventTaken") -> None:
+def _tell_taken(registration: str, taken: "EventTaken", *, as_json: bool) -> None:
     if taken.result == "conflict":
         raise click.ClickException(f"the event {taken.id} was something else before; nothing changed")
+    if as_json:
+        print_json({"registration": registration, **asdict(taken)})
+        return
     known = "known already, " if taken.result == "known" else ""
     click.echo(f"{registration}: {known}now {taken.state} ({taken.reason})")
 
@@ -244,12 +243,13 @@ def _tell_taken(registration: str, taken: "EventTaken") -> None:
 @config_option
 @click.argument("registration", metavar="ID")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; nothing about the person.")
-@click.option("--by", type=click.Choice(["company", "partner"]), default="company", show_default=True)
+@_by_option
 @click.option("--evidence", default="", metavar="TEXT", help="Where the evidence is.")
 @click.option("--deadline", metavar="DATE", help="Until when it is to be resolved.")
 @_said_id_option
 @click.option("--partner", metavar="ID", help="Whose id it is, where several partners have it.")
 @operator_option
+@json_option
 def dispute(
     *,
     config_path: Path,
@@ -261,6 +261,7 @@ def dispute(
     event_id: str,
     partner: str | None,
     operator: str | None,
+    as_json: bool,
 ) -> None:
     """Object to a decision. The books stay as they are until `registrations resolve`.
 
@@ -278,7 +279,7 @@ def dispute(
             until=moment_option(deadline),
             event_id=event_id,
         )
-    _tell_taken(registration, taken)
+    _tell_taken(registration, taken, as_json=as_json)
 
 
 @click.command()
@@ -293,11 +294,12 @@ def dispute(
 )
 @click.option("--reason", required=True, metavar="TEXT", help="Why; nothing about the person.")
 @click.option("--company", metavar="ID", help="Whose referral it is, where no send is known.")
-@click.option("--by", type=click.Choice(["company", "partner"]), default="company", show_default=True)
+@_by_option
 @_said_id_option
 @click.option("--partner", metavar="ID", help="Whose id it is, where several partners have it.")
 @operator_option
 @second_option
+@json_option
 def resolve(
     *,
     config_path: Path,
@@ -310,6 +312,7 @@ def resolve(
     partner: str | None,
     operator: str | None,
     second: str,
+    as_json: bool,
 ) -> None:
     """End a dispute. Who did it is recorded; the same again changes nothing.
 
@@ -336,4 +339,4 @@ def resolve(
             by=by,
             event_id=event_id,
         )
-    _tell_taken(registration, taken)
+    _tell_taken(registration, taken, as_json=as_json)

@@ -1,6 +1,5 @@
 """``careerrelay doctor``: what is really there, each finding with its remedy. Changes nothing."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ import click
 
 from gateway.cli.operating.findings import Finding, fail
 from gateway.cli.options import config_option, json_option
+from gateway.cli.printing import print_json, printable
 
 if TYPE_CHECKING:
     from gateway.config import Config
@@ -32,13 +32,13 @@ def doctor(*, config_path: Path, offline: bool, as_json: bool) -> None:
     for finding in look(config_path, offline=offline):
         found.append(finding)
         if not as_json:
-            click.echo(f"{_SIGNS[finding.grade]} {finding.check:<13} {_clean(finding.detail)}")
+            click.echo(f"{_SIGNS[finding.grade]} {finding.check:<13} {printable(finding.detail)}")
             if finding.remedy:
                 click.echo(f"{'':<17}-> {finding.remedy}")
     good = all(finding.grade != "fail" for finding in found)
     if as_json:
         answer = {"ok": good, "findings": [asdict(finding) for finding in found]}
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        print_json(answer)
     raise SystemExit(0 if good else 1)
 
 
@@ -76,8 +76,3 @@ def look(path: Path, *, offline: bool) -> Iterator[Finding]:
             yield fail(
                 name, f"could not be checked: {type(error).__name__}: {error}", "tell us: this is a fault"
             )
-
-
-def _clean(text: str) -> str:
-    """What a server said must not move the cursor."""
-    return "".join(character if character.isprintable() else "?" for character in text)

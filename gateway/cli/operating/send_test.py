@@ -1,6 +1,5 @@
 """``careerrelay send-test``: a harmless marked rejection through the running gateway."""
 
-import json
 import smtplib
 import ssl
 import time
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.options import config_option, json_option
+from gateway.cli.printing import print_json
 
 if TYPE_CHECKING:
     from gateway.config import Config
@@ -74,7 +74,7 @@ def send_test(
     found["reply"] = _send(config, mail, user, password or "")
     found["send"] = _in_ledger(config, mail["Message-ID"]) if found["reply"].startswith("250") else None
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        print_json(found)
     else:
         _tell(found)
     raise SystemExit(0 if found["send"] is not None and found["send"]["state"] == "accepted" else 1)

@@ -1,6 +1,5 @@
 """``careerrelay status``: how the gateway is, in one look. Reads only."""
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.ledger.desk import local_text
 from gateway.cli.options import config_option, json_option
+from gateway.cli.printing import local_text, print_json
 
 if TYPE_CHECKING:
     from gateway.config import Config
@@ -31,7 +30,7 @@ def status(*, config_path: Path, as_json: bool) -> None:
 
     found = find(load_config(config_path))
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        print_json(found)
     else:
         for line in _lines(found):
             click.echo(line)
@@ -84,6 +83,7 @@ def find(config: "Config") -> dict[str, Any]:
 def _ledger(config: "Config", troubles: list[dict[str, Any]]) -> dict[str, Any]:
     from gateway.errors import LedgerFault, SchemaFault
     from gateway.store import LedgerReader
+    from gateway.store.flat import iso
 
     found: dict[str, Any] = {"url": config.ledger.safe_url}
     try:
@@ -99,10 +99,10 @@ def _ledger(config: "Config", troubles: list[dict[str, Any]]) -> dict[str, Any]:
         return found | {"fault": str(fault)}
     brakes = {**({"*": controls.brake} if controls.brake is not None else {}), **controls.brakes}
     found["brakes"] = {
-        rule or "*": {"since": _iso(brake.at), "why": brake.why} for rule, brake in brakes.items()
+        rule or "*": {"since": iso(brake.at), "why": brake.why} for rule, brake in brakes.items()
     }
     found["matching_keys"] = {
-        partner: {key_id: _iso(since) for key_id, since in mine.items()} for partner, mine in keys.items()
+        partner: {key_id: iso(since) for key_id, since in mine.items()} for partner, mine in keys.items()
     }
     found["stages"] = {rule or "*": stage.action for rule, stage in controls.stages.items()}
     found["ruleset"] = controls.active.id if controls.active is not None else None
@@ -110,12 +110,6 @@ def _ledger(config: "Config", troubles: list[dict[str, Any]]) -> dict[str, Any]:
         detail, run = f"a brake is on: {', '.join(found['brakes'])}", "careerrelay rules resume"
         troubles.append({"what": "brake", "stops": False, "detail": detail, "run": run})
     return found
-
-
-def _iso(at: int) -> str:
-    from gateway.store.export import moment
-
-    return moment(at).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:

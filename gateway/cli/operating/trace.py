@@ -1,6 +1,5 @@
 """``careerrelay trace``: what happened to one mail, from log files and the ledger. Reads only."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.options import config_option, json_option
+from gateway.cli.printing import print_json, printable
 
 if TYPE_CHECKING:
     from gateway.config import Config
@@ -43,7 +43,7 @@ def trace(*, config_path: Path, message_id: str, logs: tuple[Path, ...], as_json
     sends, fault = _in_ledger(load_config(config_path), wanted)
     if as_json:
         answer = {"message_id": message_id, "log": lines, "ledger": sends, "ledger_fault": fault}
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        print_json(answer)
     else:
         for line in _told(lines, sends):
             click.echo(line)
@@ -88,22 +88,17 @@ def _in_ledger(config: "Config", wanted: str) -> tuple[list[dict[str, Any]], str
 
 def _told(lines: Sequence[dict[str, Any]], sends: Sequence[dict[str, Any]]) -> Iterator[str]:
     for line in lines:
-        yield _clean(f"{line.get('time', '?')}  {line['message']}")
+        yield printable(f"{line.get('time', '?')}  {line['message']}")
         for name in _SHOWN:
             if line.get(name) not in (None, ""):
-                yield _clean(f"  {name:<9} {line[name]}")
+                yield printable(f"  {name:<9} {line[name]}")
         copies = line.get("copies")
         for copy in copies if isinstance(copies, list) else ():
             link = f" link {copy['token']}..." if copy.get("token") else ""
             why = f" ({copy['reason']})" if copy.get("reason") else ""
             answer = f"{copy.get('host')}: {copy.get('reply')}"
-            yield _clean(f"  -> {copy.get('to')}: {copy.get('fate')}{link}{why}, {answer}")
+            yield printable(f"  -> {copy.get('to')}: {copy.get('fate')}{link}{why}, {answer}")
     for send in sends:
         state = f"{send['state']}, tried {send['attempts']} times: {send['reply']}"
-        yield _clean(f"ledger: token {send['token']} is {state}")
-        yield _clean(f"  rule {send['rule']}, campaign {send['campaign']}, footer {send['footer']}")
-
-
-def _clean(text: str) -> str:
-    """What came from a mail or a server must not move the cursor."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+        yield printable(f"ledger: token {send['token']} is {state}")
+        yield printable(f"  rule {send['rule']}, campaign {send['campaign']}, footer {send['footer']}")

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import click
+
 from gateway.errors import GatewayError
 from gateway.message.mailboxes import mailboxes
 from gateway.message.scan import Message, scan
@@ -47,6 +49,19 @@ def _named(head: Message | None, *names: bytes) -> list[str]:
     return [
         address for name in names for field in head.all(name) for address in mailboxes(field.value(head.data))
     ]
+
+
+def check_given(sender: str | None, recipients: Sequence[str]) -> None:
+    """Addresses of the command line, before any mail is read.
+
+    Raises:
+        click.UsageError: one of them is none.
+    """
+    try:
+        for address in (*((sender,) if sender not in {None, "", "<>"} else ()), *recipients):
+            path_of(str(address))
+    except NoAddress as error:
+        raise click.UsageError(str(error)) from None
 
 
 def path_of(address: str) -> Path:

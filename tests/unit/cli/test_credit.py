@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from gateway.cli.ledger.desk import local_text
 from gateway.cli.ledger.export import KINDS
 from gateway.cli.ledger.registrations import EVENTS, STATES
 from gateway.cli.main import main
+from gateway.cli.printing import local_text
 from gateway.config import embedded_config, load_keys
 from gateway.ledger.months import month_of
 from gateway.ledger.states import PARTNER_EVENTS, State
@@ -249,6 +249,10 @@ def test_people_by_commands(desk: Desk) -> None:
     assert "sends: 1" in desk.run("subject-report", "--address", "A@example.com").output
     desk.run("suppress", "add", "a@example.com", "b@example.com")
     assert "1 new, 1 known already" in desk.run("suppress", "add", "a@example.com", "c@example.com").output
+    again = desk.run("suppress", "add", "--json", "a@example.com", "d@example.com").output
+    assert json.loads(again) == {"new": 1, "known": 1}
+    gone = desk.run("suppress", "remove", "--json", "d@example.com", "e@example.com").output
+    assert json.loads(gone) == {"removed": 1, "unknown": 1}
     assert len(json.loads(desk.run("suppress", "list", "--json").stdout)) == 3
     desk.run("suppress", "remove", "c@example.com")
     erased = CliRunner().invoke(
@@ -353,6 +357,7 @@ def test_backup_is_a_ledger(desk: Desk) -> None:
     assert copy.stat().st_mode & 0o777 == 0o600
     assert faults_of(f"sqlite:///{copy}") == []
     assert "good" in desk.run("db", "check").output
+    assert json.loads(desk.run("db", "check", "--json").output)["ok"] is True
 
 
 def test_check_finds_books_that_were_changed(desk: Desk) -> None:
@@ -433,4 +438,4 @@ def test_status_says_since_when_a_matching_key_is_used(desk: Desk) -> None:
     shown = CliRunner().invoke(main, ["status", "--config", str(desk.config)]).stdout
     assert f"key k1 of default: for sends since {local_text('2026-06-01T00:00:00Z')}" in shown
     found = json.loads(CliRunner().invoke(main, ["status", "--json", "--config", str(desk.config)]).stdout)
-    assert found["ledger"]["matching_keys"] == {"default": {"k1": "2026-06-01T00:00:00Z"}}
+    assert found["ledger"]["matching_keys"] == {"default": {"k1": "2026-06-01T00:00:00.000Z"}}

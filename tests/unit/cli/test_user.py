@@ -61,6 +61,10 @@ def test_life_of_a_user(config: Path) -> None:
     password = changed.output.split()[1]
     user = read_users(path)["payroll"]
     assert verify(password, user.password)
+    told = json.loads(run(config, "add", "payroll", "--replace", "--generate", "--json").output)
+    user = read_users(path)["payroll"]
+    assert verify(told["password"], user.password)
+    assert (told["name"], told["changed"]) == ("payroll", True)
     assert not verify(PASSWORD, user.password)
     assert user.senders == ()
     assert run(config, "remove", "payroll").exit_code == 0

@@ -17,7 +17,7 @@ _FIRST = 3
 _MOST = 256
 
 
-class Notifier:
+class Supervisor:
     """Tells whoever started us how we are. Never raises: nobody listening is no fault.
 
     Args:

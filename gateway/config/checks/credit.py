@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
+from gateway.config.checks.found import Check, Found, one_of
 from gateway.config.model import Config
-
-Found = Iterator[tuple[str, str, str]]  # key path, message, remedy
 
 
 def _place(name: str, index: int, count: int) -> str:
@@ -12,7 +11,7 @@ def _place(name: str, index: int, count: int) -> str:
     return name if count == 1 else f"{name}[{index}]"
 
 
-def ids_once(config: Config) -> Found:
+def _ids_once(config: Config) -> Found:
     """Companies, partners and campaigns have ids of their own."""
     named: dict[str, list[str]] = {
         "company": [one.id for one in config.company],
@@ -25,37 +24,29 @@ def ids_once(config: Config) -> Found:
                 yield f"{name}[{index}].id", f'another {name} is called "{id_}" too', "choose another id"
 
 
-def references_exist(config: Config) -> Found:
-    """Whatever is named is there."""
-    companies = [one.id for one in config.company]
-    partners = [one.id for one in config.partner]
+def _references(config: Config) -> Iterator[tuple[str, str, str | None]]:
+    """Wherever a company or a partner is named: the key, which of the two, the name if there is one."""
     for index, company in enumerate(config.company):
-        if company.partner not in (None, *partners):
-            place = _place("company", index, len(config.company))
-            yield f"{place}.partner", f'there is no partner "{company.partner}"', _one_of(partners)
+        yield f"{_place('company', index, len(config.company))}.partner", "partner", company.partner
     for index, campaign in enumerate(config.campaign):
-        if campaign.company not in (None, *companies):
-            yield (
-                f"campaign[{index}].company",
-                f'there is no company "{campaign.company}"',
-                _one_of(companies),
-            )
-        if campaign.partner not in (None, *partners):
-            yield f"campaign[{index}].partner", f'there is no partner "{campaign.partner}"', _one_of(partners)
+        yield f"campaign[{index}].company", "company", campaign.company
+        yield f"campaign[{index}].partner", "partner", campaign.partner
     for index, contract in enumerate(config.contracts):
-        if contract.company not in (None, *companies):
-            yield (
-                f"contract[{index}].company",
-                f'there is no company "{contract.company}"',
-                _one_of(companies),
-            )
+        yield f"contract[{index}].company", "company", contract.company
 
 
-def _one_of(names: list[str]) -> str:
-    return f"write one of: {', '.join(names)}"
+def _references_exist(config: Config) -> Found:
+    """Whatever is named is there."""
+    there = {
+        "company": [one.id for one in config.company],
+        "partner": [one.id for one in config.partner],
+    }
+    for key, what, name in _references(config):
+        if name not in (None, *there[what]):
+            yield key, f'there is no {what} "{name}"', one_of(there[what])
 
 
-def campaigns_have_one_company(config: Config) -> Found:
+def _campaigns_have_one_company(config: Config) -> Found:
     """No campaign is listed by two companies, or by another than the one that it names."""
     owner: dict[str, str] = {one.id: one.company for one in config.campaign if one.company is not None}
     for index, company in enumerate(config.company):
@@ -69,7 +60,7 @@ def campaigns_have_one_company(config: Config) -> Found:
                 )
 
 
-def contracts_once_a_day(config: Config) -> Found:
+def _contracts_once_a_day(config: Config) -> Found:
     """Two contracts of one company from one day: nobody could tell which holds."""
     seen: set[object] = set()
     for index, contract in enumerate(config.contracts):
@@ -79,7 +70,7 @@ def contracts_once_a_day(config: Config) -> Found:
         seen.add(pair)
 
 
-def sends_outlive_the_window(config: Config) -> Found:
+def _sends_outlive_the_window(config: Config) -> Found:
     """A send that is purged too early costs referrals."""
     needed = config.credit.window_days + config.credit.report_within_days
     for contract in config.contracts:
@@ -94,10 +85,10 @@ def sends_outlive_the_window(config: Config) -> Found:
         )
 
 
-CREDIT_CHECKS = (
-    ids_once,
-    references_exist,
-    campaigns_have_one_company,
-    contracts_once_a_day,
-    sends_outlive_the_window,
+CREDIT_CHECKS: tuple[Check, ...] = (
+    _ids_once,
+    _references_exist,
+    _campaigns_have_one_company,
+    _contracts_once_a_day,
+    _sends_outlive_the_window,
 )

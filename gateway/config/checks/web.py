@@ -1,7 +1,6 @@
-"""What has to fit between [web], [link] and [partner]; part of the table in `gateway.config.checks`."""
+"""What has to fit between [web], [link] and [partner]."""
 
-from collections.abc import Callable, Iterator
-
+from gateway.config.checks.found import Check, Found
 from gateway.config.link_url import own_opt_out
 from gateway.config.model import Config, partner_places
 
@@ -9,10 +8,9 @@ _OPT_OUT_REMEDY = (
     'write an address, as opt_out = "mailto:no-more@example.co.jp?subject={token}", '
     "or set web.listen and link.landing_url"
 )
-_Found = Iterator[tuple[str, str, str]]
 
 
-def _opt_out_is_known(config: Config) -> _Found:
+def _opt_out_is_known(config: Config) -> Found:
     link = config.link
     if link.opt_out is not None:
         return
@@ -30,7 +28,7 @@ def _opt_out_is_known(config: Config) -> _Found:
         )
 
 
-def _web_listeners_apart(config: Config) -> _Found:
+def _web_listeners_apart(config: Config) -> Found:
     web = config.web
     if web.public_listen is not None and web.listen is None:
         yield "web.public_listen", "there is no web.listen", "write web.listen too, or take it out"
@@ -49,20 +47,20 @@ def _web_listeners_apart(config: Config) -> _Found:
                 )
 
 
-def _push_is_signed(config: Config) -> _Found:
+def _push_is_signed(config: Config) -> Found:
     for place, partner in partner_places(config):
         if partner.push_url is not None and not (partner.push_secret_file or partner.webhook_secret_file):
             yield f"{place}.push_url", "there is no secret to sign with", "write push_secret_file"
 
 
-WEB_CHECKS: tuple[Callable[[Config], _Found], ...] = (
+WEB_CHECKS: tuple[Check, ...] = (
     _opt_out_is_known,
     _web_listeners_apart,
     _push_is_signed,
 )
 
 
-def _secrets_without_web(config: Config) -> _Found:
+def _secrets_without_web(config: Config) -> Found:
     if config.web.listen is not None:
         return
     for place, partner in partner_places(config):
@@ -76,4 +74,4 @@ def _secrets_without_web(config: Config) -> _Found:
         yield "link.landing_url", "web.listen is off, so no link leads there", "write web.listen"
 
 
-WEB_WARNINGS: tuple[Callable[[Config], _Found], ...] = (_secrets_without_web,)
+WEB_WARNINGS: tuple[Check, ...] = (_secrets_without_web,)

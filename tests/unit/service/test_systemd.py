@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.service.notify import Notifier, claim, take_sockets
+from gateway.service.systemd import Supervisor, claim, take_sockets
 
 
 @pytest.mark.parametrize("abstract", [False, True])
@@ -17,19 +17,19 @@ def test_words(tmp_path: Path, *, abstract: bool) -> None:
         systemd.bind("\0" + place[1:] if abstract else place)
         systemd.settimeout(5)
         environment = {"NOTIFY_SOCKET": place, "WATCHDOG_USEC": "500000", "OTHER": "1"}
-        notifier = Notifier(environment)
+        supervisor = Supervisor(environment)
         assert environment == {"OTHER": "1"}
-        notifier.ready("on port 25")
+        supervisor.ready("on port 25")
         assert systemd.recv(1_000) == b"READY=1\nSTATUS=on port 25"
-        notifier.reloading()
+        supervisor.reloading()
         assert systemd.recv(1_000).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
-        notifier.stopping()
+        supervisor.stopping()
         assert systemd.recv(1_000).startswith(b"STOPPING=1")
-        assert notifier.wait() == 0
-        notifier.beat()
-        notifier.beat()  # not due
+        assert supervisor.wait() == 0
+        supervisor.beat()
+        supervisor.beat()  # not due
         assert systemd.recv(1_000) == b"WATCHDOG=1"
-        assert 0.2 < (notifier.wait() or 0) <= 0.25, "half of what is allowed"
+        assert 0.2 < (supervisor.wait() or 0) <= 0.25, "half of what is allowed"
         systemd.settimeout(0)
         with pytest.raises(BlockingIOError):
             systemd.recv(1_000)
@@ -38,10 +38,10 @@ def test_words(tmp_path: Path, *, abstract: bool) -> None:
 def test_nobody_listens() -> None:
     """No systemd, one that is gone, or a watchdog of another process: nothing is said, nothing fails."""
     for environment in ({}, {"NOTIFY_SOCKET": "/nowhere"}, {"WATCHDOG_USEC": "9", "WATCHDOG_PID": "1"}):
-        notifier = Notifier(dict(environment))
-        notifier.ready("x")
-        notifier.beat()
-        assert notifier.wait() is None
+        supervisor = Supervisor(dict(environment))
+        supervisor.ready("x")
+        supervisor.beat()
+        assert supervisor.wait() is None
 
 
 def test_sockets_of_others_are_left() -> None:
