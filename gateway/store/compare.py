@@ -10,9 +10,8 @@ from gateway.ledger.intake import Reported
 from gateway.ledger.matching import REASONS
 from gateway.store.credit_schema import registrations
 from gateway.store.flat import iso
+from gateway.store.parts import parts
 from gateway.store.people import refs_of
-
-_VALUES = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +92,10 @@ def compare(
 
 def _ours(connection: Connection, partner: str, ids: Sequence[str]) -> "dict[str, Row[tuple[object, ...]]]":
     found: dict[str, Row[tuple[object, ...]]] = {}
-    for start in range(0, len(ids), _VALUES):
+    for part in parts(ids):
         query = select(registrations).where(
             registrations.c.partner == partner,
-            registrations.c.external_id.in_(ids[start : start + _VALUES]),
+            registrations.c.external_id.in_(part),
         )
         found |= {row.external_id: row for row in connection.execute(query)}
     return found

@@ -21,9 +21,13 @@ from gateway.store.credit_schema import clicks
 from gateway.store.database import Database, faults_as_ledger_faults, now_at
 from gateway.store.left_alone import left_alone
 from gateway.store.migrate import require_current
+from gateway.store.parts import parts
 from gateway.store.sends import write_intents
 from gateway.store.statements import ThroughSqlalchemy, ToSqlite, listed
 from gateway.transaction.ports import SendIntent
+
+#: So many links are given by one look at the ledger.
+_TOGETHER = 200
 
 _FIND = (
     "SELECT campaign, company, partner, intended_at, accepted_at, state, origin FROM sends WHERE token = ?"
@@ -223,10 +227,10 @@ class LinkDesk:
                 with connection.begin():
                     return [
                         answer
-                        for start in range(0, len(wanted), 200)
+                        for part in parts(wanted, _TOGETHER)
                         for answer in _issue(
                             connection,
-                            wanted[start : start + 200],
+                            part,
                             programme=programme,
                             keys=keys,
                             mail_key=mail_key,

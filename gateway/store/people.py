@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from gateway.store.base import insert_for
+from gateway.store.parts import parts
 from gateway.store.schema import people
 from gateway.store.statements import Statements, ThroughSqlalchemy
 
@@ -35,8 +36,7 @@ def write_matching(statements: Statements, matching: Mapping[tuple[str, bytes], 
     # In one order, so that two writers who meet wait for each other in one direction only.
     rows = sorted(matching, key=lambda pair: pair[1])
     wanted = {value: ref for (_, value), ref in matching.items()}
-    for start in range(0, len(rows), _ROWS):
-        part = rows[start : start + _ROWS]
+    for part in parts(rows, _ROWS):
         values = [item for key_id, value in part for item in (value, wanted[value], "match", key_id)]
         marks = ", ".join(["(?, ?, ?, ?)"] * len(part))
         statement = (
@@ -77,8 +77,7 @@ def refs_of(connection: Connection, hashes: Iterable[bytes]) -> dict[bytes, byte
     """The references of those hashes that are known."""
     wanted = sorted(set(hashes))
     found: dict[bytes, bytes] = {}
-    for start in range(0, len(wanted), _ROWS):
-        part = wanted[start : start + _ROWS]
+    for part in parts(wanted, _ROWS):
         rows = connection.execute(select(people.c.hash, people.c.ref).where(people.c.hash.in_(part)))
         found |= {bytes(row.hash): bytes(row.ref) for row in rows}
     return found

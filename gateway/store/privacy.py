@@ -4,15 +4,15 @@ Every function works inside a transaction that holds the lock of credit (`gatewa
 `report`, which only reads. Books and decisions stay: they name nobody (CREDIT.md, "People's data").
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, delete, func, insert, or_, select, update
 
 from gateway.ledger.contract import DAY, Programme
 from gateway.ledger.identity import PersonKeys
 from gateway.store.base import insert_for
+from gateway.store.chronicle import event_row
 from gateway.store.credit_schema import (
     clicks,
     outbox,
@@ -24,16 +24,13 @@ from gateway.store.credit_schema import (
 )
 from gateway.store.flat import iso
 from gateway.store.journal import Journal, write_audit
+from gateway.store.parts import parts
 from gateway.store.people import refs_of
-from gateway.store.registrations import event_row
 from gateway.store.rollout_schema import observations
 from gateway.store.schema import people, sends
 from gateway.store.views import registration_record
 from gateway.token import encode_token
 
-_VALUES = 400
-
-_T = TypeVar("_T")
 #: Rows that one transaction of `purge` deletes of a table, so that the mail path never waits long.
 PURGE_ROWS = 5_000
 
@@ -117,13 +114,13 @@ def erase(
         select(sends.c.token, sends.c.message_id).where(sends.c.person_ref.in_(refs))
     ).all()
     gone = 0
-    for part in _parts([bytes(row.token) for row in mine]):
+    for part in parts([bytes(row.token) for row in mine]):
         gone += connection.execute(delete(clicks).where(clicks.c.token.in_(part))).rowcount
         connection.execute(update(sends).where(sends.c.token.in_(part)).values(message_id="", reply=""))
-    for part in _parts(sorted({row.message_id for row in mine if row.message_id})):
+    for part in parts(sorted({row.message_id for row in mine if row.message_id})):
         connection.execute(delete(observations).where(observations.c.message_id.in_(part)))
     word = "forgotten" if forget else "erased"
-    for numbers in _parts(sorted(subject.registrations)):
+    for numbers in parts(sorted(subject.registrations)):
         connection.execute(
             update(registrations).where(registrations.c.id.in_(numbers)).values(digest=None, frozen=word)
         )
@@ -138,7 +135,7 @@ def erase(
         )
     if forget:
         connection.execute(delete(suppressions).where(suppressions.c.hash.in_([*known, *hashes])))
-        for part in _parts([keys.tombstone_of(value) for value in {*known, *hashes}]):
+        for part in parts([keys.tombstone_of(value) for value in {*known, *hashes}]):
             connection.execute(delete(tombstones).where(tombstones.c.hash.in_(part)))
     write_audit(
         connection,
@@ -231,7 +228,7 @@ def report(connection: Connection, keys: PersonKeys, hashes: Sequence[bytes]) ->
 
 def _visits(connection: Connection, tokens: Sequence[bytes]) -> dict[bytes, list[dict[str, object]]]:
     found: dict[bytes, list[dict[str, object]]] = {}
-    for part in _parts(tokens):
+    for part in parts(tokens):
         rows = connection.execute(select(clicks).where(clicks.c.token.in_(part)).order_by(clicks.c.at))
         for row in rows:
             found.setdefault(bytes(row.token), []).append({"at": iso(row.at), "label": row.label})
@@ -328,7 +325,7 @@ def _purge_people(connection: Connection, since: int, rows: int) -> int:
         ).scalars()
     ]
     gone = 0
-    for part in _parts(chosen):
+    for part in parts(chosen):
         refs = select(people.c.ref).where(people.c.hash.in_(part)).scalar_subquery()
         connection.execute(
             update(registrations)
@@ -346,8 +343,3 @@ def counts(connection: Connection) -> dict[str, int]:
         name: int(connection.execute(select(func.count()).select_from(table)).scalar_one())
         for name, table in tables.items()
     }
-
-
-def _parts(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    for start in range(0, len(values), _VALUES):
-        yield values[start : start + _VALUES]

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Row, insert, select, update
 from gateway.errors import GatewayError
 from gateway.ledger.states import EVENTS, OUTCOMES, Event, State, may
 from gateway.store.bounded import bounded
+from gateway.store.chronicle import event_row, record_conflict
 from gateway.store.credit_schema import registration_events, registrations
+from gateway.store.deciding import reevaluate
 from gateway.store.journal import Journal
-from gateway.store.registrations import event_row, record_conflict, reevaluate
 
 
 class NoSuchRegistration(GatewayError):

@@ -181,7 +181,7 @@ def test_first_registrations_note_which_sends_they_have_seen(
     ledger.later(1)
     assert ledger.report("A-1", token="s1").state == "counted"
     with monkeypatch.context() as patch:
-        patch.setattr("gateway.store.credit._waiting", None)
+        patch.setattr("gateway.store.credit.reported._waiting", None)
         assert ledger.store.rematch() == 0
     # many more sends than registrations, and few: both ways find what waits
     ledger.report("A-2", token="late")

@@ -1,0 +1,88 @@
+"""Disputes about registrations: opened, and ended."""
+
+from sqlalchemy import Connection
+
+from gateway.ledger.months import month_bounds, month_of
+from gateway.store import said
+from gateway.store.credit.ground import Ground, Operator
+from gateway.store.journal import Journal, write_audit
+from gateway.store.said import EventTaken
+
+
+class DisputeSide(Ground):
+    """Objections, of the company or its partner."""
+
+    def dispute(
+        self,
+        registration: str,
+        operator: Operator,
+        *,
+        by: str,
+        reason: str,
+        partner: str | None = None,
+        evidence: str = "",
+        until: int | None = None,
+        event_id: str = "",
+    ) -> EventTaken:
+        """Open a dispute. See `gateway.store.said.dispute`."""
+
+        def work(connection: Connection, journal: Journal) -> EventTaken:
+            row = said.find_registration(connection, registration, partner)
+            return said.dispute(
+                connection,
+                journal,
+                row,
+                by=by,
+                reason=reason,
+                evidence=evidence,
+                until=until,
+                event_id=event_id,
+            )
+
+        return self.writing(work, operator)
+
+    def resolve(
+        self,
+        registration: str,
+        operator: Operator,
+        *,
+        outcome: str,
+        reason: str,
+        partner: str | None = None,
+        company: str = "",
+        by: str = "company",
+        event_id: str = "",
+    ) -> EventTaken:
+        """End a dispute. See `gateway.store.said.resolve`."""
+
+        def work(connection: Connection, journal: Journal) -> EventTaken:
+            row = said.find_registration(connection, registration, partner)
+            chosen = company or self.programme.sole_company or ""
+            taken = said.resolve(
+                connection,
+                journal,
+                row,
+                by=by,
+                outcome=outcome,
+                reason=reason,
+                company=chosen,
+                event_id=event_id,
+            )
+            if taken.result == "new":
+                write_audit(
+                    connection,
+                    now=journal.now,
+                    operator=operator.name,
+                    second=operator.second,
+                    action="resolve",
+                    company=row.company or chosen,
+                    detail=f"registration #{row.id}: {outcome}",
+                )
+            return taken
+
+        return self.writing(work, operator)
+
+    def forced_this_month(self) -> int:
+        """How many referrals operators have made by `resolve` since the month (Japanese time) began."""
+        with self.reading() as connection:
+            return said.forced_since(connection, month_bounds(month_of(self._now(connection)))[0])
