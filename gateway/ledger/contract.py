@@ -102,6 +102,14 @@ class Programme:
         found = self.campaigns.get(campaign)
         return found.department if found else ""
 
+    def campaign(self, name: str) -> CampaignTerms | None:
+        """A campaign by its name; None where no config has it and several companies might be meant."""
+        found = self.campaigns.get(name)
+        sole = self.sole_company
+        if found is not None or sole is None:
+            return found
+        return CampaignTerms(id=name, company=sole, partner=self.company(sole).partner)
+
     @property
     def sole_company(self) -> str | None:
         """The id of the company where there is just one."""

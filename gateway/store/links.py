@@ -15,7 +15,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Update, insert, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.ledger.contract import Programme
+from gateway.ledger.contract import CampaignTerms, Programme
 from gateway.ledger.identity import PersonKeys
 from gateway.store.credit_schema import clicks
 from gateway.store.database import Database, faults_as_ledger_faults, now_at
@@ -85,7 +85,8 @@ class Wanted:
 class Given:
     """The answer: a token, or the reason why there is none.
 
-    That is ``own-address``, ``excluded``, ``suppressed`` or ``frequency``.
+    That is ``own-address``, ``excluded``, ``suppressed``, ``frequency``, or ``no-company``: there are several
+    companies, and the campaign is none of theirs.
     """
 
     wanted: Wanted
@@ -306,9 +307,9 @@ def _issue(
     intents: list[SendIntent] = []
     reasons: list[str] = []
     for one in wanted:
-        reasons.append(refuse(one.address))
-        campaign = programme.campaigns.get(one.campaign)
-        partner = campaign.partner if campaign else next(iter(programme.partners), "default")
+        campaign = programme.campaign(one.campaign)
+        reasons.append(refuse(one.address) if campaign else "no-company")
+        terms = campaign or CampaignTerms(id=one.campaign)
         said = f"issue\0{one.campaign}\0{one.reference}".encode("utf-8", "backslashreplace")
         intents.append(
             SendIntent(
@@ -324,9 +325,9 @@ def _issue(
                 route="",
                 address=one.address if keep_plain else None,
                 frequency_days=frequency_days,
-                company=campaign.company if campaign else programme.sole_company or "default",
-                partner=partner,
-                matching=keys.matching_hashes(partner, one.address),
+                company=terms.company,
+                partner=terms.partner,
+                matching=keys.matching_hashes(terms.partner, one.address),
             )
         )
     asked = [intent for intent, reason in zip(intents, reasons, strict=True) if not reason]

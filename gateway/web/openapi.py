@@ -195,7 +195,7 @@ _SCHEMAS: dict[str, Any] = {
             "token": {"type": ["string", "null"]},
             "link": {"type": ["string", "null"]},
             "opt_out": {"type": ["string", "null"]},
-            "reason": {"enum": ["own-address", "excluded", "suppressed", "frequency"]},
+            "reason": {"enum": ["own-address", "excluded", "suppressed", "frequency", "no-company"]},
             "error": {"type": "string"},
             "message": {"type": "string"},
         },

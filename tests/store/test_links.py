@@ -2,6 +2,7 @@
 
 from sqlalchemy import text
 
+from gateway.ledger.contract import CampaignTerms, CompanyTerms, Programme
 from gateway.store.links import Click, LinkDesk, Wanted
 from tests.store.crediting import KEYS, START, Ledger, programme, token_of
 
@@ -68,6 +69,35 @@ def test_links_for_an_ats(url: str) -> None:
     ledger.now += 10**16 - ledger.now  # far later than the links, which got the database's time
     report = ledger.report("A-1", email="a@example.com", at=_sent_at(ledger))
     assert (report.state, report.reason) == ("counted", "matched")
+
+
+def test_a_link_is_of_one_company(url: str) -> None:
+    """Of the campaign's; a campaign of none of several companies gives no link, for whose would it be?"""
+    both = Programme(
+        companies={
+            "north": CompanyTerms(id="north", partner="agency"),
+            "south": CompanyTerms(id="south", partner="other"),
+        },
+        campaigns={"spring": CampaignTerms(id="spring", company="south", partner="other")},
+        partners=("agency", "other"),
+    )
+    north = Programme(companies={"north": both.companies["north"]}, partners=("other", "agency"))
+
+    def issue(campaign: str, terms: Programme) -> tuple[str, str, str]:
+        with LinkDesk(url) as desk:
+            (given,) = desk.issue(
+                [Wanted(address="a@example.com", campaign=campaign)],
+                programme=terms,
+                keys=KEYS,
+                mail_key=b"k" * 32,
+                refuse=lambda _: "",
+            )
+            found = desk.find(given.token) if given.token else None
+        return given.reason, found.company if found else "", found.partner if found else ""
+
+    assert issue("spring", both) == ("", "south", "other")
+    assert issue("autumn", both) == ("no-company", "", "")
+    assert issue("autumn", north) == ("", "north", "agency")
 
 
 def _sent_at(ledger: Ledger) -> int:
