@@ -13,4 +13,6 @@ class Section(BaseModel):
         allow_inf_nan=False,
         hide_input_in_errors=True,
         arbitrary_types_allowed=True,
+        # Sections are built as parts of the whole; by themselves only when somebody asks for one.
+        defer_build=True,
     )

@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select
 from gateway.ledger.books import Account, Balance, Kind, balance
 from gateway.ledger.contract import Programme
 from gateway.ledger.months import month_bounds, month_of
-from gateway.store.credit_schema import clicks, entries, postings, registrations, suppressions
+from gateway.store.credit.people import COMPLAINT
+from gateway.store.credit_schema import audit, clicks, entries, postings, registrations, suppressions
 from gateway.store.flat import iso
 from gateway.store.journal import sums
 from gateway.store.rollout_schema import observations
@@ -33,8 +34,9 @@ class Circle:
 
     `circle` (採用循環数) is placements elsewhere and slots used. `rejections_seen` is what the rules have put
     down of the mails that they took for rejections, which is dropped under load and after a while. `opt_outs`
-    are of all companies together, and each of a person. `complaints` aren't known: they go to the company or
-    the mailbox provider, and nothing of them reaches the gateway.
+    are of all companies together, and each of a person. `complaints` are those that somebody has noted
+    (`careerrelay suppress add --complaint`), since they go to the company or the mailbox provider: one a
+    person, with the company whose link they had last (with all, where that isn't known any more).
     """
 
     rejections_seen: int
@@ -49,7 +51,7 @@ class Circle:
     placements_elsewhere: int
     circle: int
     opt_outs: int
-    complaints: int | None = None
+    complaints: int
 
 
 def circle(connection: Connection, companies: Sequence[str], span: Span) -> Circle:
@@ -108,6 +110,13 @@ def circle(connection: Connection, companies: Sequence[str], span: Span) -> Circ
         placements_elsewhere=placed,
         circle=placed + used,
         opt_outs=_count(connection, func.count(suppressions.c.at), _within(suppressions.c.at, span)),
+        complaints=_count(
+            connection,
+            func.count(audit.c.id),
+            audit.c.action == COMPLAINT,
+            audit.c.company.in_([*companies, ""]),
+            _within(audit.c.at, span),
+        ),
     )
 
 

@@ -265,7 +265,8 @@ def purge_step(
 ) -> Mapping[str, int]:
     """Delete what is too old, at most so many `rows` of each kind that may have many; gives how many.
 
-    Sends are kept for as long as a registration may be matched with them, whatever `retention` says.
+    Sends are kept for as long as a registration may be matched with them, whatever `retention` says. People
+    are for `unused_people` and `purge_people`.
     """
     longest = max(
         (
@@ -276,14 +277,11 @@ def purge_step(
         default=0,
     )
     now = journal.now
-    return {
+    oldest = now - max(retention.sends, longest)
+    found = {
         "clicks": _purge(connection, clicks.c.id, rows, clicks.c.at < now - retention.clicks),
         "sends": _purge(
-            connection,
-            sends.c.id,
-            rows,
-            sends.c.intended_at < now - max(retention.sends, longest),
-            sends.c.attempted_at < now - max(retention.sends, longest),
+            connection, sends.c.id, rows, sends.c.intended_at < oldest, sends.c.attempted_at < oldest
         ),
         "outbox": _purge(
             connection,
@@ -298,8 +296,9 @@ def purge_step(
         "tombstones": connection.execute(
             delete(tombstones).where(tombstones.c.at < now - retention.dedupe)
         ).rowcount,
-        "people": _purge_people(connection, now - retention.dedupe, rows),
     }
+    _record_purge(connection, journal, {name: count for name, count in found.items() if name != "webhooks"})
+    return found
 
 
 def _purge(
@@ -309,30 +308,54 @@ def _purge(
     return connection.execute(delete(number.table).where(number.in_(old.scalar_subquery()))).rowcount
 
 
-def _purge_people(connection: Connection, since: int, rows: int) -> int:
-    """People without a send, and without a registration that is younger than `since`."""
+def _record_purge(connection: Connection, journal: Journal, found: Mapping[str, int]) -> None:
+    """That it was done is to be shown to whoever asks; what was gone through for nothing is not."""
+    told = ", ".join(f"{count} {name}" for name, count in found.items() if count)
+    if told:
+        write_audit(
+            connection,
+            now=journal.now,
+            operator=journal.operator,
+            second=journal.second,
+            action="purge",
+            detail=told,
+        )
+
+
+def _in_use(since: int) -> "ColumnElement[bool]":
+    """Whether a row of `people` has a send, or a registration that came after `since`."""
     young = registrations.c.received_at >= since
-    in_use = or_(
+    return or_(
         select(sends.c.id).where(sends.c.person_ref == people.c.ref).exists(),
         select(registrations.c.id).where(registrations.c.address_ref == people.c.ref, young).exists(),
         select(registrations.c.id).where(registrations.c.person_id_ref == people.c.ref, young).exists(),
     )
-    # Locked before it is looked at once more: a send that takes hold of the row meanwhile keeps it.
-    chosen = [
-        bytes(value)
-        for value in connection.execute(
-            select(people.c.hash).where(~in_use).order_by(people.c.hash).limit(rows).with_for_update()
-        ).scalars()
-    ]
+
+
+def unused_people(connection: Connection, since: int, after: bytes, rows: int) -> list[bytes]:
+    """The first `rows` hashes beyond `after` of people that nothing needs any more. Reads only.
+
+    All of `people` is looked at for that, which takes seconds for a million: not in the lock.
+    """
+    query = select(people.c.hash).where(people.c.hash > after, ~_in_use(since)).order_by(people.c.hash)
+    return [bytes(value) for value in connection.execute(query.limit(rows)).scalars()]
+
+
+def purge_people(connection: Connection, journal: Journal, since: int, hashes: Sequence[bytes]) -> int:
+    """Delete those of `unused_people` that nothing needs still; gives how many."""
     gone = 0
-    for part in parts(chosen):
-        refs = select(people.c.ref).where(people.c.hash.in_(part)).scalar_subquery()
+    for part in parts(hashes):
+        # Locked before it is looked at once more: a send that takes hold of the row meanwhile keeps it.
+        query = select(people.c.hash).where(people.c.hash.in_(part), ~_in_use(since))
+        chosen = list(connection.execute(query.order_by(people.c.hash).with_for_update()).scalars())
+        refs = select(people.c.ref).where(people.c.hash.in_(chosen)).scalar_subquery()
         connection.execute(
             update(registrations)
             .where(or_(registrations.c.address_ref.in_(refs), registrations.c.person_id_ref.in_(refs)))
             .values(digest=None)
         )
-        gone += connection.execute(delete(people).where(people.c.hash.in_(part), ~in_use)).rowcount
+        gone += connection.execute(delete(people).where(people.c.hash.in_(chosen), ~_in_use(since))).rowcount
+    _record_purge(connection, journal, {"people": gone})
     return gone
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, insert, select
 
 from gateway.ledger.identity import PersonKeys
 from gateway.ledger.intake import Reported
+from gateway.store.bounded import bounded
 from gateway.store.chronicle import event_row, record_conflict
 from gateway.store.credit_schema import registration_events, registrations, tombstones
 from gateway.store.deciding import reevaluate
@@ -170,7 +171,13 @@ def _insert_new(
     connection.execute(
         insert(registration_events),
         [
-            event_row(numbers[report.id], journal.now, "received", detail={"source": source})
+            event_row(
+                numbers[report.id],
+                journal.now,
+                "received",
+                operator=bounded(journal.operator),
+                detail={"source": source},
+            )
             for report, _ in reports
         ],
     )

@@ -111,6 +111,7 @@ def partner_event(connection: Connection, journal: Journal, partner: str, report
                 report.event.value,
                 state=row.state,
                 reason=bounded(report.reason),
+                operator=bounded(journal.operator),
                 partner=partner,
                 event_id=report.id,
                 digest=digest,

@@ -3,6 +3,7 @@
 from sqlalchemy import text
 
 from gateway.ledger.contract import CampaignTerms, CompanyTerms, Programme
+from gateway.store.credit import Operator
 from gateway.store.links import Click, LinkDesk, Wanted
 from tests.store.crediting import KEYS, START, Ledger, programme, token_of
 
@@ -37,7 +38,7 @@ def test_opt_out_silences_the_person(url: str) -> None:
     with LinkDesk(url) as desk:
         assert desk.is_suppressed(KEYS.address("A@example.com"))
         assert not desk.is_suppressed(KEYS.address("b@example.com"))
-    assert ledger.store.unsuppress(KEYS.address("a@example.com"))
+    assert ledger.store.unsuppress([KEYS.address("a@example.com")], Operator(name="test")) == 1
 
 
 def test_links_for_an_ats(url: str) -> None:

@@ -1,20 +1,23 @@
 """People's data: found, taken out, purged, on SQLite and PostgreSQL alike."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from gateway.ledger.contract import DAY
 from gateway.ledger.states import Event
 from gateway.store import privacy
 from gateway.store.credit import Operator
+from gateway.store.credit_schema import audit
+from gateway.store.figures import EVER, circle
 from gateway.store.journal import check_chain
 from gateway.store.links import Click, LinkDesk
 from gateway.store.privacy import Retention
 from gateway.store.said import EventReport
-from tests.store.crediting import KEYS, Ledger
+from tests.store.crediting import KEYS, START, Ledger
 
 KEPT = Retention.of_days(sends=400, clicks=90, outbox=30, dedupe_years=5)
 
@@ -143,31 +146,93 @@ def test_report_has_everything(ledger: Ledger) -> None:
     assert report(ledger, "nobody@example.com")["known"] is False
 
 
+def purged(ledger: Ledger, kept: Retention = KEPT, *, dry_run: bool = False) -> Counter[str]:
+    """What `purge` deletes, or would."""
+    gone: Counter[str] = Counter()
+    for step in ledger.store.purge(kept, dry_run=dry_run, operator=Operator(name="test")):
+        gone.update(step)
+    return gone
+
+
 def test_purge_by_kind(ledger: Ledger) -> None:
     """Clicks first, then sends, at last the people; decisions and books stay as they are."""
     counted(ledger)
     ledger.send("unanswered", "quiet@example.com")
     ledger.later(100)
-    assert dict(next(ledger.store.purge(KEPT, dry_run=True)))["clicks"] == 1
-    assert dict(next(ledger.store.purge(KEPT)))["clicks"] == 1
+    assert purged(ledger, dry_run=True)["clicks"] == 1
+    assert purged(ledger)["clicks"] == 1
     ledger.later(301)
-    (gone,) = ledger.store.purge(KEPT)
+    assert purged(ledger, dry_run=True)["sends"] == 2
+    gone = purged(ledger)
     assert (gone["sends"], gone["people"]) == (2, 2)
     assert report(ledger, "quiet@example.com")["known"] is False
     assert ledger.report("A-2", email="a@example.com").state == "unmatched"
     assert ledger.report("A-3", token="one").state == "unmatched"
     ledger.later(6 * 366)
-    (gone,) = ledger.store.purge(KEPT)
+    gone = purged(ledger)
     assert gone["people"] > 0
     assert report(ledger, "a@example.com")["identifiers"] == []
     assert ledger.totals() == (1, 0, 0)
-    assert list(ledger.store.purge(KEPT))[0]["people"] == 0  # noqa: RUF015
+    assert purged(ledger)["people"] == 0
+    with ledger.store.reading() as connection:
+        said = [(row.action, row.operator, row.detail) for row in connection.execute(select(audit))]
+    assert said[0] == ("purge", "test", "1 clicks")
+    assert all(action == "purge" for action, _, _ in said), "once for each that deleted something"
 
 
 def test_purge_keeps_what_may_still_be_matched(ledger: Ledger) -> None:
     """Whatever the config says, a send outlives the window."""
     ledger.send("one", "a@example.com")
     ledger.later(179)
-    (gone,) = ledger.store.purge(Retention(sends=DAY, clicks=DAY, outbox=DAY, dedupe=DAY))
-    assert gone["sends"] == 0
+    assert purged(ledger, Retention(sends=DAY, clicks=DAY, outbox=DAY, dedupe=DAY))["sends"] == 0
     assert ledger.report("A-1", token="one").state == "counted"
+
+
+def test_a_complaint_is_counted_once(ledger: Ledger) -> None:
+    """It silences, and stands beside the circle of the company whose link they had; one a person."""
+    ledger.send("one", "a@example.com", company="other")
+    ledger.send("two", "a@example.com", company="default", at=ledger.now + 1)
+    person, stranger = KEYS.address("a@example.com"), KEYS.address("s@example.com")
+
+    def complaints(*companies: str) -> tuple[int, int]:
+        with ledger.store.reading() as connection:
+            found = circle(connection, companies, EVER)
+        return found.complaints, found.opt_outs
+
+    who = Operator(name="test")
+    assert ledger.store.suppress(person, source="page")
+    assert ledger.store.complain([person, person], who) == 1
+    assert ledger.store.complain([person], who) == 0
+    assert (complaints("default"), complaints("other")) == ((1, 1), (0, 1))
+    assert ledger.store.complain([stranger], who) == 1, "the ledger may know nothing of them any more"
+    assert (complaints("default"), complaints("other")) == ((2, 2), (1, 2))
+    with LinkDesk(ledger.url) as desk:
+        assert desk.is_suppressed(stranger)
+    erase(ledger, "a@example.com", forget=True)
+    assert complaints("default")[0] == 2, "the audit names nobody, and stays"
+
+
+def test_what_is_done_by_hand_is_recorded(ledger: Ledger) -> None:
+    """Who silenced whom is not kept, but that somebody did, and who."""
+    who, persons = Operator(name="clerk"), [KEYS.address(f"{name}@example.com") for name in "ab"]
+    assert ledger.store.suppress_all(persons, who) == 2
+    assert ledger.store.suppress_all(persons, who) == 0
+    assert ledger.store.unsuppress(persons[:1], who) == 1
+    with ledger.store.reading() as connection:
+        said = [(row.action, row.operator, row.detail) for row in connection.execute(select(audit))]
+    assert said == [("suppress", "clerk", "2 people"), ("unsuppress", "clerk", "1 person")]
+
+
+def test_people_are_purged_past_those_in_use(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In parts, and however many of those that stay come before them."""
+    monkeypatch.setattr("gateway.store.credit.people.PURGE_ROWS", 2)
+    for number in range(5):
+        ledger.send(f"s{number}", f"a{number}@example.com", at=ledger.now if number % 2 else START)
+    for number in range(7):
+        ledger.report(f"R-{number}", email=f"x{number}@example.com")
+    ledger.later(6 * 366)
+    for number in range(3):
+        ledger.report(f"Y-{number}", email=f"y{number}@example.com")
+    assert purged(ledger)["people"] == 5 * 2 + 7 * 2
+    assert report(ledger, "y0@example.com")["identifiers"]
+    assert not report(ledger, "x0@example.com")["identifiers"]

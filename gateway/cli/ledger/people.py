@@ -158,7 +158,7 @@ def add(*, config_path: Path, addresses: tuple[str, ...], file: Iterable[str] | 
     wanted = _all(addresses, file)
     _, store = open_config(config_path)
     with store:
-        new = sum(store.suppress(store.keys.address(one), source="operator") for one in wanted)
+        new = store.suppress_all([store.keys.address(one) for one in wanted], operator_of(None))
     if as_json:
         print_json({"new": new, "known": len(wanted) - new})
     else:
@@ -196,7 +196,7 @@ def remove(
     wanted = _all(addresses, file)
     _, store = open_config(config_path)
     with store:
-        gone = sum(store.unsuppress(store.keys.address(one)) for one in wanted)
+        gone = store.unsuppress([store.keys.address(one) for one in wanted], operator_of(None))
     if as_json:
         print_json({"removed": gone, "unknown": len(wanted) - gone})
     else:

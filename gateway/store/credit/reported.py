@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from gateway.ledger.intake import Reported
 from gateway.store import said
-from gateway.store.credit.ground import Ground
+from gateway.store.credit.ground import Ground, Operator
 from gateway.store.credit_schema import registrations, webhooks
 from gateway.store.deciding import reevaluate
 from gateway.store.journal import Journal
@@ -42,6 +42,7 @@ class ReportedSide(Ground):
         progress: Callable[[int], None] = lambda _: None,
         dry_run: bool = False,
         whole: bool = False,
+        operator: Operator | None = None,
     ) -> list[Taken]:
         """Take in what a partner reports, in its order; each answer says what became of it.
 
@@ -56,6 +57,7 @@ class ReportedSide(Ground):
             progress: is told how many are done, now and then.
             dry_run: answer as if, and change nothing.
             whole: all or nothing, in one transaction: a conflict undoes it.
+            operator: who does it, where a person does.
         """
         together = dry_run or whole
         size = max(1, len(reports)) if together else _BATCH
@@ -78,20 +80,22 @@ class ReportedSide(Ground):
                 return taken
 
             try:
-                answers += self.writing(work)
+                answers += self.writing(work, operator)
             except _Undone as undone:
                 answers += undone.answers
             progress(len(answers))
         return answers
 
-    def receive_event(self, partner: str, report: EventReport) -> EventTaken:
-        """Take in what a partner says of a registration of its own.
+    def receive_event(
+        self, partner: str, report: EventReport, operator: Operator | None = None
+    ) -> EventTaken:
+        """Take in what a partner says of a registration of its own; `operator` notes it down for it.
 
         Raises:
             NoSuchRegistration, NotPossible: see `gateway.store.said`.
         """
         return self.writing(
-            lambda connection, journal: said.partner_event(connection, journal, partner, report)
+            lambda connection, journal: said.partner_event(connection, journal, partner, report), operator
         )
 
     def consume_webhook(self, partner: str, message_id: str, *, keep_seconds: int = 3_600) -> bool:
