@@ -124,8 +124,8 @@ postings = Table(
     Column("previous", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     Index(None, "company", "at"),
-    # Referrals by contract, from the index alone.
-    Index(None, "company", "kind", "contract_from", "ratio"),
+    # Referrals by campaign, by department and by contract, from the index alone.
+    Index("ix_postings_counted", "company", "kind", "campaign", "department", "contract_from", "ratio"),
     Index(None, "registration_id"),
     Index(None, "slot_id"),
 )

@@ -279,16 +279,17 @@ def purge_step(
     now = journal.now
     oldest = now - max(retention.sends, longest)
     found = {
-        "clicks": _purge(connection, clicks.c.id, rows, clicks.c.at < now - retention.clicks),
+        "clicks": _purge(connection, clicks.c.id, rows, clicks.c.at, now - retention.clicks),
         "sends": _purge(
-            connection, sends.c.id, rows, sends.c.intended_at < oldest, sends.c.attempted_at < oldest
+            connection, sends.c.id, rows, sends.c.intended_at, oldest, sends.c.attempted_at < oldest
         ),
         "outbox": _purge(
             connection,
             outbox.c.id,
             rows,
+            outbox.c.settled_at,
+            now - retention.outbox,
             outbox.c.state != "waiting",
-            outbox.c.settled_at < now - retention.outbox,
         ),
         "webhooks": connection.execute(
             delete(webhooks).where(webhooks.c.at < now - retention.outbox)
@@ -302,9 +303,15 @@ def purge_step(
 
 
 def _purge(
-    connection: Connection, number: "Column[int]", rows: int, *conditions: "ColumnElement[bool]"
+    connection: Connection,
+    number: "Column[int]",
+    rows: int,
+    moment: "Column[int]",
+    before: int,
+    *conditions: "ColumnElement[bool]",
 ) -> int:
-    old = select(number).where(*conditions).order_by(number).limit(rows)
+    """Delete the oldest by `moment`, which has an index: what is young is not gone through."""
+    old = select(number).where(moment < before, *conditions).order_by(moment).limit(rows)
     return connection.execute(delete(number.table).where(number.in_(old.scalar_subquery()))).rowcount
 
 

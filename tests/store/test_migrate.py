@@ -13,14 +13,30 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from gateway.errors import LedgerFault
-from gateway.store import Database, KeyMatch, LedgerReader, LedgerStore, check_key_id, prepare, state_of
+from gateway.store import (
+    Database,
+    KeyMatch,
+    LedgerReader,
+    LedgerStore,
+    check_key_id,
+    prepare,
+    privacy,
+    state_of,
+)
 from gateway.store import migrate as module
+from gateway.store.credit import Operator
+from gateway.store.journal import check_chain, heads
 from gateway.store.schema import REVISION, metadata
+from gateway.store.views import RegistrationFilter, all_registrations, referrals_by
+from tests.store.crediting import KEYS, Ledger
 from tests.store.values import intent
 
 ROOT = Path(__file__).resolve().parents[2]
+WHO = Operator(name="test")
+EVERY = RegistrationFilter()
 
 
 def reading(url: str, look: Callable[[Connection], object]) -> object:
@@ -176,6 +192,72 @@ async def test_upgrade_from_each_release_keeps_the_data(empty_url: str) -> None:
     async with LedgerStore(empty_url, node="node1") as ledger:
         (issued,) = await ledger.intend([intent()])
     assert issued.attempts == 0
+
+
+def fill_books(url: str, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """Credit as releases since 0002 hold it: what counts, what doesn't, a used slot, an erased person.
+
+    Its tables have not changed since, so that this version writes what those did.
+    """
+    monkeypatch.setattr("gateway.store.credit.ground.require_current", lambda *_: None)
+    ledger = Ledger(url)
+    for name in ("one", "two", "three"):
+        ledger.send(name, f"{name}@example.com")
+    ledger.later(1)
+    ledger.report("A-1", token="one", person_id="P-1")
+    ledger.report("A-2", email="two@example.com")
+    ledger.report("A-3", token="three", person_id="P-1")
+    ledger.store.redeem("default", WHO, requisition="R-1")
+    ledger.store.dispute("A-3", WHO, by="company", reason="x")
+    ledger.store.writing(
+        lambda connection, journal: privacy.erase(
+            connection,
+            journal,
+            KEYS,
+            privacy.hashes_of(KEYS, "two@example.com"),
+            forget=False,
+        ),
+        WHO,
+    )
+    monkeypatch.undo()
+    return ledger
+
+
+def books(ledger: Ledger) -> tuple[object, ...]:
+    """All that is counted, and what stands in the chains."""
+    with ledger.store.reading() as connection:
+        assert list(check_chain(connection)) == []
+        found = [(one["id"], one["state"], one["flags"]) for one in all_registrations(connection, EVERY)]
+        return found, heads(connection), referrals_by(connection, "default"), ledger.store.balance("default")
+
+
+@pytest.mark.parametrize("revision", ["0002", "0003"])
+def test_upgrade_keeps_the_books(empty_url: str, revision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chains, balances, states and tombstones are as they were, and counting goes on from there."""
+    older(empty_url, revision)
+    ledger = fill_books(empty_url, monkeypatch)
+    with pytest.raises(LedgerFault, match="db upgrade"):
+        ledger.store.balance("default")
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.store.credit.ground.require_current", lambda *_: None)
+        before = books(ledger)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            module, "_match_key", lambda *_a, **_k: (_ for _ in ()).throw(OSError("the power went"))
+        )
+        with pytest.raises(LedgerFault, match="the power went"):
+            prepare(empty_url)
+    assert state_of(empty_url) == revision, "a failed upgrade leaves the old state"
+    assert prepare(empty_url).before == revision
+    assert books(ledger) == before
+    for table in ("postings", "entries", "audit", "registration_events"):
+        with pytest.raises(DBAPIError, match="only appended"):
+            execute(empty_url, f"DELETE FROM {table}")  # noqa: S608 - the names above
+    ledger.send("again", "two@example.com")
+    assert ledger.report("A-4", token="again", email="two@example.com").reason == "erased-person"
+    assert ledger.report("A-5", token="three", email="new@example.com").counts
+    assert ledger.totals() == (3, 1, 0)
+    ledger.store.close()
 
 
 def test_failed_upgrade_of_data_leaves_the_old_state(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
