@@ -90,13 +90,17 @@ def chosen_partner(store: "CreditStore", name: str | None) -> str:
 
 
 def operator_of(name: str | None, second: str = "") -> "Operator":
-    """Who does it, and who else says yes."""
+    """Who does it, and who else says yes.
+
+    A name that somebody gives for themselves is recorded with the login that gave it.
+    """
     from gateway.store.credit import Operator
 
-    who = (name or operator()).strip()
-    if second and second.strip() == who:
+    given, login, other = (name or "").strip(), operator(), second.strip()
+    same = {one.casefold() for one in (given, login, login.partition(" (")[0])}
+    if other and other.casefold() in same:
         raise click.UsageError("--second is somebody else than the operator")
-    return Operator(name=who, second=second.strip())
+    return Operator(name=f"{given}, by {login}" if given else login, second=other)
 
 
 def want_second(who: "Operator", what: str, *, wanted: bool) -> None:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.ledger.desk import chosen_partner, open_config, partner_option
+from gateway.cli.ledger.desk import (
+    chosen_partner,
+    open_config,
+    operator_of,
+    operator_option,
+    partner_option,
+)
 from gateway.cli.options import config_option, json_option
 from gateway.cli.printing import print_json
 
@@ -26,9 +32,17 @@ _SHOWN = 100
 @partner_option
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
 @click.option("--strict", is_flag=True, help="Take in all of the file or nothing of it.")
+@operator_option
 @json_option
 def import_(
-    *, config_path: Path, file: Path, partner: str | None, dry_run: bool, strict: bool, as_json: bool
+    *,
+    config_path: Path,
+    file: Path,
+    partner: str | None,
+    dry_run: bool,
+    strict: bool,
+    operator: str | None,
+    as_json: bool,
 ) -> None:
     """Take in a partner's list of registrations.
 
@@ -75,6 +89,7 @@ def import_(
                 progress=progress,
                 dry_run=dry_run,
                 whole=strict,
+                operator=operator_of(operator),
             )
     bad += [
         (number, "the id is taken by a registration with other content; recorded as a conflict")

@@ -29,7 +29,7 @@ _WORDS = {
     "placements_elsewhere": "placements elsewhere",
     "circle": "採用循環数 (placements elsewhere + slots used)",
     "opt_outs": "asked for no more links (all companies)",
-    "complaints": "complaints (none of them reach the gateway)",
+    "complaints": "complaints that were noted",
 }
 
 
@@ -73,8 +73,7 @@ def circle(*, config_path: Path, company: str | None, month: str | None, as_json
         return
     click.echo(month or "since the beginning")
     for name, value in asdict(found).items():
-        shown = "not known" if value is None else f"{value:,}"
-        click.echo(f"  {shown:>9}  {_WORDS[name]}")
+        click.echo(f"  {value:>9,}  {_WORDS[name]}")
     if saved is not None:
         click.echo(f"  {saved:>9,}  saved in fees (an estimate: slots used x {fee:,})")
 

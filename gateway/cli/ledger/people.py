@@ -33,8 +33,9 @@ def _address(text: str) -> str:
 @click.command()
 @config_option
 @click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
+@operator_option
 @json_option
-def purge(*, config_path: Path, dry_run: bool, as_json: bool) -> None:
+def purge(*, config_path: Path, dry_run: bool, operator: str | None, as_json: bool) -> None:
     """Delete what is older than [retention] says: sends, clicks, people, tombstones, pushed messages.
 
     Books and decisions stay; they name nobody. Slots whose life is over expire. For a timer, once a day
@@ -54,7 +55,7 @@ def purge(*, config_path: Path, dry_run: bool, as_json: bool) -> None:
     with store:
         if not dry_run:
             gone["slots expired"] = store.expire_slots()
-        for step in store.purge(retention, dry_run=dry_run):
+        for step in store.purge(retention, dry_run=dry_run, operator=operator_of(operator)):
             gone.update(step)
         heads = store.heads()
     if as_json:
@@ -152,13 +153,24 @@ def suppress() -> None:
 @config_option
 @click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
 @_file_option
+@click.option("--complaint", is_flag=True, help="They complained: it stands beside the figures of `circle`.")
+@operator_option
 @json_option
-def add(*, config_path: Path, addresses: tuple[str, ...], file: Iterable[str] | None, as_json: bool) -> None:
+def add(
+    *,
+    config_path: Path,
+    addresses: tuple[str, ...],
+    file: Iterable[str] | None,
+    complaint: bool,
+    operator: str | None,
+    as_json: bool,
+) -> None:
     """Send these people no more links."""
     wanted = _all(addresses, file)
     _, store = open_config(config_path)
     with store:
-        new = store.suppress_all([store.keys.address(one) for one in wanted], operator_of(None))
+        act = store.complain if complaint else store.suppress_all
+        new = act([store.keys.address(one) for one in wanted], operator_of(operator))
     if as_json:
         print_json({"new": new, "known": len(wanted) - new})
     else:
@@ -188,15 +200,21 @@ def list_(*, config_path: Path, as_json: bool) -> None:
 @config_option
 @click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
 @_file_option
+@operator_option
 @json_option
 def remove(
-    *, config_path: Path, addresses: tuple[str, ...], file: Iterable[str] | None, as_json: bool
+    *,
+    config_path: Path,
+    addresses: tuple[str, ...],
+    file: Iterable[str] | None,
+    operator: str | None,
+    as_json: bool,
 ) -> None:
     """Take that back: these people may get links again."""
     wanted = _all(addresses, file)
     _, store = open_config(config_path)
     with store:
-        gone = store.unsuppress([store.keys.address(one) for one in wanted], operator_of(None))
+        gone = store.unsuppress([store.keys.address(one) for one in wanted], operator_of(operator))
     if as_json:
         print_json({"removed": gone, "unknown": len(wanted) - gone})
     else:

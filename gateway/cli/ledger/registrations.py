@@ -195,6 +195,7 @@ def export(*, config_path: Path, kind: str, out: Path | None, excel: bool, state
 @click.option("--id", "event_id", required=True, metavar="ID", help="The partner's number of what it said.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; nothing about the person.")
 @click.option("--at", metavar="TIME", help="When it happened. Default: now.")
+@operator_option
 @json_option
 def event(
     *,
@@ -205,6 +206,7 @@ def event(
     event_id: str,
     reason: str,
     at: str | None,
+    operator: str | None,
     as_json: bool,
 ) -> None:
     """Note what a partner says of a registration by mail or phone, as its webhook would.
@@ -225,6 +227,7 @@ def event(
                 occurred_at=moment_option(at),
                 reason=reason,
             ),
+            operator_of(operator),
         )
     _tell_taken(registration, taken, as_json=as_json)
 
