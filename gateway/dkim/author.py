@@ -12,10 +12,10 @@ from gateway.message.scan import Field, Message
 # each octet.
 _MAX_AUTHOR = 1_000
 # Quoted strings and comments (RFC 5322 §3.2.2, §3.2.4).
-_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-_COMMENT = re.compile(rb"\((?:[^()\\]|\\.)*+\)", re.DOTALL)
+_QUOTED = re.compile(rb'"(?>(?:[^"\\]++|\\.)*)"', re.DOTALL)
+_COMMENT = re.compile(rb"\((?>(?:[^()\\]++|\\.)*)\)", re.DOTALL)
 _ANGLE = re.compile(rb"<([^<>]*+)>")
-_DOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]*+)(?:\.[a-z0-9_][a-z0-9_-]*+)*+")
+_DOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]*+)(?>(?:\.[a-z0-9_][a-z0-9_-]*+)*)")
 # Comments in comments, deeper than anybody writes them.
 _MAX_NESTING = 4
 # RFC 6376 §3.2: tags are apart by semicolons, with white space around name and value.

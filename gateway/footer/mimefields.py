@@ -15,7 +15,7 @@ from gateway.reason import Reason
 _FOLD_AFTER: Final = 60
 # ";" name "=" value, with white space, folds and comments; a quoted string is one value (RFC 2045 §5.1).
 _PARAMETER: Final = re.compile(
-    rb";(?:\s|\([^()]*\))*+([^\s=;\"()]++)\s*+=\s*+(\"(?:[^\"\\]|\\.)*+\"|[^\s;\"()]*+)", re.DOTALL
+    rb";(?>(?:\s++|\([^()]*\))*)([^\s=;\"()]++)\s*+=\s*+(\"(?>(?:[^\"\\]++|\\.)*)\"|[^\s;\"()]*+)", re.DOTALL
 )
 
 

@@ -26,13 +26,13 @@ from gateway.reason import Reason
 # A comment, an element whose content is no markup, or a tag. No two ways to match, so it is linear.
 _MARKUP: Final = re.compile(
     r"<!--.*?(?:-->|\Z)"
-    r"|<(?P<raw>script|style|title|textarea|xmp|noembed|noframes|iframe)\b(?:[^>\"']|\"[^\"]*\"|'[^']*')*+>"
+    r"|<(?P<raw>script|style|title|textarea|xmp|noembed|noframes|iframe)\b(?>(?:[^>\"']++|\"[^\"]*\"|'[^']*')*)>"
     r".*?(?:</(?P=raw)\s*+>|\Z)"
     r"|<(?P<close>/(?:body|html))\b[^>]*+>"
-    r"|<(?:[a-z/!?])(?:[^>\"']|\"[^\"]*\"|'[^']*')*+>",
+    r"|<(?:[a-z/!?])(?>(?:[^>\"']++|\"[^\"]*\"|'[^']*')*)>",
     re.IGNORECASE | re.DOTALL,
 )
-_BODY: Final = re.compile(r"<body\b(?:[^>\"']|\"[^\"]*\"|'[^']*')*+>", re.IGNORECASE)
+_BODY: Final = re.compile(r"<body\b(?>(?:[^>\"']++|\"[^\"]*\"|'[^']*')*)>", re.IGNORECASE)
 
 # In lower case. Cheap and generous: only whether a tree is worth making.
 _MAYBE_QUOTED: Final = (
@@ -228,7 +228,7 @@ def _with_rule(tag: Tag) -> Tag:
 # --- placeholders ----------------------------------------------------------------------------------------
 
 # Editors put tags and invisible characters into the middle of what people type.
-_GAP: Final = r"(?:<[a-z/!][^<>]{0,500}>|&nbsp;|&#160;|&#8203;|&zwnj;|[\s\u200b\u2060\ufeff])*+"
+_GAP: Final = r"(?>(?:<[a-z/!][^<>]{0,500}>|&nbsp;|&#160;|&#8203;|&zwnj;|[\s\u200b\u2060\ufeff])*)"
 _OPENING: Final = r"(?:\{|&#123;|&#x7b;|&lcub;|&lbrace;)"
 _CLOSING: Final = r"(?:\}|&#125;|&#x7d;|&rcub;|&rbrace;)"
 _HTML_PLACEHOLDER: Final = re.compile(

@@ -73,7 +73,7 @@ _CONTROLS = re.compile(rb"([\x00-\x20\x7f]+)")
 _KANA_BYTES = re.compile(rb"[\x00-\x7f\xa1-\xdf]*")
 _TO_KANA = bytes(each | 0x80 if 0x21 <= each <= 0x5F else each for each in range(256))
 _TO_SEVEN = bytes(each & 0x7F for each in range(256))
-_BIG5 = re.compile(rb"(?:[\x00-\x7f]++|(?!\xc6[\xa1-\xfe]|[\xc7\xc8])[\x81-\xfe][\x40-\xfe])*+")
+_BIG5 = re.compile(rb"(?>(?:[\x00-\x7f]++|(?!\xc6[\xa1-\xfe]|[\xc7\xc8])[\x81-\xfe][\x40-\xfe])*)")
 _EUC = re.compile(rb"(\x8f[\xa1-\xfe]{2}|(?:[\xa1-\xfe]{2})+)")
 
 

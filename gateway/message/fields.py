@@ -29,10 +29,10 @@ _LONGEST = 300
 
 # Name, white space (obsolete, RFC 5322 §4.5), colon, value with folds. Possessive: no backtracking, linear.
 # A fold holds something: a line of blanks only (RFC 5322 §4.2) is the end of the header to some readers.
-_FIELD = re.compile(rb"([!-9;-~]++)([ \t]*+):([^\r\n\0]*+(?:\r\n[ \t]++[^\r\n\0]++)*+)\r\n")
+_FIELD = re.compile(rb"([!-9;-~]++)([ \t]*+):([^\r\n\0]*+(?>(?:\r\n[ \t]++[^\r\n\0]++)*))\r\n")
 # The same where the data was cut in the middle of it.
 _CUT_FIELD = re.compile(
-    rb"[!-9;-~]++(?:[ \t]*+:[^\r\n\0]*+(?:\r\n[ \t]++[^\r\n\0]++)*+(?:\r\n[ \t]*+)?)?\r?\n?\Z"
+    rb"[!-9;-~]++(?:[ \t]*+:[^\r\n\0]*+(?>(?:\r\n[ \t]++[^\r\n\0]++)*)(?:\r\n[ \t]*+)?)?\r?\n?\Z"
 )
 _BLANKS_LEFT = re.compile(rb"[ \t]*+\Z")
 _CONTINUATION = re.compile(rb"\r\n(?=[ \t])")
@@ -136,12 +136,12 @@ _TYPE = re.compile(rb"[ \t]*+(" + _TOKEN + rb"++(?:/" + _TOKEN + rb"++)?)[ \t]*+
 _PARAMETER = re.compile(
     rb"[ \t]*+;[ \t]*+(?:("
     + _TOKEN
-    + rb"++)[ \t]*+=[ \t]*+(?:\"((?:[^\"\\]|\\.)*+)\"|([^\s;\"]++))[ \t]*+(?=;|\Z))?"
+    + rb"++)[ \t]*+=[ \t]*+(?:\"((?>(?:[^\"\\]++|\\.)*))\"|([^\s;\"]++))[ \t]*+(?=;|\Z))?"
 )
 # RFC 2045 §5.1: what a value may have in it only between quotes.
 _SPECIALS = re.compile(rb"[()<>@,:/\[\]?=]")
 _QUOTED_PAIR = re.compile(rb"\\(.)")
-_COMMENT = re.compile(rb"\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)|(\([^()\\]*+\))")
+_COMMENT = re.compile(rb"\"(?>(?:[^\"\\]++|\\.)*)(?:\"|\\?\Z)|(\([^()\\]*+\))")
 _SECTION = re.compile(r"([^*]+)(?:\*(\d+))?(\*)?\Z")
 
 

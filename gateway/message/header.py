@@ -22,7 +22,7 @@ from gateway.message.fields import (
 
 # Name and, from the colon on, the rest, as in `fields`. The first byte that fits no field takes all that is
 # left with it: so nothing is skipped, and nothing is looked at twice.
-_TILE = re.compile(rb"([!-9;-~]++)(:[^\r\n\0]*+(?:\r\n[ \t]++[^\r\n\0]++)*+\r\n)|([\s\S]++)")
+_TILE = re.compile(rb"([!-9;-~]++)(:[^\r\n\0]*+(?>(?:\r\n[ \t]++[^\r\n\0]++)*)\r\n)|([\s\S]++)")
 # Longer headers are rare; and the search for the end of one must not cost more than a step of the scan.
 _AT_ONCE = 16 * 1024
 _MIME_FIELDS = frozenset(

@@ -51,8 +51,8 @@ class HtmlText(NamedTuple):
         return run.at + (index - run.start if run.verbatim else 0)
 
 
-_ATTRIBUTE = r"""[^\s/>"'<=]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s"'<>=`][^\s"'<>`]*+))?+"""
-_TAG = re.compile(rf"""<(/?)([A-Za-z][^\s/>"'<=]*+)((?:\s++|/|{_ATTRIBUTE})*+)>""")
+_ATTRIBUTE = r"""[^\s/>"'<=]++(?>(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s"'<>=`][^\s"'<>`]*+))?)"""
+_TAG = re.compile(rf"""<(/?)([A-Za-z][^\s/>"'<=]*+)((?>(?:\s++|/|{_ATTRIBUTE})*))>""")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 

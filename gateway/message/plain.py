@@ -20,12 +20,13 @@ MAX_PLAIN = 1 << 20
 
 # A field whose value begins on its first line, or is empty. Anything else ends the reading.
 _FIELD = re.compile(
-    rb"([!-9;-~]++)(:(?:[ \t]*+[^ \t\r\n\0][^\r\n\0]*+(?:\r\n[ \t]++[^\r\n\0]++)*+|[ \t]*+)\r\n)|([\s\S]++)"
+    rb"([!-9;-~]++)(:(?:[ \t]*+[^ \t\r\n\0][^\r\n\0]*+(?>(?:\r\n[ \t]++[^\r\n\0]++)*)|[ \t]*+)\r\n)"
+    rb"|([\s\S]++)"
 )
 _TOKEN = rb"[0-9A-Za-z.+_-]++"
 _VALUE = rb'(?:[0-9A-Za-z!#$%&*+.^_{|}~/:?-]++|"[ !#-:<-\[\]-~]*+")'
 _PARAMETER = rb";(?:\r\n)?[ \t]*+" + _TOKEN + rb"=" + _VALUE
-_CONTENT_TYPE = re.compile(rb":[ \t]*+(" + _TOKEN + rb"/" + _TOKEN + rb")(?:" + _PARAMETER + rb")*+;?\r\n")
+_CONTENT_TYPE = re.compile(rb":[ \t]*+(" + _TOKEN + rb"/" + _TOKEN + rb")(?>(?:" + _PARAMETER + rb")*);?\r\n")
 _BOUNDARY = re.compile(rb';\s*+boundary="?+([^";]++)', re.IGNORECASE)
 _IDENTITY = re.compile(rb":[ \t]*+(?:7bit|8bit|binary)\r\n", re.IGNORECASE)
 _DECIDING = (b"content-type", b"content-transfer-encoding")

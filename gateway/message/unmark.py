@@ -31,7 +31,7 @@ _SPACE = re.compile(r"\s+")
 #: How text may be spelled that stands in a header as it is.
 _RAW_CODECS = ("utf-8", "iso2022_jp", "cp932", "euc_jp")
 _ESCAPE = re.compile(rb"\x1b(?:\([BJIH]|\$[@B])")
-_ESCAPES = b"(?:" + _ESCAPE.pattern + b")*+"
+_ESCAPES = b"(?>(?:" + _ESCAPE.pattern + b")*)"
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 
 

@@ -9,13 +9,14 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from importlib import import_module
-from importlib.metadata import packages_distributions
+from importlib.metadata import distributions, packages_distributions
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from gateway.config import Config, load_config
@@ -132,6 +133,33 @@ def test_constraints_lock_every_dependency() -> None:
         for r in wanted
         if r.name not in names and not r.specifier.contains(locked.get(canonicalize_name(r.name), "0"))
     ] == []
+
+
+def test_locked_versions_run_on_the_oldest_python() -> None:
+    """A release that wants a later patch of 3.11 keeps Debian 12 (3.11.2) out of `make demo`."""
+    oldest = PROJECT["project"]["requires-python"].removeprefix(">=") + ".0"
+    too_new = [
+        f"{one.name} {one.version} wants {asked}"
+        for one in distributions()
+        if (asked := one.metadata["Requires-Python"]) and not SpecifierSet(asked).contains(oldest)
+    ]
+    assert not too_new
+
+
+#: Before 3.11.5 a possessive group that fails half way through a round stays where it failed (CPython's
+#: issue 106052).
+POSSESSIVE_GROUP = re.compile(r"(?<!\\)\)(?:[*+?]|\{[0-9,]+\})\+")
+
+
+def test_patterns_mean_the_same_to_every_python() -> None:
+    """`(?>(?:...)*)` is right everywhere; `(?:...)*+` is not, and Debian 12 has Python 3.11.2."""
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in modules()
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if POSSESSIVE_GROUP.search(line)
+    ]
+    assert not found
 
 
 def test_imports_are_declared() -> None:
