@@ -107,7 +107,7 @@ _SPECIAL = re.compile(f"[{_CASED_SET}{_INVISIBLE_SET}\U00010000-\U0010ffff]")
 _SPECIAL_LATIN = ("\u00ad", "µ", "ß")
 # Full-width forms of ASCII, as UTF-16 has them, and what they are. The first octet stands alone in the
 # pattern, since `re` searches fast for that.
-_WIDE = re.compile(rb"\xff[\x01-\x5e](?:\xff[\x01-\x5e])*+")
+_WIDE = re.compile(rb"\xff[\x01-\x5e](?>(?:\xff[\x01-\x5e])*)")
 _NARROW = {low: (chr(0xFF00 + low), chr(low + 0x20).lower()) for low in range(1, 0x5F)}
 _BLANK_LINE = re.compile(r"\n[^\S\n]*+\n")
 _NEEDLESS = re.compile(f" (?<=[{_JAPANESE_SET}] )(?=[{_JAPANESE_SET}])")
