@@ -26,7 +26,6 @@ _QP_LITERAL: Final = re.compile(r"[\t -<>-~]*")
 _PRINTABLE: Final = re.compile(r"[\t -~]*")
 _QP_UNIT: Final = re.compile(rb"=[0-9A-Fa-f]{2}|.", re.DOTALL)
 _BASE64_RUN: Final = re.compile(rb"[^\r\n \t]++")
-_LONG_LINE: Final = re.compile(rb"[^\n]{%d}" % (MAX_LINE + 2))
 _QP_OCTETS: Final = [
     chr(octet) if octet == 0x09 or (0x20 <= octet < 0x7F and octet != 0x3D) else f"={octet:02X}"
     for octet in range(256)
@@ -231,4 +230,7 @@ def _base64_offset(raw: bytes, count: int, width: int, stop: int) -> tuple[int, 
 
 def too_long(body: bytes) -> bool:
     """Whether a line has more than 998 octets."""
-    return len(body) > MAX_LINE and _LONG_LINE.search(body + b"\r\n") is not None
+    if len(body) <= MAX_LINE:
+        return False
+    *ended, last = map(len, body.split(b"\n"))
+    return last > MAX_LINE or max(ended, default=0) > MAX_LINE + len(b"\r")
