@@ -122,7 +122,7 @@ def line_of(name: str, result: Rewritten) -> dict[str, Any]:
         "file": name,
         "changed": result.changed,
         "reason": result.reason.value,
-        "parts": list(result.parts),
+        "parts": list(result.numbers),
         "from": result.sender,
         "to": list(result.recipients),
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.cli.rewriting.envelope import envelope_of
+from gateway.cli.rewriting.leaves import Edited, edited_leaves
 from gateway.config import (
     DEFAULT_ROUTE,
     Config,
@@ -25,7 +26,7 @@ from gateway.config import (
 from gateway.config.names import in_domains
 from gateway.errors import GatewayError, MailUnreadable
 from gateway.footer.compose import FooterPlan, prepare_removal
-from gateway.message.scan import Message, Part, scan
+from gateway.message.scan import scan
 from gateway.message.splice import join
 from gateway.message.text import MailText
 from gateway.reason import Reason
@@ -52,16 +53,6 @@ class Refused(GatewayError):
     def __init__(self, reason: Reason, detail: str) -> None:
         self.reason = reason
         super().__init__(f"the gateway would refuse this mail: {detail}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edited:
-    """A leaf that got the footer: what its header said, and what it says now."""
-
-    leaf: int
-    content_type: str
-    charset: tuple[str, str]
-    encoding: tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +87,13 @@ class Rewritten:
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """The edited leaves, numbered in reading order among all leaves."""
+        """The edited leaves, numbered in reading order; an embedded message is one leaf."""
         return tuple(each.leaf for each in self.edited)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The same for those who walk into embedded messages, as readers of a report do."""
+        return tuple(each.number for each in self.edited)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,21 +290,3 @@ def _cleaned(left: Rewritten, reading: Reading, policy: Policy) -> Rewritten:
     written = content.head + join(content.data, content.pieces)
     edited = () if plan is None else edited_leaves(reading.message, plan, scan(written))
     return replace(left, content=written, edited=edited)
-
-
-def edited_leaves(before: Message, plan: FooterPlan, after: Message) -> tuple[Edited, ...]:
-    """What the headers of the edited leaves said before and say now."""
-    old, new = before.leaves, after.leaves
-    return tuple(
-        Edited(
-            leaf=leaf,
-            content_type=old[leaf].content_type,
-            charset=(_charset(old[leaf]), _charset(new[leaf])),
-            encoding=(old[leaf].encoding, new[leaf].encoding),
-        )
-        for leaf in plan.parts
-    )
-
-
-def _charset(part: Part) -> str:
-    return part.parameters.get("charset", "us-ascii").lower()

@@ -35,10 +35,10 @@ def as_json(result: Rewritten) -> dict[str, Any]:
         },
         "footer": result.footer,
         "placement": result.placement,
-        "parts": list(result.parts),
+        "parts": list(result.numbers),
         "edited": [
             {
-                "part": each.leaf,
+                "part": each.number,
                 "type": each.content_type,
                 "charset": {"before": each.charset[0], "after": each.charset[1]},
                 "encoding": {"before": each.encoding[0], "after": each.encoding[1]},
@@ -53,14 +53,16 @@ def difference(result: Rewritten) -> Iterator[str]:
     before, after = scan(result.original), scan(result.content)
     yield from _changes("@@ header @@", _header(before, 0), _header(after, 0))
     old, new = read_text(before), read_text(after)
+    numbers = {each.leaf: each.number for each in result.edited}
     for was, now in zip(old.bodies, new.bodies, strict=False):
         if was.decoded == now.decoded:
             continue
         part = after.parts[now.leaf]
+        number = numbers.get(part.leaf or 0, part.leaf)
         if now.leaf:
-            place = f"@@ header of part {part.leaf} @@"
+            place = f"@@ header of part {number} @@"
             yield from _changes(place, _header(before, was.leaf), _header(after, now.leaf))
-        yield from _changes(f"@@ {_name(part)} @@", _lines(was.decoded), _lines(now.decoded))
+        yield from _changes(f"@@ part {number}: {_name(part)} @@", _lines(was.decoded), _lines(now.decoded))
 
 
 def _header(message: Message, index: int) -> list[str]:
@@ -70,7 +72,7 @@ def _header(message: Message, index: int) -> list[str]:
 
 def _name(part: Part) -> str:
     charset = part.parameters.get("charset", "us-ascii")
-    return f"part {part.leaf}: {part.content_type}, {charset}, {part.encoding}"
+    return f"{part.content_type}, {charset}, {part.encoding}"
 
 
 def printable(text: str) -> str:

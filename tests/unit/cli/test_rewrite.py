@@ -4,6 +4,7 @@ import json
 import mailbox
 import os
 from collections.abc import Iterator
+from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,42 @@ def test_diff() -> None:
     assert f"+{LINK.decode()}" in lines
     assert "\x1b" not in result.stdout
     assert rewrite("--diff", data=ORDINARY).stdout == ""
+
+
+def _mixed(*parts: bytes) -> bytes:
+    head = HEAD[: HEAD.index(b"Content-Type")] + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    return head + b"".join(b"--b\r\n" + part + b"\r\n" for part in parts) + b"--b--\r\n"
+
+
+FORWARDED = (
+    b"Content-Type: message/rfc822\r\n\r\nFrom: a@b.example\r\nMIME-Version: 1.0\r\n"
+    b"Content-Type: multipart/alternative; boundary=i\r\n\r\n--i\r\n\r\nold\r\n--i\r\n"
+    b"Content-Type: text/html\r\n\r\n<p>old</p>\r\n--i--\r\n"
+)
+TEXT = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + BODY
+
+
+@pytest.mark.parametrize(
+    ("parts", "edited"),
+    [
+        ((TEXT, FORWARDED), [0]),
+        ((FORWARDED, TEXT), [2]),
+        ((b"Content-Type: image/png\r\n\r\nx", FORWARDED, FORWARDED, TEXT), [5]),
+        ((b"Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\nold\r\n", TEXT), [1]),
+    ],
+)
+def test_parts_are_numbered_as_a_walk_finds_them(parts: tuple[bytes, ...], edited: list[int]) -> None:
+    """Multiparts and embedded messages are no leaves, but what is in them is: as others count."""
+    data = _mixed(*parts)
+    found = answer(data, "--always")
+    content = rewrite("--always", data=data).stdout_bytes
+    was, now = (
+        [part.get_payload(decode=True) for part in message_from_bytes(each).walk() if not part.is_multipart()]
+        for each in (data, content)
+    )
+    assert found["parts"] == edited == [number for number, old in enumerate(was) if old != now[number]]
+    assert [each["part"] for each in found["edited"]] == edited
+    assert f"@@ part {edited[0]}: text/plain" in rewrite("--always", "--diff", data=data).stdout
 
 
 def test_the_window_is_that_of_the_gateway(tmp_path: Path) -> None:
