@@ -86,6 +86,8 @@ def prepare(message: Message, text: MailText, footer: FooterText, *, where: Wher
         if body.kind == "html":
             quoted = bool(body.quoted.text)
             spot = html_spot(decoded, body.new_end, where, quoted=quoted, newline=newline)
+            if body.new.page is not None and body.new.page.hides(spot.start):
+                raise MailUnreadable(Reason.HTML_DEFECT, "what is written there is not shown")
         else:
             flowed = _is_flowed(message, body)
             spot = plain_spot(decoded, body.new_end, where, newline=newline, flowed=flowed)

@@ -12,6 +12,8 @@ import re
 from bisect import bisect_right
 from typing import NamedTuple
 
+from gateway.message.hidden import Hidden, may_hide
+
 # Larger HTML is not edited (DESIGN.md): BeautifulSoup would have to read it.
 MAX_HTML = 512 * 1024
 # Tags and character references together. A letter has hundreds.
@@ -31,7 +33,7 @@ class HtmlText(NamedTuple):
 
     `quoted` are spans of `text` inside a reply's or forward's container, `marks` where in the source those
     begin. `body_end` is where in the source the body's content ends. `defect` names what is unsound, "" if
-    nothing. `open`: the last of the quotes has no end.
+    nothing. `open`: the last of the quotes has no end. `hidden` are spans of the source that are not shown.
     """
 
     text: str
@@ -41,6 +43,11 @@ class HtmlText(NamedTuple):
     body_end: int
     defect: str
     open: bool
+    hidden: tuple[tuple[int, int], ...] = ()
+
+    def hides(self, at: int) -> bool:
+        """Whether what is put into the source at `at` would not be shown."""
+        return any(start < at <= end for start, end in self.hidden)
 
     def source_index(self, index: int) -> int:
         """Where in the source the character ``text[index]`` came from."""
@@ -115,6 +122,7 @@ class _Reader:
     __slots__ = (
         "body_end",
         "depth",
+        "hidden",
         "inside",
         "length",
         "marks",
@@ -140,6 +148,7 @@ class _Reader:
         self.quoted: list[tuple[int, int]] = []
         self.marks: list[int] = []
         self.body_end = -1
+        self.hidden = Hidden() if may_hide(source) else None
 
     def add(self, text: str, at: int, *, verbatim: bool) -> None:
         if self.pending:
@@ -176,8 +185,7 @@ class _Reader:
 
     def tag(self, found: re.Match[str]) -> None:
         closing, name, attributes = found[1], found[2].lower(), found[3]
-        if self.skip == ["head"] and name not in _IN_HEAD:
-            self.skip.clear()
+        self.place(name, attributes, found.start(), closing=bool(closing))
         if name == "br":
             self.pending += 1
             return
@@ -204,6 +212,13 @@ class _Reader:
         elif name == "body":
             self.skip.clear()
 
+    def place(self, name: str, attributes: str, at: int, *, closing: bool) -> None:
+        """Whether this tag stands in a head, and whether it hides something."""
+        if self.skip == ["head"] and name not in _IN_HEAD:
+            self.skip.clear()
+        if self.hidden is not None and not self.skip:
+            self.hidden.tag(name, attributes, at, closing=closing)
+
     def container(self, name: str, attributes: str, at: int) -> None:
         if self.inside:
             self.depth += 1
@@ -229,6 +244,8 @@ class _Reader:
         if self.inside:
             self.close_quote()
         end = len(self.source) if self.body_end < 0 else self.body_end
+        if self.hidden is not None:
+            self.hidden.end(len(self.source))
         return HtmlText(
             "".join(self.out),
             tuple(self.runs),
@@ -237,6 +254,7 @@ class _Reader:
             end,
             defect,
             endless,
+            () if self.hidden is None else tuple(self.hidden.spans),
         )
 
 

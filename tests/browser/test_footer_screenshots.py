@@ -20,6 +20,7 @@ from tests.browser.chromium import Chromium, View
 from tests.browser.pages import MAILS, SMALL, WIDE, Mail
 from tests.programs import find
 from tests.unit.footer.mails import EN, FOOTERS, JA, add_footer, mail
+from tests.unit.message.test_html import HIDING
 
 pytestmark = pytest.mark.peer("chromium", "noto-cjk")
 
@@ -230,6 +231,16 @@ def test_golden_mails(name: str, look: Look) -> None:
         before = look(html_of(data), VIEWS[how])
         found = look(html_of(edited.data), VIEWS[how], name=f"golden-{name}-{how}")
         assert_readable(found, VIEWS[how], page_width=before["pageWidth"])
+
+
+def test_what_is_hidden(look: Look) -> None:
+    """A browser hides what the tokenizer says it hides, whether or not elements are closed."""
+    ask = "document.getElementById('here').checkVisibility({visibilityProperty: true})"
+    seen = []
+    for source, _ in HIDING:
+        look(source.replace("@", "<i id=here>here</i>"), VIEWS[f"light-{SMALL}"])
+        seen.append((source, look.chromium.evaluate(ask)))
+    assert seen == HIDING
 
 
 def test_what_is_unreadable_is_found(look: Look) -> None:

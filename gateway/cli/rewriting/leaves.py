@@ -1,8 +1,8 @@
 """The leaves that were edited: what their headers say, and the number by which a report names them.
 
 To the gateway an embedded message is one leaf, whatever is inside, since nothing in it is ever touched.
-Others who walk through the tree of a mail go into it (Python's ``Message.walk``, GMime, MIME-tools), and it is
-they who read a report. So a report counts as they do.
+Others who walk through the tree of a mail go into it (Python's ``Message.walk``, GMime, MIME-tools), and they
+read a report. So a report counts as they do.
 """
 
 import email

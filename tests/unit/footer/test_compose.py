@@ -462,3 +462,19 @@ def test_half_a_surrogate_pair_moves_nowhere() -> None:
     with pytest.raises(MailUnreadable) as caught:
         plan.edits(SAMPLE)
     assert caught.value.reason is Reason.UNDECODABLE
+
+
+@pytest.mark.parametrize("where", [Where.AUTO, Where.END])
+def test_no_footer_where_nothing_is_shown(where: Where) -> None:
+    """An element with ``display: none`` that is never closed would hide the footer, too."""
+    data = mail("<p>Dear Taro</p><div style='display: none'>a counter</body>\r\n", kind="html")
+    message = scan(data)
+    with pytest.raises(MailUnreadable) as raised:
+        prepare(message, read_text(message), EN, where=where)
+    assert raised.value.reason is Reason.HTML_DEFECT
+
+
+def test_a_preheader_hides_nothing() -> None:
+    """A hidden summary at the top, as newsletters have it, is closed; the letter gets its footer."""
+    data = mail("<div style='display:none'>Result</div><p>Dear Taro</p></body>\r\n", kind="html")
+    assert add_footer(data, EN).plan.parts == (0,)

@@ -7,6 +7,36 @@ import pytest
 from gateway.message.html import MAX_HTML, MAX_TOKENS, read_html
 from gateway.message.normalise import normalise
 
+# HTML, and whether what stands at the "@" is shown.
+HIDING = [
+    ('<div style="display:none">x</div><p>new</p>@', True),
+    ('<p>new</p><div style="display:none">x@', False),
+    ("<html><body><p>new</p><DIV STYLE='DISPLAY: NONE'>x@</body></html>", False),
+    ("<p style='display:none'>x<p>new@", True),
+    ("<p style='display:none'>x<div>new@</div>", True),
+    ("<p style='display:none'>x<span>y</span>@", False),
+    ("<p hidden=hidden>x<hr>new@", True),
+    ("<table><tr><td><span style='display:none'>x</td><td>new@</td></tr></table>", True),
+    ("<div><span style='visibility:hidden'>x</div>new@", True),
+    ("<font><span style='display:none'>x</font>new@", True),
+    ("<div style='display:none'><b>x</div></b>new@", True),
+    ("<div style='display:none'>x</span></b>y@", False),
+    ("<div hidden>x<div>y</div>z@</div>", False),
+    ("<div style='display:none'><p>x</p></div><div title='a hidden none'>new@</div>", True),
+    ("<div title='none'>new@</div>", True),
+    ("<ul><li style='display:none'>x<li>new@</ul>", True),
+    ("<ul><li style='display:none'>x<ul><li>y@</ul></ul>", False),
+    ("<dl><dt style='display:none'>x<dd>new@</dl>", True),
+    ("<table><tr style='display:none'><td>x<tr><td>new@</table>", True),
+    ("<div style='display:none'><table><tr><td>x</table>y@", False),
+    ("<table><tr><td style='display:none'><table><tr><td>x@</table></table>", False),
+    ("<table><tr><td style='display:none'><table><tr><td>x</table><td>new@</table>", True),
+    ("<input type=hidden><p>new@", True),
+    ("<span style='display:none'><img src=x alt='hidden'><br></span>new@", True),
+    ("<div style='display:none'><div>x</div>new@", False),
+    ("<center><div style='display:none'>x</center>new@", True),
+]
+
 
 @pytest.mark.parametrize(
     ("source", "expected"),
@@ -160,3 +190,14 @@ def test_an_empty_text_leads_to_the_start() -> None:
 def test_a_part_left_out_that_closes_itself() -> None:
     """A slash ends an element of SVG or MathML at once; an end tag without its start says nothing."""
     assert normalise(read_html("<svg/>a</svg>b").text) == "ab"
+
+
+@pytest.mark.parametrize(("source", "shown"), HIDING)
+def test_what_is_hidden(source: str, *, shown: bool) -> None:
+    """Whether what would stand at the ``@`` is shown; `tests/browser` asks a browser the same."""
+    assert read_html(source.replace("@", "")).hides(source.index("@")) != shown
+
+
+def test_nothing_is_hidden_in_a_head() -> None:
+    """A title that speaks of it hides nothing."""
+    assert read_html("<head><title hidden>none</title><base hidden></head><p>new").hidden == ()
