@@ -131,6 +131,8 @@ class Connection(asyncio.Protocol):
         except asyncio.CancelledError:
             self.fail("given up before the answer came")
             raise
+        finally:
+            del waiter  # it keeps the error, the error this frame: a circle, and with it what was to be sent
 
     def stream(self) -> None:
         """From now on content flows (a 354 was read), until the next `exchange`."""

@@ -142,8 +142,11 @@ class OutboundTransaction:
                 replies = await one_by_one(connection, lines, deadline)
         except ConnectionLost as error:
             replies, lost = error.replies, error
-        if not self._answered(connection, rest, replies, given, new=attempt.new):
-            raise lost or ConnectionLost(connection.fault)
+        try:
+            if not self._answered(connection, rest, replies, given, new=attempt.new):
+                raise lost or ConnectionLost(connection.fault)
+        finally:
+            del lost  # no circle of an error and the frame that raised it
 
     def _answered(
         self,

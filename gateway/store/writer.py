@@ -130,7 +130,11 @@ class Writer:
         if refusal is not None:
             if is_lasting(work):
                 self.post(work)
-            raise refusal
+            try:
+                raise refusal
+            finally:
+                del refusal  # a frame that keeps the error that went through it keeps a mail, until the
+                # collector comes by; here and below
         self._asking += 1
         self._queue.put(ticket, patience(under_way=self._under_way(), asking=self._asking))
         timer = loop.call_later(self._wait, self._expire, ticket)
@@ -140,6 +144,7 @@ class Writer:
             self._asking -= 1
             timer.cancel()
             ticket.over = True
+            del future, ticket, timer
 
     def post(self, work: Work) -> None:
         """Hand `work` in and forget it. Never raises: what finds no place in the queue goes to the log."""
@@ -168,7 +173,10 @@ class Writer:
             )
         now = time.monotonic()
         if now - self._faulty_since > self._wait or now - self._busy_since > self._wait:
-            return self.fault
+            # Another one each time: an exception keeps the frames through which it was raised, and with them
+            # every mail that met it, for as long as the fault lasts.
+            fault = self.fault
+            return None if fault is None else LedgerFault(str(fault))
         return None
 
     def _expire(self, ticket: Ticket) -> None:

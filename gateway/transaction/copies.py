@@ -135,13 +135,18 @@ class Courier:
         done, pending = await asyncio.wait(
             lines, timeout=self.policy.copies_seconds, return_when=asyncio.FIRST_EXCEPTION
         )
-        errors = [error for line in done if (error := line.exception()) is not None]
-        if errors:
+        failed = next(filter(None, (line.exception() for line in done)), None)
+        if failed is not None:
             waiting.clear()
         if pending:
             self._leave_behind(pending, [job for job in jobs if job.under_way], finished_late)
-        if errors:
-            raise errors[0]
+        try:
+            if failed is not None:
+                raise failed
+        finally:
+            # An error keeps this frame; a frame that keeps the error is a circle, and keeps the mail and its
+            # file until the collector comes by.
+            del failed, lines, done
 
     def _leave_behind(
         self,

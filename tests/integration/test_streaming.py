@@ -407,6 +407,27 @@ async def test_matched_mail_with_a_large_attachment(tmp_path: Path) -> None:
         assert list(spool.iterdir()) == []
 
 
+async def test_sender_lost_between_copies_leaves_no_file(tmp_path: Path) -> None:
+    """Rule 27: whoever breaks off while copies are under way, their file is closed and not kept by an error.
+
+    Nothing else happens in the gateway then, so that no collector of garbage comes by.
+    """
+    mail = matched(900_000)
+    settings = {"limits": {"spool_directory": str(tmp_path), "spool_reserve_bytes": 0}}
+    late = {"dot": reply(250, "2.0.0 taken").later(0.5)}
+    async with ScriptedHop(late) as hop, running(hop, settings) as process:
+        async with greeted(process.port) as client:
+            await client.command(MAIL)
+            for name in (b"a", b"b", b"c", b"d", b"e", b"f", b"g"):
+                await client.command(b"RCPT TO:<" + name + b"@example.com>")
+            assert (await client.command(b"DATA")).code == 354
+            await client.send(stuffed(mail))
+            await until(lambda: len(hop.complete) >= 2, "copies under way")
+            assert deleted_files(process, tmp_path)
+            client.reset()
+        await until(lambda: deleted_files(process, tmp_path) == [], "the file closed", patience=10)
+
+
 @contextlib.contextmanager
 def no_file_longer_than(octets: int) -> Iterator[None]:
     """A disk that is full there."""

@@ -5,11 +5,14 @@ over by itself once its cause is.
 """
 
 import asyncio
+import contextlib
+import gc
 import logging
 import os
 import shutil
 import sqlite3
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -229,6 +232,31 @@ async def test_fault_shows_in_time_and_passes(
     assert intent(mail="after").token in tokens
     assert intent(mail="later").token not in tokens
     assert (intent(mail="before").token in tokens) is (fault in KEEPING)
+
+
+async def test_no_mail_is_kept_by_the_fault_that_it_met(file: Path) -> None:
+    """Memory doesn't grow while the ledger is away: a refusal is an error of its own, gone with its mail."""
+
+    class Content:
+        """Of a mail."""
+
+    kept: list[weakref.ref[Content]] = []
+
+    async def mail() -> None:
+        content = Content()
+        kept.append(weakref.ref(content))
+        await ledger.intend([intent(mail="during")])
+
+    async with store(file) as ledger:
+        with locked(file):
+            for _ in range(3):
+                with pytest.raises(LedgerFault):
+                    await ledger.intend([intent(mail="the one that finds out")])
+            for _ in range(3):
+                with contextlib.suppress(LedgerFault):
+                    await mail()
+            gc.collect()
+            assert [one() for one in kept] == [None] * 3
 
 
 @pytest.mark.parametrize("fault", KEEPING, ids=lambda fault: fault.__name__)
