@@ -9,7 +9,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.programs import missing
+from tests.programs import missing, remedy
 
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
@@ -26,12 +26,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if CI else "dev"
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, or in CI fail, a test whose real peers are not installed."""
     names = [name for mark in item.iter_markers("peer") for name in mark.args]
-    packages = " ".join(missing(names))
+    packages = missing(names)
     if not packages:
         return
     if CI:
-        pytest.fail(f"needs the packages: {packages} (.ci/run installs them)", pytrace=False)
-    pytest.skip(f"apt-get install {packages}")
+        pytest.fail(f"needs the packages: {' '.join(packages)} (.ci/run brings them)", pytrace=False)
+    pytest.skip(remedy(packages))
 
 
 @pytest.hookimpl(wrapper=True)

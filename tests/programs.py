@@ -4,6 +4,9 @@ A test names what it needs with ``@pytest.mark.peer("postfix", "swaks")`` (obeye
 and gets the path of a program from `find`. A machine without them skips and says which package to install;
 with ``CI=true`` the same is a failure, so that CI cannot go green by testing nothing. Nothing is started
 here.
+
+A package whose installation would push another peer out is unpacked into ``.peers/`` instead, by
+``scripts/peers.sh``.
 """
 
 import os
@@ -17,6 +20,7 @@ PEERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         # name in the marker: (Debian package, program or file that must be there)
         "altermime": ("altermime", "altermime"),
         "chromium": ("chromium", "chromium"),
+        "exim": ("exim4-daemon-light", "exim4"),
         "haproxy": ("haproxy", "haproxy"),
         "mail-dkim": ("libmail-dkim-perl", "/usr/share/perl5/Mail/DKIM/Verifier.pm"),
         "gmime": ("gir1.2-gmime-3.0", "/usr/lib/*/girepository-1.0/GMime-3.0.typelib"),
@@ -35,7 +39,13 @@ PEERS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """Every real peer of the tests; `.ci/run` installs the packages, and a test holds the two lists together."""
 
-BESIDE_PATH = ("/usr/sbin", "/sbin", "/usr/lib/postfix/sbin")
+ONLY_UNPACKED = frozenset({"exim4-daemon-light"})
+"""Of these, the packages that are unpacked and never installed: Debian has one mail server at a time."""
+
+UNPACKED = Path(__file__).resolve().parents[1] / ".peers"
+"""Where `scripts/peers.sh` unpacks packages."""
+
+BESIDE_PATH = ("/usr/sbin", "/sbin", "/usr/lib/postfix/sbin", str(UNPACKED / "usr/sbin"))
 """Folders of server programs that an ordinary user's PATH leaves out."""
 
 
@@ -47,6 +57,13 @@ def find(name: str) -> Path | None:
     folders = (os.environ.get("PATH", os.defpath), *BESIDE_PATH, *map(str, versions))
     found = shutil.which(name, path=os.pathsep.join(folders))
     return Path(found) if found else None
+
+
+def remedy(packages: Iterable[str]) -> str:
+    """What brings these packages."""
+    names = " ".join(package for package in packages if package not in ONLY_UNPACKED)
+    unpack = any(package in ONLY_UNPACKED for package in packages)
+    return "; ".join([f"apt-get install {names}"] * bool(names) + ["sh scripts/peers.sh"] * unpack)
 
 
 def missing(peers: Iterable[str]) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import json
 import os
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import pytest
 
 from tests.integration.harness import ORDINARY, rejection, without_trace
 from tests.integration.running import copies_taken, ledger, running, sends, until
+from tests.peers import faults
 from tests.peers.action import Action, Moment, reply
 from tests.peers.client import Reply, send_mail
 from tests.peers.folder import free_port
@@ -113,22 +113,15 @@ async def backed_up(file: Path) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def locked(here: Running) -> AsyncIterator[None]:
     """Another process holds BEGIN EXCLUSIVE."""
-    with ledger(here.file) as other:
-        other.execute("BEGIN EXCLUSIVE")
+    with faults.locked(here.file):
         yield
 
 
 @contextlib.asynccontextmanager
 async def quota(here: Running) -> AsyncIterator[None]:
-    """No file may grow: a full quota, as RLIMIT_FSIZE plays it."""
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    for worker in here.gateway.workers():
-        resource.prlimit(worker, resource.RLIMIT_FSIZE, (0, hard))
-    try:
+    """No file may grow."""
+    with faults.quota(here.gateway.workers()):
         yield
-    finally:
-        for worker in here.gateway.workers():
-            resource.prlimit(worker, resource.RLIMIT_FSIZE, (hard, hard))
 
 
 @contextlib.asynccontextmanager
@@ -153,23 +146,15 @@ async def read_only(here: Running) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def folder_gone(here: Running) -> AsyncIterator[None]:
     """The folder is gone, as with a disk that is not mounted, and comes back."""
-    aside = here.file.parent.with_name("aside")
-    here.file.parent.rename(aside)
-    try:
+    with faults.moved_away(here.file.parent):
         yield
-    finally:
-        aside.rename(here.file.parent)
 
 
 @contextlib.asynccontextmanager
 async def file_gone(here: Running) -> AsyncIterator[None]:
     """The database alone is moved away, and comes back."""
-    aside = here.file.with_name("aside")
-    here.file.rename(aside)
-    try:
+    with faults.moved_away(here.file):
         yield
-    finally:
-        aside.rename(here.file)
 
 
 @contextlib.asynccontextmanager

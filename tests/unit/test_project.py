@@ -20,7 +20,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from gateway.config import Config, load_config
-from tests.programs import PEERS
+from tests.programs import ONLY_UNPACKED, PEERS
 
 ROOT = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.ja.md")
@@ -206,12 +206,18 @@ def test_ci_installs_every_peer() -> None:
     """`.ci/run` brings each package that a test may ask for, and nothing is started as a service by it."""
     listed = re.search(r"^packages=\((.*?)^\)", text(".ci/run"), re.DOTALL | re.MULTILINE)
     assert listed
-    assert {package for package, _ in PEERS.values()} - set(listed[1].split()) == set()
+    assert {package for package, _ in PEERS.values()} - set(listed[1].split()) == ONLY_UNPACKED
+    unpacked = re.search(r'^packages="(.*?)^"', text("scripts/peers.sh"), re.DOTALL | re.MULTILINE)
+    assert unpacked
+    assert set(unpacked[1].split()) >= ONLY_UNPACKED
+    assert "sh scripts/peers.sh" in text(".ci/run")
     assert "policy-rc.d" in text(".ci/run")
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
-@pytest.mark.parametrize("script", [".ci/run", "scripts/venv.sh", "scripts/constraints.sh"])
+@pytest.mark.parametrize(
+    "script", [".ci/run", "scripts/venv.sh", "scripts/constraints.sh", "scripts/peers.sh"]
+)
 def test_shell_scripts_parse(script: str) -> None:
     """A slip in a script is found here and not on a fresh machine."""
     shell = text(script).partition("\n")[0].rpartition("/")[2].removeprefix("env ")
