@@ -135,7 +135,7 @@ class Courier:
         done, pending = await asyncio.wait(
             lines, timeout=self.policy.copies_seconds, return_when=asyncio.FIRST_EXCEPTION
         )
-        failed = next(filter(None, (line.exception() for line in done)), None)
+        failed = next(filter(None, [line.exception() for line in done]), None)
         if failed is not None:
             waiting.clear()
         if pending:

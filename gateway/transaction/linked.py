@@ -59,9 +59,13 @@ class Unlinkable(GatewayError):
         super().__init__(detail)
 
 
-def needs_lookup(reading: Reading, envelope: Envelope) -> bool:
-    """Whether an earlier attempt may be on record: several recipients, one of them a candidate (rule 21)."""
-    return len(envelope.recipients) > 1 and reading.reason is None and reading.text is not None
+def needs_lookup(reading: Reading, named: int) -> bool:
+    """Whether an earlier attempt may be on record: several recipients, one of them a candidate (rule 21).
+
+    Args:
+        named: by the sender, whether or not the next hop accepts them in this attempt.
+    """
+    return named > 1 and reading.reason is None and reading.text is not None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,7 +125,7 @@ class LinkedMail:
         self._plan = make_plan(persons, candidates, opened.copies if opened else None)
         if not self._plan.linked and opened is None:
             raise Unlinkable(decision.reason if decision.reason is not Reason.INJECTED else Reason.PARTIAL)
-        self._recorded = not self.lmtp and len(set(persons)) > 1
+        self._recorded = not self.lmtp and (len(set(persons)) > 1 or opened is not None)
         taken = self._pass_brake(decision, opened)
         new = 0
         try:

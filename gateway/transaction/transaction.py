@@ -68,6 +68,7 @@ class Transaction:
         self._lmtp = lmtp
         self._outbound: Outbound | None = None
         self._accepted: list[Rcpt] = []
+        self._named = 0
         self._report = MailReport(
             id=session.next_mail(),
             peer=session.peer,
@@ -101,6 +102,7 @@ class Transaction:
             return [fault_reply(fault)] + [
                 failure.NEED_MAIL if isinstance(commands[0], Mail) else fault_reply(fault)
             ] * (len(commands) - 1)
+        self._named += sum(isinstance(command, Rcpt) for command in commands)
         shown = [failure.for_sender(reply, self._policy.gateway_refusals) for reply in replies]
         self._accepted += [
             command
@@ -221,7 +223,7 @@ class Transaction:
         message_id = reading.message.value(b"message-id")
         self._report.message_id = (message_id or b"").decode("ascii", "backslashreplace")[:998]
         opened: OpenMail | None = None
-        if not self._lmtp and needs_lookup(reading, envelope):
+        if not self._lmtp and needs_lookup(reading, self._named):
             try:
                 opened = await LinkedMail.find(self._services.ledger, self._policy, reading, envelope)
             except LedgerFault as fault:

@@ -181,6 +181,19 @@ async def test_one_put_off_after_the_dot_is_451_and_the_retry_sends_only_that_co
         assert not relay.ledger.memory.open
 
 
+async def test_a_retry_of_which_one_is_accepted_is_still_that_mail() -> None:
+    """Rule 19: who has it does not get it again because the next hop puts off all the others at RCPT."""
+    async with hop_with(TWO[1], reply(451, "4.2.1 full")) as hop, gateway(hop) as relay:
+        assert (await send(relay, TWO)).code == 451
+        assert list(by_recipient(hop)) == [TWO[0]]
+        hop.script({("rcpt", TWO[1]): reply(450, "4.2.1 still full")})
+        assert (await send(relay, TWO)).code == 250
+        assert len(by_recipient(hop)[TWO[0]]) == 1
+        hop.script(None)
+        assert (await send(relay, TWO[1:])).code == 250
+        assert [len(mails) for mails in by_recipient(hop).values()] == [1, 1]
+
+
 async def test_the_retry_may_come_to_another_process() -> None:
     """Rule 20: the memory of a mail is in the ledger, so another gateway process knows what is owed."""
     memory = Memory()

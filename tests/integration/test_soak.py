@@ -138,6 +138,11 @@ async def _code(client: Client, line: bytes) -> int:
     return (await client.command(line)).code
 
 
+def _by_lmtp(mail: Posted) -> bool:
+    """A mail server speaks the same to its gateway each time."""
+    return mail.number % 4 == 0
+
+
 def _delivered_to(answer: Reply) -> list[bytes]:
     """Whom a refusal names as having the mail (SMTP.md, "Several recipients, one reply")."""
     words = b" ".join(line.removeprefix(b"5.3.0 ") for line in answer.lines)
@@ -191,7 +196,7 @@ class Storm:
                     return
                 await asyncio.sleep(0.05)
                 continue
-            lmtp = self.source.random() < 0.25
+            lmtp = _by_lmtp(mail)
             try:
                 async with await Client.connect(
                     self.lmtp_port if lmtp else self.port, patience=PATIENCE
@@ -201,6 +206,8 @@ class Storm:
                         await self._offer(client, mail, lmtp=lmtp)
                         self._keep(mail)
                         mail = self._next() if self.source.random() < 0.7 else None
+                        if mail is not None and _by_lmtp(mail) is not lmtp:
+                            break
                     await client.quit()
             except (ClosedError, ConnectionError, AssertionError, _BrokenOffError) as why:
                 # AssertionError: the banner or EHLO was 421
@@ -249,7 +256,8 @@ class Storm:
                 if answer.code // 100 in (2, 5):
                     has_it = answer.code // 100 == 2 or to in _delivered_to(answer)
                     (mail.taken if has_it else mail.refused).add(to)
-            if len(mail.recipients) > 1 and self.forgetful(begun):
+            in_part = not lmtp and len(accepted) < len(wanted)
+            if len(mail.recipients) > 1 and (in_part or self.forgetful(begun)):
                 mail.forgotten += 1
 
     def _unanswered(self, mail: Posted) -> None:

@@ -22,7 +22,8 @@ class Posted:
     """A mail, and what its sender knows of it. Its Message-ID is ``<storm-NUMBER@...>``.
 
     `dots`: attempts whose final dot was sent. `doubts`: of these, those without an answer. `forgotten`:
-    those while the gateway may not have known it again, nor whom it had served (SMTP.md rules 3 and 22).
+    those while the gateway may not have known it again, nor whom it had served (SMTP.md rules 3 and 22), or
+    at whose end it was right to forget it, since all that were accepted then were served (rule 19).
     `given_up`: its sender broke off and does not try again.
     """
 
