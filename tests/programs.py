@@ -20,6 +20,7 @@ PEERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         # name in the marker: (Debian package, program or file that must be there)
         "altermime": ("altermime", "altermime"),
         "chromium": ("chromium", "chromium"),
+        "debootstrap": ("debootstrap", "debootstrap"),
         "exim": ("exim4-daemon-light", "exim4"),
         "haproxy": ("haproxy", "haproxy"),
         "mail-dkim": ("libmail-dkim-perl", "/usr/share/perl5/Mail/DKIM/Verifier.pm"),

@@ -15,17 +15,29 @@ def db() -> None:
 
 @db.command()
 @config_option
+@click.option(
+    "--backup",
+    "copy",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Copy the ledger there first, if its schema has to change.",
+)
 @json_option
-def upgrade(*, config_path: Path, as_json: bool) -> None:
+def upgrade(*, config_path: Path, copy: Path | None, as_json: bool) -> None:
     """Make the database if it isn't there, or bring its schema up to date.
 
     Done in one step under a lock: a failure leaves everything as it was. The gateway does the same when
     it starts.
     """
     from gateway.config import load_config
-    from gateway.store import prepare
+    from gateway.store import prepare, state_of
+    from gateway.store.backup import back_up
+    from gateway.store.schema import REVISION
 
     ledger = load_config(config_path).ledger
+    if copy is not None and state_of(ledger.url) not in {None, REVISION}:
+        back_up(ledger.url, copy)
+        click.echo(f"{ledger.safe_url}: copied to {copy} as it was", err=as_json)
     done = prepare(ledger.url)
     if as_json:
         print_json({"ledger": ledger.safe_url, "before": done.before, "schema": done.after})

@@ -8,6 +8,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.integration.harness import ORDINARY, rejection
 from tests.integration.running import running, until
 from tests.integration.test_web import fetch
@@ -96,6 +98,8 @@ async def test_next_hop_that_never_answers(tmp_path: Path) -> None:
         status, text = await look(port, "/readyz")
         assert status == 503
         assert "careerrelay doctor" in text
+        with pytest.raises(RuntimeError, match="exit 1"):
+            await asyncio.to_thread(gateway.command, "status", "--ready")
         async with ScriptedHop(port=hop_port):
             await eventually(port)
             assert (await look(port, "/readyz"))[0] == 200
@@ -114,6 +118,9 @@ async def test_a_schema_of_a_newer_version(tmp_path: Path) -> None:
         status, text = await look(port, "/readyz")
         assert status == 200
         assert "upgrade the package on this node" in text
+        assert "upgrade the package" in await asyncio.to_thread(gateway.command, "status", "--ready")
+        with pytest.raises(RuntimeError, match="exit 1"):
+            await asyncio.to_thread(gateway.command, "status")
         assert (await send_mail(gateway.port, rejection(1)))[-1].code == 250
         found = await samples(port)
         assert found['careerrelay_promise_faults_total{promise="1"}'] == 1

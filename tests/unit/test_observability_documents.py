@@ -36,6 +36,19 @@ def test_every_metric_is_explained() -> None:
     assert sorted(found) == sorted(wanted)
 
 
+@pytest.mark.parametrize("page", ["reasons", "metrics"])
+def test_japanese_pages_explain_the_same(page: str) -> None:
+    """The Japanese page has the same codes, metrics, events and promises, in the same order."""
+    rows = [
+        re.findall(
+            r"^\| (`[\w:-]+`|\d) \|", (ROOT / f"docs/{page}{language}.md").read_text("utf-8"), re.MULTILINE
+        )
+        for language in ("", ".ja")
+    ]
+    assert len(rows[0]) > 10
+    assert rows[0] == rows[1]
+
+
 @pytest.mark.parametrize("name", ["contrib/alerts.yml", "contrib/grafana.json"])
 def test_examples_ask_for_what_there_is(name: str) -> None:
     """An alert on a metric that does not exist would never fire."""

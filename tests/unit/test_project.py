@@ -216,7 +216,16 @@ def test_ci_installs_every_peer() -> None:
 
 
 @pytest.mark.parametrize(
-    "script", [".ci/run", "scripts/venv.sh", "scripts/constraints.sh", "scripts/peers.sh"]
+    "script",
+    [
+        ".ci/run",
+        "scripts/venv.sh",
+        "scripts/constraints.sh",
+        "scripts/peers.sh",
+        "packaging/debian/postinst",
+        "packaging/debian/prerm",
+        "packaging/debian/postrm",
+    ],
 )
 def test_shell_scripts_parse(script: str) -> None:
     """A slip in a script is found here and not on a fresh machine."""
@@ -246,6 +255,39 @@ def test_readmes_give_the_same_instructions() -> None:
     """The Japanese README has the commands and configs of the English one; only comments are translated."""
     english, japanese = ([without_comments(block) for block in blocks(name)] for name in READMES)
     assert english == japanese
+
+
+def outline(name: str) -> list[tuple[int, list[int]]]:
+    """The headings of a page by level, each with the number of rows of the tables below it."""
+    parts = re.split(r"^(#+) .*$", re.sub(r"(?ms)^```.*?^```$", "", text(name)), flags=re.MULTILINE)
+    tables = [re.findall(r"(?m)(?:^\|.*\n)+", part) for part in parts[2::2]]
+    return [
+        (len(level), [table.count("\n") for table in found])
+        for level, found in zip(parts[1::2], tables, strict=True)
+    ]
+
+
+def test_admin_guides_are_equal() -> None:
+    """The Japanese guide has the sections, rows and commands of the English one."""
+    english, japanese = "docs/admin.md", "docs/admin.ja.md"
+    assert outline(english) == outline(japanese)
+    for language in ("sh", "console"):
+        assert list(map(without_comments, blocks(english, language))) == list(
+            map(without_comments, blocks(japanese, language))
+        )
+
+
+@pytest.mark.parametrize("name", ["docs/admin.md", "docs/admin.ja.md"])
+def test_admin_guide_shows_each_topology_and_trouble(name: str, commands: set[str]) -> None:
+    """Every place where it may stand has a drawing; whatever `status` can name has a remedy."""
+    drawings = [block for block in blocks(name, "") if "──►" in block]
+    assert len(drawings) == 5
+    troubles = set(re.findall(r'what="([a-z-]+)"', text("gateway/service/eyes/readiness.py"))) - {"draining"}
+    assert {trouble for trouble in troubles if f"`{trouble}`" not in text(name)} == set()
+    typed = re.findall(r"`careerrelay ([a-z][a-z -]*[a-z])", text(name))
+    assert {
+        line for line in typed if not re.match("connector |(?:" + "|".join(commands) + r")(?: --|$)", line)
+    } == set()
 
 
 @pytest.fixture

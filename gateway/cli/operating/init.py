@@ -7,7 +7,8 @@ import pwd
 import re
 import shutil
 import socket
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -19,6 +20,12 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 #: Whose the files are where that user exists (systemd/careerrelay.sysusers).
 _USER = "careerrelay"
 _PLACE = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", re.ASCII)
+_LINK = re.compile(r"https://[^\s{}]+(?:\{token\})[^\s{}]*")
+_OPT_OUT = re.compile(r"(?:https://|mailto:)[^\s{}]+(?:\{token\}[^\s{}]*)?")
+#: Is there when a package has brought the units, with the right program in them.
+PACKAGED_UNIT = Path("/usr/lib/systemd/system/careerrelay.service")
+#: What the units in systemd/ call, and with which config.
+_PROGRAM, _CONFIG = "/opt/careerrelay/bin/careerrelay", "/etc/careerrelay/config.toml"
 
 
 @click.command()
@@ -48,30 +55,35 @@ _PLACE = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", re.ASCII)
               help="Metrics, readiness, API; empty: none.")  # fmt: skip
 @click.option("--rules/--no-rules", "copy_rules", default=True, show_default=True,
               help="Copy the shipped rules and footers, to be edited.")  # fmt: skip
-@click.option(
-    "--units/--no-units", default=True, show_default=True, help="Write systemd's units below --dir."
-)
+@click.option("--units/--no-units", default=None,
+              help="Write systemd's units below --dir. Default: unless a package brought them.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Ask nothing; what is missing is an error.")
 def init(
     *, folder: Path, data: Path, hostname: str | None, domains: tuple[str, ...], listen: str,
     networks: tuple[str, ...], hops: tuple[str, ...], tls: str, link_url: str | None, opt_out: str | None,
-    company: str, partner: str, ledger_url: str, web: str, copy_rules: bool, units: bool, yes: bool,
+    company: str, partner: str, ledger_url: str, web: str, copy_rules: bool, units: bool | None, yes: bool,
 ) -> None:  # fmt: skip
     """Write a commented config, the key, rules and footers, and systemd's units; then check all of it.
 
     Asks for what the options don't say. Rules begin by observing: nothing is added to any mail until you say
     so. Nothing that exists is overwritten: then nothing is written at all, and exit 1.
     """
+    asked = _Asked(yes=yes)
     answers = {
-        "HOSTNAME": _text(_ask("hostname of the gateway", hostname, socket.getfqdn(), yes=yes), _DOMAIN),
-        "OWN_DOMAINS": _texts(
-            domains or _split(_ask("mail domains of the company", None, None, yes=yes)), _DOMAIN
-        ),
-        "HOSTS": _texts(hops or _split(_ask("next hop (host:port)", None, None, yes=yes)), _PLACE),
+        "HOSTNAME": asked.one("--hostname", "name of the gateway", hostname, _DOMAIN, default=_own_name()),
+        "OWN_DOMAINS": asked.several("--own-domain", "mail domains of the company", domains, _DOMAIN),
+        "HOSTS": asked.several("--next-hop", "next hop, as host:port", hops, _PLACE),
+        "URL": asked.one("--link-url", "link in the footer, https with {token}", link_url, _LINK),
+        "OPT_OUT": asked.one("--opt-out", "link of 'no more of these', https or mailto", opt_out, _OPT_OUT),
+    }
+    asked.end()
+    address, port = _listen(listen or "127.0.0.1:2525")
+    answers |= {
+        "ADDRESS": address,
+        "PORT": port,
         "TLS": json.dumps(tls),
         "NETWORKS": _networks(networks or ("127.0.0.0/8",)),
-        "URL": json.dumps(_ask("link in the footer, with {token}", link_url, None, yes=yes)),
-        "OPT_OUT": json.dumps(_ask("address of 'no more of these'", opt_out, None, yes=yes)),
+        "OWN_SENDERS": _senders(answers["OWN_DOMAINS"]),
         "COMPANY": json.dumps(company, ensure_ascii=False),
         "PARTNER": json.dumps(partner, ensure_ascii=False),
         "LEDGER": json.dumps(ledger_url or f"sqlite:///{data.absolute() / 'ledger.db'}"),
@@ -79,9 +91,8 @@ def init(
         "RULES": 'directory = "rules"' if copy_rules else '# directory = "rules"',
         "WEB": f"listen = {_text(web, _PLACE)}" if web else '# listen = "127.0.0.1:8025"',
     }
-    answers["OWN_SENDERS"] = _senders(answers["OWN_DOMAINS"])
-    address, _, port = (listen or "127.0.0.1:2525").rpartition(":")
-    answers |= {"ADDRESS": json.dumps(address.strip("[]")), "PORT": _port(port)}
+    if units is None:
+        units = not PACKAGED_UNIT.exists()
     write(folder.absolute(), data.absolute(), answers, copy_rules=copy_rules, units=units)
 
 
@@ -105,13 +116,16 @@ def write(folder: Path, data: Path, answers: Mapping[str, str], *, copy_rules: b
         raise click.ClickException(f"nothing was written, since this is there: {', '.join(there)}")
     text = (resources.files("gateway.cli.operating") / "init.toml").read_text("utf-8")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            folder.chmod(0o755)  # whatever the umask: the gateway's user has to come in
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         load_keys(key, create=True)
         if copy_rules:
             shutil.copytree(shipped_packs(), rules)
         if units:
             shutil.copytree(shipped_units(), below)
+            _fit(below, config)
         config.touch(mode=0o640, exist_ok=False)
         config.write_text(_HOLE.sub(lambda hole: answers[hole[1]], text), "utf-8")
         _hand_over(config, key, data)
@@ -139,6 +153,14 @@ def _hand_over(config: Path, key: Path, data: Path) -> None:
             shutil.chown(path, user=user.pw_uid, group=user.pw_gid)
 
 
+def _fit(units: Path, config: Path) -> None:
+    """Put the program that runs now, and this config, into the units."""
+    program = Path(sys.prefix) / "bin/careerrelay"
+    for path in units.iterdir():
+        text = path.read_text("utf-8").replace(_CONFIG, str(config))
+        path.write_text(text.replace(_PROGRAM, str(program)) if program.exists() else text, "utf-8")
+
+
 def shipped_units() -> Path:
     """The folder with systemd's units.
 
@@ -154,14 +176,59 @@ def shipped_units() -> Path:
     raise click.ClickException("this installation has no systemd units; use --no-units")
 
 
-def _ask(what: str, given: str | None, default: str | None, *, yes: bool) -> str:
-    if given:
-        return given
-    if yes:
-        if default:
-            return default
-        raise click.UsageError(f"{what}: say it by an option (--help), or leave --yes out to be asked")
-    return str(click.prompt(what, default=default))
+class _Asked:
+    """Answers, from options or from the terminal. What is missing is told at once, in `end`."""
+
+    def __init__(self, *, yes: bool) -> None:
+        self._yes = yes
+        self._missing: list[str] = []
+
+    def one(
+        self, option: str, what: str, given: str | None, form: re.Pattern[str], *, default: str | None = None
+    ) -> str:
+        """One value as it stands in the config."""
+        if given:
+            return _text(given, form)
+        return self._answer(option, what, lambda text: _text(text, form), default)
+
+    def several(self, option: str, what: str, given: tuple[str, ...], form: re.Pattern[str]) -> str:
+        """A list as it stands in the config; typed with commas or blanks between."""
+        if given:
+            return _texts(given, form)
+        return self._answer(option, what, lambda text: _texts(_split(text), form), None)
+
+    def _answer(self, option: str, what: str, read: Callable[[str], str], default: str | None) -> str:
+        if self._yes and default:
+            return read(default)
+        if self._yes or self._missing:
+            self._missing.append(option)
+            return ""
+        try:
+            return str(click.prompt(what, default=default, value_proc=read))
+        except click.Abort:
+            if sys.stdin.isatty():
+                raise
+            # Nobody is there to answer.
+            click.echo(err=True)
+            self._missing.append(option)
+            return ""
+
+    def end(self) -> None:
+        """Tell every option that is missing.
+
+        Raises:
+            click.UsageError: there is one.
+        """
+        if self._missing:
+            raise click.UsageError(
+                f"say it by options, too: {', '.join(self._missing)} (--help shows examples)"
+            )
+
+
+def _own_name() -> str | None:
+    """This machine's name in full, where it has one."""
+    name = socket.getfqdn()
+    return name if _DOMAIN.fullmatch(name) else None
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -170,11 +237,14 @@ def _split(text: str) -> tuple[str, ...]:
 
 def _text(value: str, form: re.Pattern[str]) -> str:
     if not form.fullmatch(value):
+        # At a prompt: told, and asked again.
         raise click.UsageError(f"{value!r} is not what is wanted here (--help shows examples)")
     return json.dumps(value)
 
 
 def _texts(values: tuple[str, ...], form: re.Pattern[str]) -> str:
+    if not values:
+        raise click.UsageError("at least one is wanted")
     return "[" + ", ".join(_text(value, form) for value in values) + "]"
 
 
@@ -193,7 +263,13 @@ def _networks(values: tuple[str, ...]) -> str:
     return "[" + ", ".join(map(json.dumps, values)) + "]"
 
 
-def _port(text: str) -> str:
-    if not (text.isascii() and text.isdigit() and int(text) < 65_536):
-        raise click.UsageError("--listen: write it as 127.0.0.1:2525")
-    return str(int(text))
+def _listen(value: str) -> tuple[str, str]:
+    """Address and port as they stand in the config."""
+    address, _, port = value.rpartition(":")
+    try:
+        ipaddress.ip_address(address.strip("[]"))
+    except ValueError:
+        address = ""
+    if not (address and port.isascii() and port.isdigit() and int(port) < 65_536):
+        raise click.UsageError(f"--listen: {value!r}: write it as 127.0.0.1:2525 or [::1]:2525")
+    return json.dumps(address.strip("[]")), str(int(port))

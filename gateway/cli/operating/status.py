@@ -19,8 +19,9 @@ _MICRO = 1_000_000
 
 @click.command()
 @config_option
+@click.option("--ready", is_flag=True, help="For health checks: exit 0 as long as mail is taken.")
 @json_option
-def status(*, config_path: Path, as_json: bool) -> None:
+def status(*, config_path: Path, ready: bool, as_json: bool) -> None:
     """How the gateway is: whether it takes mail, what is wrong and what to run, brakes, ledger, numbers.
 
     Asks the running gateway at [web] listen, if there is one, and reads config and ledger. Exit 0 when all
@@ -34,7 +35,8 @@ def status(*, config_path: Path, as_json: bool) -> None:
     else:
         for line in _lines(found):
             click.echo(line)
-    raise SystemExit(0 if found["ok"] else 1)
+    takes_mail = found["gateway"]["asked"] and not any(one["stops"] for one in found["troubles"])
+    raise SystemExit(0 if (takes_mail if ready else found["ok"]) else 1)
 
 
 command = status

@@ -11,6 +11,7 @@ from gateway.cli.lazy import Entry, LazyGroup
 from gateway.config import load_config, load_keys
 from gateway.store import prepare
 from gateway.store.schema import REVISION
+from tests.store.test_migrate import older
 from tests.unit.cli.test_sends import CONFIG
 
 
@@ -59,3 +60,20 @@ def test_check(config: Path, tmp_path: Path) -> None:
     assert (newer.exit_code, "upgrade the package" in newer.stderr) == (1, True)
     upgrade = run("upgrade", "-c", config)
     assert (upgrade.exit_code, "upgrade the package" in upgrade.stderr) == (1, True)
+
+
+def test_upgrade_copies_an_older_ledger_first(config: Path, tmp_path: Path) -> None:
+    """With ``--backup``: a copy as it was before its schema changes; else none."""
+    copy = tmp_path / "before.db"
+    assert run("upgrade", "-c", config, "--backup", copy).exit_code == 0
+    assert not copy.exists(), "there was no ledger"
+    assert run("upgrade", "-c", config, "--backup", copy).exit_code == 0
+    assert not copy.exists(), "nothing changed"
+    (tmp_path / "ledger.db").unlink()
+    older(load_config(config).ledger.url, "0001")
+    done = run("upgrade", "-c", config, "--backup", copy)
+    assert done.exit_code == 0, done.output
+    with sqlite3.connect(copy) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+    connection.close()
+    assert f"is {REVISION} now (it was 0001)" in done.output

@@ -1,7 +1,9 @@
 """`careerrelay init`: what it writes is good, safe, and overwrites nothing."""
 
 import stat
+import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,47 @@ def test_answers(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert not (tmp_path / "etc/rules").exists()
     assert load_config(tmp_path / "etc/config.toml").gateway.hostname == "gw.example.co.jp"
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    """Without a terminal and without answers: a usage error that names every option that is missing."""
+    done = run(tmp_path, *FLAGS[:6], answers="")
+    assert done.exit_code == 2
+    for option in ("--next-hop", "--link-url", "--opt-out"):
+        assert option in done.output
+    assert "--own-domain," not in done.output, "that one was said"
+    scripted = run(tmp_path, *FLAGS[:6], "--yes")
+    assert (scripted.exit_code, "--next-hop, --link-url, --opt-out" in scripted.output) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_answer_is_asked_again(tmp_path: Path) -> None:
+    """At a prompt a slip is told and asked again; nothing that was answered before is lost."""
+    answers = (
+        "localhost\ngw.example.co.jp\nexample.co.jp\nrelay.example.net\nrelay.example.net:25\n"
+        "https://a.example/\nhttps://a.example/{token}\nhr@a.example\nmailto:x@a.example\n"
+    )
+    done = run(tmp_path, "--no-rules", answers=answers)
+    assert done.exit_code == 0, done.output
+    assert done.output.count("not what is wanted") == 4
+    assert load_config(tmp_path / "etc/config.toml").gateway.hostname == "gw.example.co.jp"
+
+
+def test_units_start_this_installation(tmp_path: Path) -> None:
+    """The units name the program that wrote them and the config beside them, wherever these are."""
+    assert run(tmp_path, *FLAGS, "--yes", "--units").exit_code == 0
+    service = (tmp_path / "etc/systemd/careerrelay.service").read_text("utf-8")
+    program = Path(sys.prefix) / "bin/careerrelay"
+    assert f"ExecStart={program} serve --config {tmp_path / 'etc/config.toml'}\n" in service
+    assert "/opt/careerrelay" not in service.partition("[Unit]")[2]
+
+
+def test_units_of_a_package_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a package has brought the units, none are written unless asked for."""
+    module = import_module("gateway.cli.operating.init")
+    monkeypatch.setattr(module, "PACKAGED_UNIT", Path(__file__))
+    assert run(tmp_path, *FLAGS, "--yes").exit_code == 0
+    assert not (tmp_path / "etc/systemd").exists()
 
 
 @pytest.mark.parametrize(

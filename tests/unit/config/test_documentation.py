@@ -80,10 +80,19 @@ def row(name: str, field: FieldInfo) -> str:
     return f"| `{name}` | {default(field)} | {field.description} |"
 
 
-def reference() -> dict[str, str]:
+def reference(page: Path = REFERENCE) -> dict[str, str]:
     """The text below each heading of the reference."""
-    parts = re.split(r"^## `(\[[^`]+\])`.*$", REFERENCE.read_text("utf-8"), flags=re.MULTILINE)
+    parts = re.split(r"^## `(\[[^`]+\])`.*$", page.read_text("utf-8"), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def rows(page: Path) -> list[tuple[str, str, str]]:
+    """Section, key and default of every line of the reference."""
+    return [
+        (section, *line)
+        for section, text in reference(page).items()
+        for line in re.findall(r"^\| `([a-z_]+)` \| (.*?) \| .+ \|$", text, re.MULTILINE)
+    ]
 
 
 def example() -> dict[str, dict[str, str]]:
@@ -112,6 +121,11 @@ def test_reference_tells_no_other_keys() -> None:
         for name in re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE)
     ]
     assert told == IDS
+
+
+def test_japanese_reference_tells_the_same_keys() -> None:
+    """docs/config.ja.md has the same keys in the same order, with the same defaults."""
+    assert rows(REFERENCE.with_name("config.ja.md")) == rows(REFERENCE)
 
 
 @pytest.mark.parametrize(("section", "name", "field"), KEYS, ids=IDS)
