@@ -4,7 +4,7 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from importlib import import_module
-from re import _constants, _parser  # type: ignore[attr-defined] # how a pattern is read is shown nowhere else
+from re import _constants, _parser  # how a pattern is read is shown nowhere else
 from typing import Any
 
 import gateway
