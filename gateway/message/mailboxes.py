@@ -19,7 +19,7 @@ _LONGEST_KNOWN = 500
 # Every run is either bounded or taken whole, so that no octet is looked at more than `_RUN` times.
 _RUN = 400
 _ATOM = rb"[^\s<>,;:\"()@]++"
-_QUOTED = rb"\"(?:[^\"\\]|\\.){0,%d}+\"" % _RUN
+_QUOTED = rb"\"(?>(?:[^\"\\]|\\.){0,%d})\"" % _RUN
 _TOKEN = re.compile(
     rb"<(?P<angle>[^<>]{0,%d}+)>" % _RUN
     + rb"|(?P<bare>(?:%b|%b)@%b)" % (_QUOTED, _ATOM, _ATOM)

@@ -25,7 +25,6 @@ class Archive:
 
     uri: str
     suite: str
-    key: str
 
 
 def archives() -> list[Archive]:
@@ -35,13 +34,13 @@ def archives() -> list[Archive]:
         line.partition("=")[2] for line in text.splitlines() if line.startswith("VERSION_CODENAME=")
     )
     shown = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT) $(SIGNED_BY)",
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)",
          "Created-By: Packages"],
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     rows = dict.fromkeys(tuple(line.split()) for line in shown.splitlines())
     found = [
-        Archive(uri=row[0], suite=row[1], key=row[3] if len(row) > 3 else "")
+        Archive(uri=row[0], suite=row[1])
         for row in rows
         if row[2] == "main" and row[1].partition("-")[0] == codename
     ]
@@ -66,12 +65,7 @@ class CleanRoot:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-2_000:] + done.stderr
         root = cls(folder)
-        lines = []
-        for archive in (first, *others):
-            signed = f"[signed-by={archive.key}] " if archive.key else ""
-            lines.append(f"deb {signed}{archive.uri} {archive.suite} main\n")
-            if archive.key:
-                root.bring(Path(archive.key))
+        lines = [f"deb {archive.uri} {archive.suite} main\n" for archive in (first, *others)]
         root.write("/etc/apt/sources.list", "".join(lines))
         for path in [*map(Path, _SETTINGS), Path("/etc/ssl/certs/ca-certificates.crt")]:
             if path.exists():

@@ -43,9 +43,9 @@ def has_possessive_group(pattern: re.Pattern[Any]) -> bool:
 
 
 def test_no_group_is_possessive() -> None:
-    """Before 3.11.5 (Debian 12 has 3.11.2) a possessive group that fails half way keeps what it had read.
+    """Before 3.11.5 (Debian 12 has 3.11.2) a possessive group that fails half way stays where it failed.
 
-    ``(?>(?:...)*)`` is the same and right on all of them.
+    That is CPython's issue 106052. ``(?>(?:...)*)`` is the same and right on all of them.
     """
     found = dict(patterns())
     assert len(found) > 50

@@ -146,22 +146,6 @@ def test_locked_versions_run_on_the_oldest_python() -> None:
     assert not too_new
 
 
-#: Before 3.11.5 a possessive group that fails half way through a round stays where it failed (CPython's
-#: issue 106052).
-POSSESSIVE_GROUP = re.compile(r"(?<!\\)\)(?:[*+?]|\{[0-9,]+\})\+")
-
-
-def test_patterns_mean_the_same_to_every_python() -> None:
-    """`(?>(?:...)*)` is right everywhere; `(?:...)*+` is not, and Debian 12 has Python 3.11.2."""
-    found = [
-        f"{path.relative_to(ROOT)}:{number}"
-        for path in modules()
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
-        if POSSESSIVE_GROUP.search(line)
-    ]
-    assert not found
-
-
 def test_imports_are_declared() -> None:
     """Every library that the package imports is among its dependencies, so that an installation has it."""
     extras = PROJECT["project"]["optional-dependencies"]
