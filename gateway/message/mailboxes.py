@@ -24,7 +24,7 @@ _TOKEN = re.compile(
     rb"<(?P<angle>[^<>]{0,%d}+)>" % _RUN
     + rb"|(?P<bare>(?:%b|%b)@%b)" % (_QUOTED, _ATOM, _ATOM)
     + rb"|%b|%b" % (_QUOTED, _ATOM)
-    + rb"|\((?:[^()\\]|\\.){0,%d}+\)" % _RUN
+    + rb"|\((?>(?:[^()\\]|\\.){0,%d})\)" % _RUN
     + rb"|(?P<end>[,;])",
     re.DOTALL,
 )
