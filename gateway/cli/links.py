@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.options import config_option, json_option, out_option
+from gateway.cli.ledger.desk import keys_of
+from gateway.cli.options import config_option, json_option, operator, out_option
 from gateway.cli.printing import print_json, write_octets
 
 if TYPE_CHECKING:
@@ -60,25 +61,22 @@ def issue(
     campaign      as rules name it
 
     The same file comes back, in its encoding, with token, link, opt_out and reason behind. Who wants no more
-    links, had one lately, or is one of your own gets none, and the reason says so. Giving the same file again
-    changes nothing. Exit 1 if there were lines that can't be used; the others have their links all the same.
+    links, had one lately, or is one of your own gets none, nor does a campaign that is none of your several
+    companies'; the reason says so. Giving the same file again changes nothing. Exit 1 if there were lines
+    that can't be used; the others have their links all the same.
     """  # noqa: D301 - click's mark for a paragraph that keeps its lines
-    from gateway.config import load_config, load_keys, read_excluded
+    from gateway.config import load_config, read_excluded
     from gateway.ledger.intake import Unreadable
     from gateway.ledger.merge import read_sheet, write_sheet
     from gateway.service.links import issuing
 
     config = load_config(config_path)
-    key_file = config.gateway.key_file
-    if not key_file.exists():
-        raise click.ClickException(
-            f"{key_file}: there is no key file yet; the gateway makes it at its first start"
-        )
+    keys = keys_of(config)
     try:
         sheet = read_sheet(_content(file), columns=_columns(config, columns))
     except Unreadable as error:
         raise click.ClickException(f"{file}: {error}") from None
-    give = issuing(config, load_keys(key_file, create=False), read_excluded(config))
+    give = issuing(config, keys, read_excluded(config), by=operator())
     given = _given(config, sheet, campaign, give)
     added = [_added(config, one) for one in given]
     if as_json:

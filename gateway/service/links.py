@@ -17,8 +17,8 @@ def link_for(config: Config, campaign: str, token: str) -> str:
     return config.link.for_token(token) if own is None else with_token(own, token)
 
 
-def issuing(config: Config, keys: Keys, excluded: Excluded) -> Issue:
-    """How links are given by this config.
+def issuing(config: Config, keys: Keys, excluded: Excluded, *, by: str = "") -> Issue:
+    """How links are given by this config. `by`: who asks, as the ledger is to name the sender.
 
     Raises:
         ConfigError: a matching key file can't be read.
@@ -38,6 +38,7 @@ def issuing(config: Config, keys: Keys, excluded: Excluded) -> Issue:
             keys=people,
             mail_key=keys.mail,
             refuse=refuse,
+            sender=by,
             frequency_days=config.rules.frequency_days,
             keep_plain=config.ledger.store_addresses,
         )

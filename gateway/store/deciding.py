@@ -20,7 +20,7 @@ from gateway.store.journal import Journal
 def reevaluate(connection: Connection, journal: Journal, numbers: Iterable[int]) -> int:
     """Decide these registrations anew, and all that have to do with them; book what changed.
 
-    Gives how many changed.
+    The first decision is one, too, where nothing is known yet. Gives how many changed.
     """
     seeds = sorted(set(numbers))
     if not seeds:
@@ -35,7 +35,7 @@ def reevaluate(connection: Connection, journal: Journal, numbers: Iterable[int])
     changed = [
         (rows[number], decision)
         for number, decision in sorted(decisions.items())
-        if _differs(rows[number], decision)
+        if not rows[number].matcher or _differs(rows[number], decision)
     ]
     if changed:
         _write(connection, journal, changed)

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
+from gateway.ledger.matching import VERSION
 from gateway.ledger.states import Event
 from gateway.store.credit import Operator
 from gateway.store.credit_schema import registration_events
 from gateway.store.journal import check_chain
-from gateway.store.said import EventReport, NotPossible
-from gateway.store.views import referrals_by
+from gateway.store.said import EventReport, NotPossible, find_registration
+from gateway.store.views import referrals_by, story
 from tests.store.crediting import Ledger
 
 
@@ -57,6 +58,19 @@ def test_one_person_once(ledger: Ledger) -> None:
     assert ledger.report("A-2", token="three", email="a@example.com").state == "duplicate"
     assert ledger.report("A-3", token="two", person_id="P").state == "duplicate"
     assert ledger.totals()[0] == 1
+
+
+def test_each_decision_says_what_it_was_made_with(ledger: Ledger) -> None:
+    """The first one too, where no send is known: reason, matcher and settings, once."""
+    ledger.report("A-1", email="a@example.com")
+    ledger.report("A-1", email="a@example.com")
+    with ledger.store.reading() as connection:
+        found = story(connection, find_registration(connection, "A-1"))
+    assert (found["state"], found["matcher"], found["contract"] is not None) == ("unmatched", VERSION, True)
+    events = found["events"]
+    assert isinstance(events, list)
+    assert [(one["kind"], one["reason"]) for one in events] == [("received", ""), ("decided", "no-send")]
+    assert events[1]["settings"] == found["settings"] != ""
 
 
 def test_link_of_somebody_else(ledger: Ledger) -> None:

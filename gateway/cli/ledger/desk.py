@@ -9,7 +9,7 @@ import click
 from gateway.cli.options import operator
 
 if TYPE_CHECKING:
-    from gateway.config import Config
+    from gateway.config import Config, Keys
     from gateway.store.credit import CreditStore, Operator
 
 company_option = click.option(
@@ -33,16 +33,23 @@ second_option = click.option(
 
 
 def open_config(path: Path) -> "tuple[Config, CreditStore]":
-    """The config, and the credit of its ledger, with the key that the ledger was begun with.
+    """The config, and the credit of its ledger, with the key that the ledger was begun with."""
+    from gateway.config import load_config
+    from gateway.store.programme import open_credit
+
+    config = load_config(path)
+    return config, open_credit(config, keys_of(config))
+
+
+def keys_of(config: "Config") -> "Keys":
+    """The keys that the ledger was begun with.
 
     With another key nobody in it would be known: such a ledger is left alone. One that was begun with none
     (by `db upgrade`) takes the key file's, which is made if it isn't there, as at the gateway's first start.
     """
-    from gateway.config import load_config, load_keys
+    from gateway.config import load_keys
     from gateway.store.migrate import KeyMatch, check_key_id, prepare, state_of
-    from gateway.store.programme import open_credit
 
-    config = load_config(path)
     file, url = config.gateway.key_file, config.ledger.url
     if state_of(url) is None:
         raise click.ClickException(
@@ -57,7 +64,7 @@ def open_config(path: Path) -> "tuple[Config, CreditStore]":
     keys = load_keys(file, create=found is KeyMatch.UNSET)
     if found is KeyMatch.UNSET:
         prepare(url, key_id=keys.id)
-    return config, open_credit(config, keys)
+    return keys
 
 
 def chosen_company(store: "CreditStore", name: str | None) -> str:
