@@ -119,6 +119,7 @@ class Balance:
     slots_reserved: int
     to_next_slot: int
     debt: int
+    slots_expired: int
 
 
 def balance(accounts: Mapping[Account, int], ratio: int) -> Balance:
@@ -134,6 +135,7 @@ def balance(accounts: Mapping[Account, int], ratio: int) -> Balance:
         # After a ratio was lowered the next referral buys, whatever is unspent already.
         to_next_slot=max(1, ratio - max(0, unspent)) + debt,
         debt=debt,
+        slots_expired=accounts.get(Account.EXPIRED, 0),
     )
 
 

@@ -279,5 +279,7 @@ def faults_as_ledger_faults(database: Database) -> Iterator[None]:
     """Whatever the database or the disk raise inside comes out as `LedgerFault`."""
     try:
         yield
+    except BrokenPipeError:  # not the database's: whoever reads what a command prints has seen enough
+        raise
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise fault_of(error, database) from error

@@ -125,12 +125,17 @@ def circle(connection: Connection, companies: Sequence[str], span: Span) -> Circ
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """What one kind of posting came to in the month; `prior` of it is about earlier months."""
+    """What one kind of posting came to in the month.
+
+    `referrals` came or went, `prior` of them about earlier months; `spent` is what slots cost (below nought:
+    what those that were taken back gave back).
+    """
 
     kind: str
     count: int
     referrals: int
     prior: int
+    spent: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,9 +235,7 @@ def statement(
         opening=at(span[0] - 1),
         closing=at(span[1] - 1),
         movements=tuple(
-            Movement(kind=kind.value, count=found[0], referrals=found[1], prior=found[2])
-            for kind in Kind
-            if (found := movements.get(kind.value)) is not None
+            _movement(kind, *found) for kind in Kind if (found := movements.get(kind.value)) is not None
         ),
         campaigns=tuple(
             (campaign, department, total) for (campaign, department), total in sorted(campaigns.items())
@@ -241,6 +244,13 @@ def statement(
         head=(last.id, bytes(last.hash).hex()) if last else heads_before(),
         provisional=month_of(now) <= month,
     )
+
+
+def _movement(kind: Kind, count: int, gained: int, prior: int) -> Movement:
+    """`gained`, and `prior` of it, is what went to the referrals that are not spent."""
+    if kind.value in _ITEMS:
+        return Movement(kind=kind.value, count=count, referrals=gained, prior=prior, spent=0)
+    return Movement(kind=kind.value, count=count, referrals=0, prior=0, spent=-gained)
 
 
 def heads_before() -> tuple[int, str]:

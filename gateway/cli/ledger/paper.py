@@ -17,6 +17,7 @@ LABELS = {
     "slots_redeemed": "Slots used 使用済み",
     "slots_available": "Slots available 利用可能",
     "slots_reserved": "Slots reserved 確保済み",
+    "slots_expired": "Slots expired 失効",
     "to_next_slot": "To the next slot 次の枠まで",
     "debt": "Debt 不足",
     "count": "counted 計上",
@@ -61,6 +62,7 @@ def as_text(found: "Statement") -> Iterator[str]:
     for movement in found.movements:
         prior = f", of it prior periods うち過月分 {movement.prior:+d}" if movement.prior else ""
         moved = f", referrals 紹介 {movement.referrals:+d}{prior}" if movement.referrals else ""
+        moved += f", referrals spent on it 充当 {movement.spent:+d}" if movement.spent else ""
         yield f"  {movement.count:>6} x {LABELS[movement.kind]}{moved}\n"
     if not found.movements:
         yield "  nothing なし\n"
@@ -72,7 +74,7 @@ def as_text(found: "Statement") -> Iterator[str]:
         yield "\nReferrals 明細\n"
         for item in found.items:
             prior = " (prior period 過月分)" if item.prior else ""
-            about = item.registration or item.reason
+            about = " ".join(filter(None, (item.registration, item.reason and f"({item.reason})")))
             yield f"  {item.referrals:>+3}  {_shown(item.effective_at)}  {about}  {item.campaign}{prior}\n"
     yield f"\nHead of the books 帳簿の末尾: {found.head[0]} {found.head[1]}\n\n"
     yield "Company 会社: ____________________   Agency 紹介会社: ____________________\n"
@@ -93,6 +95,7 @@ def as_csv(found: "Statement") -> Iterator[dict[str, object]]:
             "value": movement.count,
             "referrals": movement.referrals,
             "prior": movement.prior,
+            "spent": movement.spent,
         }
     for item in found.items:
         yield {
@@ -126,6 +129,7 @@ CSV_FIELDS = (
     "effective_at",
     "recorded_at",
     "reason",
+    "spent",
 )
 
 _STYLE = (
@@ -160,8 +164,13 @@ def as_html(found: "Statement") -> Iterator[str]:
     )
     yield from table(
         "Recorded this month 当月の記帳",
-        ("", "count 件数", "referrals 紹介", "of it prior periods うち過月分"),
-        (cells(LABELS[one.kind], one.count, one.referrals, one.prior) for one in found.movements),
+        ("", "count 件数", "referrals 紹介", "of it prior periods うち過月分", "spent 充当"),
+        (cells(LABELS[one.kind], one.count, one.referrals, one.prior, one.spent) for one in found.movements),
+    )
+    yield from table(
+        "By campaign and department キャンペーン・部門別",
+        ("campaign キャンペーン", "department 部門", "referrals 紹介"),
+        (cells(*one) for one in found.campaigns),
     )
     yield from table(
         "Referrals 明細",

@@ -19,7 +19,7 @@ from gateway.cli.ledger.desk import (
     want_second,
 )
 from gateway.cli.options import config_option, export_options, json_option, last_option
-from gateway.cli.printing import local_text, print_json, print_table, write_records
+from gateway.cli.printing import local, local_text, print_json, print_table, write_records
 
 if TYPE_CHECKING:
     from gateway.store.said import EventTaken
@@ -143,14 +143,19 @@ def _tell_story(found: Mapping[str, object]) -> None:
     click.echo(f"  received    {local_text(found['received_at'])} by {found['source']}")
     send = found["send"]
     if isinstance(send, Mapping):
-        purged = " (the send itself is purged)" if send["purged"] else f", {send['campaign']}, {send['rule']}"
+        purged = (
+            " (the send itself is purged)"
+            if send["purged"]
+            else "".join(f", {send[name]}" for name in ("campaign", "rule") if send[name])
+        )
         click.echo(
             f"  send        {send['token']} by {found['matched_by']}, {local_text(send['sent_at'])}{purged}"
         )
         click.echo(
             f"  credit to   {found['company']} / {found['campaign']} {found['department'] or ''}".rstrip()
         )
-    click.echo(f"  decided     matcher {found['matcher'] or '-'}, settings {found['settings'] or '-'}")
+    rules = f", rules {found['ruleset']}" if found["ruleset"] else ""
+    click.echo(f"  decided     matcher {found['matcher'] or '-'}, settings {found['settings'] or '-'}{rules}")
     if found["dispute_until"]:
         click.echo(f"  dispute     until {local_text(found['dispute_until'])}")
     others = found["others"]
@@ -159,7 +164,13 @@ def _tell_story(found: Mapping[str, object]) -> None:
     click.echo("What happened:")
     events = found["events"]
     for event in events if isinstance(events, list) else ():
-        words = [str(event[name]) for name in ("state", "reason", "outcome", "operator") if event.get(name)]
+        words = [
+            str(event[name])
+            for name in ("state", "reason", "evidence", "outcome", "operator")
+            if event.get(name)
+        ]
+        if isinstance(until := event.get("until"), int):
+            words.append(f"until {local(until)}")
         click.echo(f"  {local_text(event['at'])}  {event['kind']:<10} {', '.join(words)}")
     booked = found["postings"]
     if isinstance(booked, list) and booked:

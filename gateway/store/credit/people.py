@@ -124,6 +124,7 @@ class PeopleSide(Ground):
         self, retention: Retention, *, dry_run: bool, operator: Operator | None
     ) -> Iterator[Mapping[str, int]]:
         after = b""
+        yield {"people": 0}
         while True:
             with self.reading() as connection:
                 since = self._now(connection) - retention.dedupe

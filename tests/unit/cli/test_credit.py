@@ -325,6 +325,8 @@ def test_statement_in_each_form(desk: Desk) -> None:
     month = month_of(time.time_ns() // 1000)
     text = desk.run("statement", "--month", month).output
     assert "0 ->      4  Referrals" in text
+    assert "slot granted 枠の付与, referrals spent on it 充当 +4" in text, "no referral is lost by that"
+    assert "1 x adjusted 調整, referrals 紹介 +1" in text
     assert "prior period" in text
     assert re.search(r"^ +[+]1  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d JST  ", text, re.MULTILINE), "no raw UTC"
     page = desk.run("statement", "--month", month, "--format", "html").output
