@@ -203,6 +203,7 @@ class _Scan:
             or not boundary.isascii()
             or len(boundary) > MAX_BOUNDARY
             or boundary != boundary.strip()
+            or not boundary.strip(b"-")  # its delimiters are the rules that people, and footers, draw
         ):
             self._defect(DefectKind.BAD_BOUNDARY, at)
             return

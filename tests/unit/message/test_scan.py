@@ -185,6 +185,7 @@ def test_missing_content_type_is_plain_text() -> None:
         (b"Content-Type: multipart/mixed\r\n\r\n", ["multipart-without-boundary"]),
         (b'Content-Type: multipart/mixed; boundary=""\r\n\r\n', ["boundary-value"]),
         (b'Content-Type: multipart/mixed; boundary="b "\r\n\r\n', ["boundary-value"]),
+        (b"Content-Type: multipart/mixed; boundary=---\r\n\r\n", ["boundary-value"]),
         (multipart(b"no boundary at all"), ["multipart-without-parts"]),
         (multipart(b"--b--"), ["multipart-without-parts"]),
         (multipart(b"--b", b"", b"text"), ["close-delimiter-missing"]),
