@@ -7,7 +7,7 @@ and embedded messages are never among them, nor is what an HTML text only refers
 RFC 2046 §5.1.3 (mixed), §5.1.4 (alternative); RFC 2387 (related).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from gateway.message.scan import Message, Part
@@ -34,7 +34,8 @@ class Passage(NamedTuple):
 def passages(message: Message) -> tuple[tuple[Passage, ...], bool]:
     """The passages of the main body, and whether the first of them is all there.
 
-    In a held head those that are not yet complete are left out, and more may follow.
+    In a held head those that are not yet complete are left out, and more may follow. That first texts of the
+    first passage are the same however much of the mail is held: a mail is known again by them.
     """
     root = message.parts[0]
     if root.leaf is not None:
@@ -50,9 +51,32 @@ def passages(message: Message) -> tuple[tuple[Passage, ...], bool]:
             del found[1:]
             break
     if found:
-        first = found[0].parts[0]
-        return tuple(found), _is_settled(message, first)
+        return tuple(found), _is_settled(message, found[0])
     return (), root.complete
+
+
+def has_other_words(message: Message) -> bool:
+    """Whether an alternative has one more form of its words behind HTML that files hang on.
+
+    Nobody writes that. Some readers would show the one and some the other, so such a mail is not edited.
+    """
+    says = [False] * len(message.parts)
+    is_page = [False] * len(message.parts)
+    for part in reversed(message.parts):  # what is inside comes after what it is in
+        if part.leaf is None:
+            says[part.index] = any(says[child] for child in part.children)
+            is_page[part.index] = any(is_page[child] for child in part.children)
+        elif _of_leaf(part):
+            says[part.index] = not _is_blank(message, part)
+            is_page[part.index] = part.content_type == "text/html"
+    for around in message.parts:
+        if around.content_type == "multipart/alternative":
+            forms = iter(around.children)
+            if any(is_page[form] and message.parts[form].leaf is None for form in forms) and any(
+                says[form] for form in forms
+            ):
+                return True
+    return False
 
 
 def is_attachment(part: Part) -> bool:
@@ -60,15 +84,26 @@ def is_attachment(part: Part) -> bool:
     return part.disposition == "attachment" or (part.filename != "" and part.parent is not None)
 
 
-def _is_settled(message: Message, part: Part) -> bool:
-    """Whether no other form of this text can follow the end of the data."""
-    index = part.parent
-    while index is not None:
-        around = message.parts[index]
-        if around.content_type == "multipart/alternative" and not around.complete:
+def _is_settled(message: Message, passage: Passage) -> bool:
+    """Whether no other form of this text can follow the end of the data.
+
+    Behind HTML that files hang on, of which the data may hold only some, no other form is looked at.
+    """
+    form = passage.parts[-1]
+    while form.parent is not None:
+        around = message.parts[form.parent]
+        if (
+            around.content_type == "multipart/alternative"
+            and not around.complete
+            and not (passage.plain and passage.html and _has_files_with_html(message, form))
+        ):
             return False
-        index = around.parent
+        form = around
     return True
+
+
+def _has_files_with_html(message: Message, part: Part) -> bool:
+    return part.leaf is None and any(passage.html for passage in _below(message, part))
 
 
 def _of_leaf(part: Part) -> tuple[Passage, ...]:
@@ -84,7 +119,12 @@ def _below(message: Message, part: Part) -> Iterator[Passage]:
         return
     children = [message.parts[child] for child in part.children]
     if part.content_type == "multipart/alternative":
-        yield from _alternative(message, [tuple(_below(message, child)) for child in children])
+        forms = []
+        for child in children:
+            forms.append(_begun(_below(message, child)))
+            if child.leaf is None and any(passage.html for passage in forms[-1]):
+                break  # the last form (`has_other_words`)
+        yield from _alternative(message, forms)
         return
     for child in children:
         # Apple Mail and others put an empty text before the first attachment.
@@ -94,6 +134,16 @@ def _below(message: Message, part: Part) -> Iterator[Passage]:
         yield from below
         if below and part.content_type == "multipart/related":
             return  # the root; the others are what it refers to
+
+
+def _begun(form: Iterable[Passage]) -> tuple[Passage, ...]:
+    """The passages of a form up to one that is not all there; the first of them in any case."""
+    out: list[Passage] = []
+    for passage in form:
+        if out and not all(part.complete for part in passage.parts):
+            break
+        out.append(passage)
+    return tuple(out)
 
 
 def _alternative(message: Message, forms: list[tuple[Passage, ...]]) -> tuple[Passage, ...]:

@@ -14,7 +14,7 @@ from typing import Literal
 from gateway.message import normalise
 from gateway.message.charset import CharsetError, decode, decode_anyway, lookup
 from gateway.message.html import HtmlText, read_html
-from gateway.message.passages import Passage, passages
+from gateway.message.passages import Passage, has_other_words, passages
 from gateway.message.quotes import Division, all_quoted, divide
 from gateway.message.scan import Message, Part
 from gateway.message.subject import decode_header
@@ -138,7 +138,13 @@ def read_text(message: Message) -> MailText:
             body, doubt = _read_body(message, parts[0], prose.source)
             reason = reason or doubt
         bodies.append(body)
+    if plain and html:
+        reason = reason or _of_forms(message)
     return MailText(subject=prose, plain=bodies[0], html=bodies[1], complete=True, reason=reason)
+
+
+def _of_forms(message: Message) -> Reason | None:
+    return Reason.DISAGREE if has_other_words(message) else None
 
 
 def decoded_texts(message: Message) -> Iterator[tuple[Kind, str]]:
@@ -188,7 +194,7 @@ def _read_passages(message: Message, subject: Prose, found: tuple[Passage, ...])
         plain=plain,
         html=html,
         complete=True,
-        reason=reason,
+        reason=reason or _of_forms(message),
         more=tuple(more),
         passages=tuple(texts),
     )

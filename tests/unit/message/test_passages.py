@@ -5,6 +5,7 @@ import pytest
 from gateway.message.passages import MAX_PASSAGES, passages
 from gateway.message.scan import scan
 from gateway.message.text import read_text
+from gateway.reason import Reason
 
 BLANK = b"Content-Type: text/plain\r\n\r\n\r\n"
 IMAGE = b"Content-Type: image/png\r\n\r\niVBORw0="
@@ -76,6 +77,45 @@ def test_another_form_may_follow() -> None:
     data = PAIR
     assert not passages(scan(data[: data.index(b"text/html")], complete=False))[1]
     assert passages(scan(data))[1]
+
+
+LOGO = b"Content-Type: image/png\r\n\r\n" + b"iVBORw0=\r\n" * 9
+FORMS = [
+    of("alternative", plain("p"), of("related", page("h"), LOGO, LOGO)),
+    of("alternative", plain("p"), of("mixed", page("h"), LOGO, page("i"))),
+    of("alternative", of("mixed", plain("p"), LOGO), of("mixed", page("h"), LOGO, page("i"), LOGO)),
+    of("mixed", of("alternative", plain("p"), of("related", page("h"), LOGO)), LOGO),
+    of("related", PAIR, LOGO),
+    of("mixed", PAIR, LOGO, plain("b")),
+]
+
+
+@pytest.mark.parametrize("data", FORMS)
+def test_a_head_that_ends_in_a_picture(data: bytes) -> None:
+    """What hangs on the HTML may be large: with both forms of the words there, the rules can be asked.
+
+    However much is held, the first texts are those of the whole mail, by which it is known again.
+    """
+    whole = read_text(scan(data))
+    last = data.rindex(b"iVBORw0=")
+    told = []
+    for end in range(data.index(b"<p>"), len(data)):
+        text = read_text(scan(data[:end], complete=False))
+        told.append((end, text.complete))
+        if text.complete:
+            assert (text.plain, text.html) == (whole.plain, whole.html)
+    first = data.index(b"iVBORw0=", data.index(b"<p>h"))
+    assert all(complete for end, complete in told if first <= end < last)
+
+
+def test_one_more_form_behind_html_with_files() -> None:
+    """Its readers would not show the same words: it is read, and not edited. Blank it says nothing."""
+    form = of("related", page("h"), IMAGE)
+    for last in (page("other"), plain("other"), of("related", page("other"), IMAGE)):
+        text = read_text(scan(of("mixed", of("alternative", plain("p"), form, last), IMAGE)))
+        assert (text.html and text.html.new.text, text.reason) == ("h", Reason.DISAGREE)
+    for harmless in (BLANK, IMAGE, b"Content-Type: text/x-amp-html\r\n\r\nx"):
+        assert read_text(scan(of("alternative", plain("p"), form, harmless))).reason is None
 
 
 def test_all_of_them_are_read() -> None:
