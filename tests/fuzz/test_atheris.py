@@ -27,6 +27,9 @@ SHORT = {"mail": 8, "pumped": 4, "content": 2, "replies": 2, "commands": 2}
 LONG = {"mail": 900, "pumped": 600, "content": 120, "replies": 120, "commands": 120}
 """Seconds in `make test-long`, which begins with what it has learnt before."""
 
+MARGIN = 100
+"""Seconds for the fuzzer to begin and to end."""
+
 
 def fuzz(target: str, seconds: int, *options: str) -> None:
     """Run the fuzzer and fail with the end of what it says."""
@@ -40,7 +43,7 @@ def fuzz(target: str, seconds: int, *options: str) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=seconds + 100,
+        timeout=seconds + MARGIN,
         check=False,
     )
     said = done.stdout.decode("utf-8", "replace")
@@ -59,7 +62,9 @@ def test_short(target: str) -> None:
 
 @needs_atheris
 @pytest.mark.long
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    "target", [pytest.param(each, marks=pytest.mark.timeout(LONG[each] + 2 * MARGIN)) for each in TARGETS]
+)
 def test_long(target: str) -> None:
     """As long as there is time, with a corpus that grows from run to run."""
     fuzz(target, LONG[target], f"--corpus={KEPT / f'corpus-{target}'}")
