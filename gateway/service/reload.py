@@ -15,6 +15,7 @@ from gateway.errors import ConfigError, Problem
 from gateway.ruleset.ruleset import Ruleset
 from gateway.service.bundle import Built, Bundle, build_policy, read_bundle
 from gateway.service.shadow import with_shadow
+from gateway.service.watch import read_steadily
 from gateway.transaction.policy import Policy
 
 _REMEDY = "put the rules back; if it is meant, say so: `careerrelay rules apply --force`"
@@ -57,17 +58,26 @@ class Reloader:
 
     def everything(self) -> Taken | Refused:
         """Read all again, as SIGHUP asks."""
-        try:
-            bundle = read_bundle(self.path)
-        except ConfigError as error:
+        read = read_steadily(self._read_all, (self.path, *self._places()))
+        if isinstance(read, ConfigError):
             folder = str(self.bundle.files.folder)
-            of_rules = all(problem.file.startswith(folder) for problem in error.problems)
-            return Refused(problems=error.problems, of_rules=of_rules)
-        bundle, wrong = with_shadow(bundle, self.bundle)
+            of_rules = all(problem.file.startswith(folder) for problem in read.problems)
+            return Refused(problems=read.problems, of_rules=of_rules)
+        bundle, wrong = with_shadow(read, self.bundle)
         return self._judge(bundle, wrong)
 
-    def files(self) -> Taken | Refused | None:
-        """Read rules, footers and lists again; None where they say what they said before."""
+    def _read_all(self) -> Bundle | ConfigError:
+        try:
+            return read_bundle(self.path)
+        except ConfigError as error:
+            return error
+
+    def _places(self) -> Sequence[Path]:
+        """Where rule editors write, whether or not that is watched."""
+        folder = self.bundle.files.folder
+        return (folder, folder / "footers", folder / "groups", *watched(self.bundle))
+
+    def _read_files(self) -> tuple[RuleFiles, Excluded, list[Problem]]:
         config = self.bundle.config
         problems: list[Problem] = []
         files, excluded = self.bundle.files, self.bundle.excluded
@@ -80,6 +90,11 @@ class Reloader:
                 files = read_rule_files(config)
             except ConfigError as error:
                 problems += error.problems
+        return files, excluded, problems
+
+    def files(self) -> Taken | Refused | None:
+        """Read rules, footers and lists again; None where they say what they said before."""
+        files, excluded, problems = read_steadily(self._read_files, self._places())
         if problems:
             self._refused = None
             return Refused(problems=tuple(problems), of_rules=True)

@@ -8,10 +8,11 @@ writes a file in several steps, and a copied folder comes file by file.
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from gateway.config.packs import is_leftover
 
@@ -22,6 +23,13 @@ _MAX_ENTRIES = 5_000
 
 _Mark = tuple[int, int, int, int]
 _Signature = tuple[object, ...]
+_T = TypeVar("_T")
+
+#: Files that have not changed for so long behind a reading of them were whole when they were read. Whoever
+#: writes a file in place (an editor, `cp`) has it empty for a moment, and half for another.
+STEADY_SECONDS = 0.05
+#: So often files are read again that go on changing; somebody may be writing all the time.
+MAX_READINGS = 20
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,7 +45,7 @@ class Watch:
     def aim(self, places: Iterable[Path]) -> None:
         """From now on look at these; what they are like at this moment is what is known."""
         self._places = tuple(places)
-        self._known = self._signature()
+        self._known = _signature(self._places)
         self._changed = None
         self._next = self.clock() + LOOK_SECONDS
 
@@ -51,7 +59,7 @@ class Watch:
         if not self._places or now < self._next:
             return False
         self._next = now + LOOK_SECONDS
-        signature = self._signature()
+        signature = _signature(self._places)
         if signature != self._known:
             self._known, self._changed = signature, now
             return False
@@ -60,8 +68,25 @@ class Watch:
         self._changed = None
         return True
 
-    def _signature(self) -> _Signature:
-        return tuple(_folder(place) or _mark(place) for place in self._places)
+
+def read_steadily(
+    read: Callable[[], _T], places: Sequence[Path], *, pause: Callable[[float], None] = time.sleep
+) -> _T:
+    """What `read` makes of these files and folders, once they stay as they are while it is read.
+
+    Half a rule file can be a valid one: nothing else would tell that rules are missing from it.
+    """
+    for _ in range(MAX_READINGS):
+        before = _signature(places)
+        result = read()
+        pause(STEADY_SECONDS)
+        if _signature(places) == before:
+            break
+    return result
+
+
+def _signature(places: Iterable[Path]) -> _Signature:
+    return tuple(_folder(place) or _mark(place) for place in places)
 
 
 def _folder(place: Path) -> _Signature | None:

@@ -5,6 +5,7 @@ import contextlib
 import email
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,32 @@ async def test_a_bad_file_changes_nothing(tmp_path: Path) -> None:
         gateway.configure({"rules": {"mode": {"*": "off"}}})
         await reload(gateway)
         assert await links(gateway, hop, 3) == 0
+
+
+async def test_a_file_that_is_being_written_is_not_taken_by_half(tmp_path: Path) -> None:
+    """Promise 9: a pack is empty for a moment when it is written in place; a set without its rules is valid.
+
+    Then rejections would go without their links until the next reload.
+    """
+    rules = rules_in(tmp_path)
+    pack = rules / "ja-rejection.toml"
+    good = pack.read_text("utf-8")
+    settings = {"rules": {"directory": str(rules)}, **PATIENT_LEDGER}
+
+    def write(number: int) -> None:
+        with pack.open("w", encoding="utf-8") as file:
+            gateway.reload()
+            time.sleep(0.02)
+            file.write(f"{good}# {number}\n")
+
+    async with ScriptedHop() as hop, running(hop, settings, folder=tmp_path) as gateway:
+        for number in range(6):
+            await asyncio.to_thread(write, number)
+            for again in range(6):
+                assert await links(gateway, hop, 100 + number * 10 + again) == 1
+                await asyncio.sleep(0.05)
+        assert "reloaded" in gateway.log()
+        assert "reload refused" not in gateway.log()
 
 
 async def test_what_changes_with_the_next_mail(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.service.watch import LOOK_SECONDS, QUIET_SECONDS, Watch
+from gateway.service.watch import LOOK_SECONDS, MAX_READINGS, QUIET_SECONDS, Watch, read_steadily
 
 
 class Clock:
@@ -99,3 +99,38 @@ def test_where_nothing_is_watched_nothing_is_waited_for(tmp_path: Path, clock: C
     assert watch.wait() == pytest.approx(LOOK_SECONDS)
     watch.aim([])
     assert watch.wait() is None
+
+
+def test_files_that_are_being_written_are_read_when_they_are_whole(tmp_path: Path) -> None:
+    """Whoever writes in place leaves half a file for a moment, and half a rule file may be a valid one."""
+    file = tmp_path / "rules" / "mine.toml"
+    file.parent.mkdir()
+    steps = iter(["", "half", "half and half"])
+    seen: list[str] = []
+
+    def read() -> str:
+        seen.append(file.read_text())
+        return seen[-1]
+
+    def pause(seconds: float) -> None:
+        assert seconds > 0
+        text = next(steps, None)
+        if text is not None:
+            file.write_text(text)
+
+    file.write_text("before")
+    assert read_steadily(read, [file.parent], pause=pause) == "half and half"
+    assert seen == ["before", "", "half", "half and half"]
+
+
+def test_files_that_are_written_without_end_are_read_all_the_same(tmp_path: Path) -> None:
+    """It takes a bounded time."""
+    file = tmp_path / "list.txt"
+    file.write_text("0")
+    written: list[int] = []
+
+    def pause(_: float) -> None:
+        written.append(file.write_text("x" * (len(written) + 2)))
+
+    assert read_steadily(file.read_text, [file], pause=pause)
+    assert len(written) == MAX_READINGS
