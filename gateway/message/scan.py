@@ -338,20 +338,14 @@ def _common_prefix(values: tuple[bytes, ...]) -> bytes:
     return least
 
 
-# What is copied to be looked at: half the time of two searches.
-_LETTER = 64 * 1024
 _BARE_RETURN = re.compile(rb"\r(?!\n)")
 _BARE_FEED = re.compile(rb"\n(?<!\r\n)")
-_NO_LINE_END = bytes(set(range(0x100)) - set(b"\r\n"))
 
 
 def has_bare_line_end(data: Buffer, start: int, end: int, *, complete: bool = True) -> bool:
     """Whether a CR or LF stands alone in a span. The last byte of a held head may be the CR of a CRLF."""
     if not complete and data[end - 1 : end] == b"\r":
         end -= 1
-    if end - start <= _LETTER:
-        ends = data[start:end].translate(None, _NO_LINE_END)
-        return ends != b"\r\n" * (len(ends) // 2)
     return (
         _BARE_RETURN.search(data, start, end) is not None or _BARE_FEED.search(data, start, end) is not None
     )

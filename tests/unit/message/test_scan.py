@@ -4,6 +4,8 @@ import mmap
 import tempfile
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.message.defects import DefectKind
 from gateway.message.scan import MAX_CANDIDATES, MAX_DEPTH, MAX_PARTS, Message, has_bare_line_end, scan
@@ -303,8 +305,16 @@ def test_a_head_ends_its_open_parts_with_the_data() -> None:
 
 
 @pytest.mark.parametrize("size", [10, 100_000])
-@pytest.mark.parametrize(("end", "bare"), [(b"\r\n", False), (b"\r", True), (b"\n", True), (b"\n\r", True)])
-def test_line_ends_of_short_and_long_text(size: int, end: bytes, *, bare: bool) -> None:
+@pytest.mark.parametrize("text", [b"%ba\r\n", b"%ba\r\r\n", b"%ba\n", b"\n%ba\r\n", b"a\rb\n%b", b"a\n\rb%b"])
+def test_line_ends_of_short_and_long_text(text: bytes, size: int) -> None:
     """However long a text is, a CR or LF that stands alone in it is seen, wherever it stands."""
-    for text in (b"a" * size + end + b"b\r\n", end + b"a" * size + b"\r\n", b"a\r\n" * size + end):
-        assert has_bare_line_end(text, 0, len(text)) == bare
+    whole = text % (b"b" * size)
+    assert has_bare_line_end(whole, 0, len(whole)) == (text != b"%ba\r\n")
+
+
+@given(st.text(alphabet="\r\n a", max_size=12))
+def test_bare_line_ends(text: str) -> None:
+    """What is left of all lines once the line ends are taken out has neither CR nor LF."""
+    left = text.replace("\r\n", "")
+    data = text.encode()
+    assert has_bare_line_end(data, 0, len(data)) == ("\r" in left or "\n" in left)
