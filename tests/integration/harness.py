@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gateway.config import Config, Keys, RuleFiles, embedded_config, load_keys, read_rule_files
+from gateway.config import Config, Keys, RuleFiles, embedded_config, load_keys, read_rule_folder
 from gateway.edge.registry import Registry
 from gateway.edge.session import Session
 from gateway.edge.spool import Spool
@@ -42,6 +42,7 @@ from gateway.transaction.report import MailReport
 from tests.fakes.ledger import FakeLedger
 from tests.peers.action import Action, Lookup, Moment, Script
 from tests.peers.client import Client, Reply, transact
+from tests.peers.gateway import RULES
 from tests.peers.record import Transaction
 from tests.peers.scripted import ScriptedHop
 
@@ -159,10 +160,10 @@ class Relay:
 
 @functools.cache
 def _fixed() -> tuple[Keys, RuleFiles]:
-    """Keys and rule files: the same for all tests, and slow to read."""
+    """Keys and rule files: the same for all tests. The rules are those of `tests.peers.gateway`."""
     with tempfile.TemporaryDirectory() as folder:
         keys = load_keys(Path(folder) / "key", create=True)
-    return keys, read_rule_files(embedded_config(Path("/nonexistent")))
+    return keys, read_rule_folder(RULES)
 
 
 #: Policies by what a test changed: the rules take long to read.

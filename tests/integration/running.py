@@ -7,15 +7,17 @@ program could see: the database file, the wire, the process table, the log.
 import asyncio
 import contextlib
 import re
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.config import shipped_packs
 from gateway.token import encode_token
 from tests.integration.harness import identity
-from tests.peers.gateway import Gateway
+from tests.peers.gateway import RULES, Gateway
 from tests.peers.scripted import ScriptedHop
 
 LINK = re.compile(rb"https://careerrelay\.example/r/([0-9a-hjkmnp-tv-z]{26})")
@@ -72,6 +74,14 @@ def copies_taken(hop: ScriptedHop, mail: bytes) -> dict[bytes, list[str]]:
             for recipient in transaction.recipients:
                 found.setdefault(recipient, []).append(token)
     return found
+
+
+def rules_in(folder: Path) -> Path:
+    """A folder of rules to be edited: those of the tests' gateways, and the shipped footers."""
+    target = folder / "rules"
+    shutil.copytree(RULES, target)
+    shutil.copytree(shipped_packs() / "footers", target / "footers")
+    return target
 
 
 async def until(condition: Callable[[], bool], what: str, *, patience: float = 20.0) -> None:

@@ -20,7 +20,7 @@ from tests.peers.scripted import ScriptedHop
 
 async def test_send_test() -> None:
     """It gets a link where the rules are on, and says that it got none where they are not."""
-    async with ScriptedHop() as hop, running(hop) as gateway:
+    async with ScriptedHop() as hop, running(hop, {"rules": {"directory": None}}) as gateway:
         told = await asyncio.to_thread(
             gateway.command, "send-test", "--to", "me@example.com", "--json", check=False
         )

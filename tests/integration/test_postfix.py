@@ -37,8 +37,8 @@ def receiver() -> Iterator[Postfix]:
 
 @pytest.fixture(scope="module")
 def gateway(receiver: Postfix) -> Iterator[Gateway]:
-    """A gateway before it, with an LMTP listener beside the SMTP one."""
-    with Gateway(receiver.port) as running:
+    """A gateway before it, with the shipped rules."""
+    with Gateway(receiver.port, {"rules": {"directory": None}}) as running:
         yield running
 
 

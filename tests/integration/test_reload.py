@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config import shipped_packs
 from tests.integration.harness import ORDINARY, greeted, rejection
-from tests.integration.running import LINK, open_records, running, sends, until
+from tests.integration.running import LINK, open_records, rules_in, running, sends, until
 from tests.integration.traffic import PATIENT_LEDGER, Traffic, check
 from tests.peers.action import reply
 from tests.peers.certificate import make_certificate
@@ -19,8 +20,6 @@ from tests.peers.client import Client, send_mail, stuffed, transact
 from tests.peers.folder import free_port
 from tests.peers.gateway import Gateway
 from tests.peers.scripted import ScriptedHop
-
-RULES = Path(__file__).parents[2] / "rules"
 
 
 async def reload(gateway: Gateway) -> None:
@@ -49,13 +48,6 @@ async def links(gateway: Gateway, hop: ScriptedHop, number: int) -> int:
     before = len(hop.taken)
     assert (await send_mail(gateway.port, rejection(number)))[-1].code == 250
     return len(set(LINK.findall(hop.taken[before].content)))
-
-
-def rules_in(folder: Path) -> Path:
-    """A copy of the shipped rules, to be edited."""
-    target = folder / "rules"
-    shutil.copytree(RULES, target)
-    return target
 
 
 async def test_a_bad_file_changes_nothing(tmp_path: Path) -> None:
@@ -87,7 +79,7 @@ async def test_a_bad_file_changes_nothing(tmp_path: Path) -> None:
         assert "reloaded" not in gateway.log()
 
         (rules / "ja-rejection.toml").write_text(kept, "utf-8")
-        shutil.copy(RULES / "footers" / "default-en.txt", rules / "footers")
+        shutil.copy(shipped_packs() / "footers" / "default-en.txt", rules / "footers")
         gateway.configure({"rules": {"mode": {"*": "off"}}})
         await reload(gateway)
         assert await links(gateway, hop, 3) == 0

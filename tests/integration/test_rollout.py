@@ -1,16 +1,14 @@
 """Brakes, stops and rule sets, with several workers: what is set anywhere holds everywhere in two seconds."""
 
 import asyncio
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.config.packs import shipped_packs
 from gateway.ledger.controls import Controls
 from gateway.store import LedgerReader, LedgerStore
 from tests.integration.harness import rejection
-from tests.integration.running import LINK, running, until
+from tests.integration.running import LINK, rules_in, running, until
 from tests.peers.client import send_mail
 from tests.peers.gateway import Gateway
 from tests.peers.scripted import ScriptedHop
@@ -82,8 +80,7 @@ async def test_brake_stop_and_resume_reach_every_worker() -> None:
 
 async def test_a_rule_set_that_is_restored_is_run_by_every_worker(tmp_path: Path) -> None:
     """A saved change becomes a snapshot; a rollback pins the old one, whatever is saved, until an apply."""
-    folder = tmp_path / "rules"
-    shutil.copytree(shipped_packs(), folder)
+    folder = rules_in(tmp_path)
     settings = {"gateway": {"workers": 2}, "rules": {"directory": str(folder)}}
     async with ScriptedHop() as hop, running(hop, settings) as gateway:
         await until(lambda: controls(gateway).active is not None, "the first snapshot")

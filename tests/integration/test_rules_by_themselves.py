@@ -8,13 +8,13 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from gateway.config import shipped_packs
 from tests.integration.harness import identity, rejection
-from tests.integration.running import LINK, running, until
+from tests.integration.running import LINK, rules_in, running, until
 from tests.peers.client import send_mail
 from tests.peers.gateway import Gateway
 from tests.peers.scripted import ScriptedHop
 
-RULES = Path(__file__).parents[2] / "rules"
 #: On a quiet machine a change holds within two seconds; tests run beside others.
 PATIENCE = 15.0
 
@@ -41,8 +41,7 @@ async def taken(gateway: Gateway) -> AsyncIterator[None]:
 
 async def test_a_change_holds_by_itself_in_all_workers(tmp_path: Path) -> None:
     """Rules, then a footer, then a list file; each in all workers, and no signal was sent."""
-    rules = tmp_path / "rules"
-    shutil.copytree(RULES, rules)
+    rules = rules_in(tmp_path)
     (tmp_path / "quiet.txt").write_text("# nobody\n")
     settings = {
         "rules": {"directory": str(rules)},
@@ -73,8 +72,7 @@ async def test_a_change_holds_by_itself_in_all_workers(tmp_path: Path) -> None:
 
 async def test_a_bad_set_is_refused_and_the_editors_are_told(tmp_path: Path) -> None:
     """All its errors in the log and in one mail, the counter, and the last good set goes on."""
-    rules = tmp_path / "rules"
-    shutil.copytree(RULES, rules)
+    rules = rules_in(tmp_path)
     settings = {
         "rules": {"directory": str(rules), "editors": ["hr-it@example.co.jp", "second@example.co.jp"]}
     }
@@ -100,7 +98,7 @@ async def test_a_bad_set_is_refused_and_the_editors_are_told(tmp_path: Path) -> 
 
         async with taken(gateway):
             (rules / "ja-rejection.toml").write_text(good + "# mended\n", "utf-8")
-            shutil.copy(RULES / "footers" / "default-en.txt", rules / "footers")
+            shutil.copy(shipped_packs() / "footers" / "default-en.txt", rules / "footers")
         assert await links(gateway, hop, 2) == 1
         assert len(hop.taken) == 3
         assert await asyncio.to_thread(gateway.stop) == 0
