@@ -23,10 +23,13 @@ LINT: dict[str, Command] = {
     "layers": ("lint-imports",),
     "spelling": ("codespell",),
 }
-#: Many tests wait for peers more than they compute. A file stays whole: its tests share started servers.
+#: Many tests wait for peers more than they compute, so there are two processes for each core.
+PROCESSES = min(8, 2 * len(os.sched_getaffinity(0)))
+#: A file stays whole: its tests share started servers. Files go out in the order of their names, so those
+#: with slow tests (integration, store) come first and hundreds of short ones (unit) fill the end.
 TESTS = (
     "pytest",
-    *("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"),
+    *(f"--numprocesses={PROCESSES}", "--dist=loadfile", "--no-loadscope-reorder"),
     *("--cov", "--cov-report=", "-m", "not long", "--durations=15"),
 )
 FLOORS = ("python", "scripts/floors.py")

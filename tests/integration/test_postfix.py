@@ -2,7 +2,6 @@
 
 import email
 import email.policy
-import json
 import re
 import smtplib
 from collections.abc import Iterator
@@ -11,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.store import LedgerReader, Send
+from gateway.token import encode_token
+from gateway.transaction.ports import SendState
 from tests.peers.folder import free_port
 from tests.peers.gateway import Gateway
 from tests.peers.postfix import Delivered, Postfix
@@ -69,9 +71,10 @@ def text_of(content: bytes) -> str:
     return str(part.get_content())
 
 
-def sends(gateway: Gateway) -> list[dict[str, object]]:
+def sends(gateway: Gateway) -> list[Send]:
     """The ledger's rows."""
-    return [json.loads(line) for line in gateway.command("sends", "export", "--format", "jsonl").splitlines()]
+    with LedgerReader(f"sqlite:///{gateway.ledger}") as reader:
+        return list(reader.all_sends())
 
 
 @pytest.mark.parametrize("name", ["iso-2022-jp", "shift-jis", "html-utf-8", "english"])
@@ -86,9 +89,9 @@ def test_a_rejection_goes_all_the_way(
     (token,) = set(LINK.findall(text_of(mail.content)))
     rows = sends(gateway)
     assert len(rows) == before + 1
-    (row,) = [row for row in rows if row["token"] == token]
-    assert row["state"] == "accepted"
-    assert str(row["reply"]).startswith("250")
+    (row,) = [row for row in rows if encode_token(row.token) == token]
+    assert row.state is SendState.ACCEPTED
+    assert row.reply.startswith("250")
     original = text_of(mail_named(f"rejection-{name}")).rstrip()
     assert text_of(mail.content).startswith(original[:200])
 

@@ -279,8 +279,8 @@ async def stir(gateway: Gateway, rules: Path, hops: tuple[ScriptedHop, ScriptedH
 @pytest.mark.parametrize(
     ("workers", "total"),
     [
-        (1, 500),
-        (2, 1_500),
+        (1, 200),
+        (2, 400),
         pytest.param(1, 10_000, marks=pytest.mark.long),
         pytest.param(2, 10_000, marks=pytest.mark.long),
     ],
