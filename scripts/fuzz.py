@@ -1,5 +1,7 @@
 """Coverage-guided fuzzing of what reads hostile octets, with atheris: `fuzz.py TARGET --seconds N`.
 
+With `--runs` and `--seed` the inputs are the same each time, on a slow machine too.
+
 Targets and what must hold for them are in tests/fuzz/targets.py. An input that breaks a promise is written
 into the folder `--found` and its traceback printed; the exit code is then not 0. `--corpus` keeps what was
 learnt, so that the next run begins there. `fuzz.py TARGET FILE...` runs inputs again.
@@ -30,6 +32,7 @@ def arguments(command: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("target", choices=sorted(targets.TARGETS))
     parser.add_argument("inputs", nargs="*", type=Path, help="run only these, and end")
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--runs", type=int, default=-1, help="end after so many inputs; default: no bound")
     parser.add_argument("--corpus", type=Path, help="folder that keeps interesting inputs (default: none)")
     parser.add_argument("--found", type=Path, default=Path("artefacts/fuzz"), help="folder for what fails")
     parser.add_argument("--seed", type=int, default=0, help="of the mutations; 0 for a new one each time")
@@ -42,7 +45,7 @@ def quoted(word: bytes) -> str:
 
 
 def main(command: Sequence[str]) -> int:
-    """Fuzz until the time is up; libFuzzer ends the process by itself."""
+    """Fuzz until time or runs are up; libFuzzer ends the process by itself."""
     asked = arguments(command)
     target = targets.TARGETS[asked.target]
     if asked.inputs:
@@ -61,6 +64,7 @@ def main(command: Sequence[str]) -> int:
     corpus.mkdir(parents=True, exist_ok=True)
     options = [
         f"-max_total_time={asked.seconds}",
+        f"-runs={asked.runs}",
         f"-max_len={MAX_LENGTH}",
         f"-rss_limit_mb={MEMORY_MB}",
         f"-timeout={SECONDS_EACH}",

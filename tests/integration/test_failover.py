@@ -29,7 +29,6 @@ from tests.peers.folder import free_port
 from tests.peers.scripted import KEYWORDS, ScriptedHop
 
 ON_UVLOOP = True
-pytestmark = pytest.mark.timeout(60)
 
 MAIL, RCPT = b"MAIL FROM:<hr@example.co.jp>", b"RCPT TO:<taro@example.com>"
 GOOD = [250, 250, 354, 250]

@@ -31,8 +31,6 @@ from tests.peers.folder import free_port
 from tests.peers.gateway import Gateway
 from tests.peers.scripted import ScriptedHop
 
-pytestmark = pytest.mark.timeout(60)
-
 #: `ledger.wait_seconds` as it is by default, and what a busy machine may add to it.
 WAIT, MARGIN = 2.0, 1.5
 ONE = (b"taro@example.com",)

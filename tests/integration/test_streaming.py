@@ -36,7 +36,6 @@ from tests.peers.record import Transaction
 from tests.peers.scripted import ScriptedHop
 
 ON_UVLOOP = True
-pytestmark = pytest.mark.timeout(60)
 
 MAIL, RCPT = b"MAIL FROM:<hr@example.co.jp>", b"RCPT TO:<taro@example.com>"
 MIB = 1 << 20

@@ -18,7 +18,6 @@ from tests.peers.record import Transaction
 from tests.peers.scripted import ScriptedHop
 
 ON_UVLOOP = True
-pytestmark = pytest.mark.timeout(60)
 
 SENDER = b"own@example.co.jp"
 TEXT = rejection().partition(b"\r\n\r\n")[2]

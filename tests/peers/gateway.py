@@ -119,7 +119,7 @@ class Gateway:
         if self._temporary is not None:
             self._temporary.cleanup()
 
-    def start(self, *, patience: float = 30.0) -> None:
+    def start(self, *, patience: float = 90.0) -> None:
         """Start it and wait for the word ``ready``. RuntimeError with the log if it ends instead."""
         self.spawn()
         try:
