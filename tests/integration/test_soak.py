@@ -22,8 +22,7 @@ from typing import Any
 import pytest
 
 from tests.integration.harness import identity, rejection, without_trace
-from tests.integration.running import LINK, open_records, running, sends, until
-from tests.integration.test_reload import rules_in
+from tests.integration.running import LINK, open_records, rules_in, running, sends, until
 from tests.peers import faults
 from tests.peers.account import Posted, audit
 from tests.peers.action import Action, Moment, broken, lost, raw, reply
