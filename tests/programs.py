@@ -36,6 +36,7 @@ PEERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "smtp-source": ("postfix", "smtp-source"),
         "swaks": ("swaks", "swaks"),
         "systemd": ("systemd", "systemd-analyze"),
+        "testssl": ("testssl.sh", "testssl"),
     }
 )
 """Every real peer of the tests; `.ci/run` installs the packages, and a test holds the two lists together."""

@@ -320,6 +320,7 @@ class Wire(aiosmtpd.smtp.SMTP):
         clear = self.transport
         if clear is None or clear.is_closing():
             raise TlsFailed("gone before TLS")
+        self._over_ssl = True  # a peer that is gone at once: there is no half of a TLS connection
         handshake = asyncio.ensure_future(
             self.loop.start_tls(
                 clear,
@@ -342,7 +343,6 @@ class Wire(aiosmtpd.smtp.SMTP):
         self.transport = transport
         self._reader._transport = transport  # type: ignore[attr-defined]  # noqa: SLF001 - contract test
         self._writer._transport = transport  # type: ignore[attr-defined]  # noqa: SLF001 - contract test
-        self._over_ssl = True
         self._last = self.loop.time()
         secured: ssl.SSLObject = transport.get_extra_info("ssl_object")
         return secured
