@@ -17,25 +17,9 @@ from gateway.cli.main import COMMANDS, main
 from gateway.config import load_config, load_keys, shipped_packs
 from gateway.errors import ConfigError, LedgerFault, Problem
 from gateway.store.migrate import prepare
+from tests.configs import SMALL
 
-CONFIG = """
-[gateway]
-hostname = "gw.example.co.jp"
-own_domains = ["example.co.jp"]
-[[listen]]
-port = 2525
-networks = ["127.0.0.0/8"]
-[next_hop]
-hosts = ["127.0.0.1:2526"]
-[rules]
-directory = "rules"
-senders = ["*@example.co.jp"]
-[link]
-url = "https://careerrelay.example/r/{token}"
-opt_out = "https://careerrelay.example/o/{token}"
-[ledger]
-url = "sqlite:///ledger.db"
-"""
+CONFIG = SMALL.replace("[rules]\n", '[rules]\ndirectory = "rules"\n')
 
 RULE = """
 pack = "own"

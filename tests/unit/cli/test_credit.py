@@ -27,25 +27,15 @@ from gateway.store.statements import ThroughSqlalchemy
 from gateway.store.tables import TABLES
 from gateway.token import encode_token
 from gateway.transaction.ports import SendIntent
+from tests.configs import ENDS, LEDGER, LINK, SENDERS
 
-CONFIG = """
-[gateway]
-hostname = "gw.example.co.jp"
-own_domains = ["example.co.jp"]
-[[listen]]
-networks = ["127.0.0.0/8"]
-[next_hop]
-hosts = ["127.0.0.1:2526"]
-[rules]
-senders = ["*@example.co.jp"]
-[link]
-url = "https://careerrelay.example/r/{token}"
-opt_out = "mailto:no-more@example.co.jp"
-[credit]
-referrals_per_slot = 2
-[ledger]
-url = "sqlite:///ledger.db"
-"""
+CONFIG = (
+    ENDS
+    + SENDERS
+    + LINK.replace("https://careerrelay.example/o/{token}", "mailto:no-more@example.co.jp")
+    + "[credit]\nreferrals_per_slot = 2\n"
+    + LEDGER
+)
 
 
 class Desk:

@@ -11,15 +11,15 @@ from gateway.cli.lazy import Entry, LazyGroup
 from gateway.config import load_config, load_keys
 from gateway.store import prepare
 from gateway.store.schema import REVISION
+from tests.configs import SMALL
 from tests.store.test_migrate import older
-from tests.unit.cli.test_sends import CONFIG
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A config without a ledger yet."""
     path = tmp_path / "config.toml"
-    path.write_text(CONFIG)
+    path.write_text(SMALL)
     return path
 
 

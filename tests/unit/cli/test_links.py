@@ -17,24 +17,14 @@ from gateway.store.credit_schema import outbox, suppressions
 from gateway.store.database import Database
 from gateway.store.schema import sends
 from gateway.token import parse_token
+from tests.configs import ENDS, LEDGER, LINK
 
-CONFIG = """
-[gateway]
-hostname = "gw.example.co.jp"
-own_domains = ["example.co.jp"]
-exclude = ["*@agency.example"]
-[[listen]]
-port = 2525
-networks = ["127.0.0.0/8"]
-[next_hop]
-hosts = ["127.0.0.1:2526"]
-[link]
-url = "https://careerrelay.example/r/{token}"
-opt_out = "https://careerrelay.example/o/{token}"
-issue_columns = { external_id = "応募ID" }
-[ledger]
-url = "sqlite:///ledger.db"
-"""
+CONFIG = (
+    ENDS.replace("[[listen]]", 'exclude = ["*@agency.example"]\n[[listen]]')
+    + LINK
+    + 'issue_columns = { external_id = "応募ID" }\n'
+    + LEDGER
+)
 LIST = """氏名,email,応募ID
 太郎,taro@example.com,X-1
 人事,hr@example.co.jp,X-2

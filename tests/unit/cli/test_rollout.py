@@ -16,6 +16,7 @@ from gateway.service.snapshot import pack
 from gateway.store import Database, LedgerReader, LedgerStore, prepare
 from gateway.store.chores import RecordRuleset
 from gateway.store.observations import DAY, KeepSights, Sight
+from tests.configs import SMALL
 
 RULES = """
 pack = "own"
@@ -50,26 +51,9 @@ text = "We regret that we cannot offer you this position."
 matched = true
 """
 
-CONFIG = """
-[gateway]
-hostname = "gw.example.co.jp"
-own_domains = ["example.co.jp"]
-[[listen]]
-networks = ["127.0.0.0/8"]
-[next_hop]
-hosts = ["127.0.0.1:2526"]
-[rules]
-directory = "rules"
-senders = ["*@example.co.jp"]
-[rules.rollout]
-reviewed = 3
-days = 2
-[link]
-url = "https://careerrelay.example/r/{token}"
-opt_out = "https://careerrelay.example/o/{token}"
-[ledger]
-url = "sqlite:///ledger.db"
-"""
+CONFIG = (
+    SMALL.replace("[rules]\n", '[rules]\ndirectory = "rules"\n') + "[rules.rollout]\nreviewed = 3\ndays = 2\n"
+)
 
 HITS = '[[["signal","own/refusal","plain",0,0,30]]]'
 

@@ -19,30 +19,15 @@ from gateway.store import LedgerReader, LedgerStore, SendFilter, prepare
 from gateway.store.export import FIELDS
 from gateway.token import encode_token
 from gateway.transaction.ports import SendState
+from tests.configs import SMALL
 from tests.store.values import intent, outcome
-
-CONFIG = """
-[gateway]
-hostname = "gw.example.co.jp"
-own_domains = ["example.co.jp"]
-[[listen]]
-port = 2525
-networks = ["127.0.0.0/8"]
-[next_hop]
-hosts = ["127.0.0.1:2526"]
-[link]
-url = "https://careerrelay.example/r/{token}"
-opt_out = "https://careerrelay.example/o/{token}"
-[ledger]
-url = "sqlite:///ledger.db"
-"""
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A config, its ledger in the same folder."""
     path = tmp_path / "config.toml"
-    path.write_text(CONFIG)
+    path.write_text(SMALL)
     return path
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.config import embedded_config, examine_text
 from gateway.errors import ConfigError
+from tests.configs import ENDS, LEDGER, LINK, SENDERS
 from tests.peers.certificate import make_certificate
 
 ROUTE = {"name": "other", "hosts": ["other.example:25"], "sender_domains": ["example.jp"]}
@@ -226,27 +227,8 @@ def test_workers_by_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_warnings(tmp_path: Path, old: str, new: str, key: str) -> None:
     """What is allowed but hardly meant is told, and does not stop anything."""
-    text = """
-[gateway]
-hostname = "gw.example.co.jp"
-own_domains = ["example.co.jp"]
-[[listen]]
-networks = ["127.0.0.0/8"]
-[next_hop]
-hosts = ["127.0.0.1:2526"]
-[[route]]
-name = "a"
-hosts = ["a.example:25"]
-sender_domains = ["x.example"]
-[rules]
-senders = ["*@example.co.jp"]
-[link]
-url = "https://careerrelay.example/r/{token}"
-opt_out = "https://careerrelay.example/o/{token}"
-[ledger]
-url = "sqlite:///ledger.db"
-[log]
-"""
+    route = '[[route]]\nname = "a"\nhosts = ["a.example:25"]\nsender_domains = ["x.example"]\n'
+    text = f"{ENDS}{route}{SENDERS}{LINK}{LEDGER}[log]\n"
     quiet = examine_text(text, file="c.toml", folder=tmp_path)
     assert (quiet.problems, quiet.warnings) == ((), ())
     told = examine_text(text.replace(old, new), file="c.toml", folder=tmp_path)

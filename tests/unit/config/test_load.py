@@ -8,24 +8,7 @@ from pydantic import ValidationError
 
 from gateway.config import HostPort, embedded_config, examine, load_config, parse_config, read_excluded
 from gateway.errors import ConfigError, Problem
-
-GOOD = """
-[gateway]
-hostname = "gw.example.co.jp"
-own_domains = ["example.co.jp"]
-[[listen]]
-port = 2525
-networks = ["127.0.0.0/8"]
-[next_hop]
-hosts = ["127.0.0.1:2526"]
-[rules]
-senders = ["*@example.co.jp"]
-[link]
-url = "https://careerrelay.example/r/{token}"
-opt_out = "https://careerrelay.example/o/{token}"
-[ledger]
-url = "sqlite:///ledger.db"
-"""
+from tests.configs import SMALL
 
 
 def write(folder: Path, text: str | bytes) -> Path:
@@ -99,7 +82,7 @@ url = "sqlite:////var/lib/careerrelay/ledger.db"   # four slashes: absolute
 
 def test_short_config(tmp_path: Path) -> None:
     """The common case needs few keys; the rest has the defaults of the specification."""
-    config = load_config(write(tmp_path, GOOD))
+    config = load_config(write(tmp_path, SMALL))
     times, hop = config.timeouts, config.next_hop
     assert (times.connect_seconds, times.envelope_seconds, times.data_seconds) == (30, 240, 100)
     assert (times.block_seconds, times.dot_seconds, times.copies_seconds) == (150, 570, 240)
@@ -122,7 +105,7 @@ def test_paths_count_from_the_config_file(tmp_path: Path, monkeypatch: pytest.Mo
     """Not from the folder of the process, and also when the file was named by a relative path."""
     folder = tmp_path / "etc"
     folder.mkdir()
-    write(folder, GOOD)
+    write(folder, SMALL)
     monkeypatch.chdir(tmp_path)
     config = load_config(Path("etc/config.toml"))
     assert config.gateway.key_file == folder / "careerrelay.key"
@@ -239,7 +222,7 @@ def test_wrong_value(tmp_path: Path, section: str, key: str, value: object, mess
 def test_one_bracket_too_few() -> None:
     """[listen] for [[listen]] is a common mistake, and told as such."""
     with pytest.raises(ConfigError) as caught:
-        parse_config(GOOD.replace("[[listen]]", "[listen]"), file="c", folder=Path("/"))
+        parse_config(SMALL.replace("[[listen]]", "[listen]"), file="c", folder=Path("/"))
     (problem,) = caught.value.problems
     assert (problem.key, problem.remedy) == ("listen", "write [[listen]], with two brackets")
 
@@ -269,8 +252,8 @@ def test_deeply_nested(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("# 設定\n".encode("cp932") + GOOD.encode(), "CP932"),
-        (GOOD.encode("utf-16"), "UTF-16"),
+        ("# 設定\n".encode("cp932") + SMALL.encode(), "CP932"),
+        (SMALL.encode("utf-16"), "UTF-16"),
         (b"\xff\xff\xff\xfd", "not UTF-8"),
         (b"a = 1\0", "NUL"),
         (b"#" * (1 << 20) + b"#", "more than 1,048,576 bytes"),
@@ -285,7 +268,7 @@ def test_not_utf8(tmp_path: Path, content: bytes, message: str) -> None:
 
 def test_byte_order_mark_and_line_ends_of_windows(tmp_path: Path) -> None:
     """Notepad's way of writing UTF-8 is fine."""
-    load_config(write(tmp_path, b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode()))
+    load_config(write(tmp_path, b"\xef\xbb\xbf" + SMALL.replace("\n", "\r\n").encode()))
 
 
 def test_no_file(tmp_path: Path) -> None:
@@ -336,7 +319,8 @@ def test_examine_goes_on_after_an_error(tmp_path: Path) -> None:
     """A config with errors still says where its rules are, so that these can be checked in the same go."""
     examined = examine(
         write(
-            tmp_path, GOOD.replace("port = 2525", 'port = "x"').replace("[rules]", '[rules]\ndirectory = "r"')
+            tmp_path,
+            SMALL.replace("port = 2525", 'port = "x"').replace("[rules]", '[rules]\ndirectory = "r"'),
         )
     )
     assert [problem.key for problem in examined.problems] == ["listen[0].port"]

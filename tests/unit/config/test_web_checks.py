@@ -10,19 +10,9 @@ from gateway.config import embedded_config, examine_text, parse_config
 from gateway.config.network import HostPort
 from gateway.config.webhook_secret import read_webhook_secrets
 from gateway.errors import ConfigError
+from tests.configs import ENDS, LEDGER
 
-BASE = """
-[gateway]
-hostname = "gw.example.co.jp"
-own_domains = ["example.co.jp"]
-[[listen]]
-port = 2525
-networks = ["127.0.0.0/8"]
-[next_hop]
-hosts = ["127.0.0.1:2526"]
-[ledger]
-url = "sqlite:///ledger.db"
-"""
+BASE = ENDS + LEDGER
 LINK = '[link]\nurl = "https://go.example/x/r/{token}"\n'
 LANDING = 'landing_url = "https://agency.example/?t={token}"\n'
 WEB = '[web]\nlisten = "127.0.0.1:8025"\n'
