@@ -6,6 +6,8 @@ import io
 import json
 import re
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -227,6 +229,18 @@ def test_much_wants_a_second_operator(desk: Desk) -> None:
     ((said, second),) = [(one["operator"], one["second"]) for one in posted if one["kind"] == "adjust"]
     assert said.startswith(f"a, by {getpass.getuser()}"), "a name that is given says nothing of who gave it"
     assert second == "b"
+
+
+def test_a_balance_loads_no_more_than_it_needs(desk: Desk) -> None:
+    """It has half a second for everything, and most of that is Python's start."""
+    program = (
+        "import sys; from gateway.cli.main import main\n"
+        f"main(['credits', 'show', '--config', {str(desk.config)!r}], standalone_mode=False)\n"
+        "heavy = {'alembic', 'aiosmtpd', 'aiosmtplib', 'bs4', 'jinja2', 'psycopg', 're2', 'uvicorn'}\n"
+        "print(sorted(heavy & set(sys.modules)), 'sqlalchemy.dialects.postgresql' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[] False"
 
 
 def test_balance_of_a_past_moment(desk: Desk) -> None:
