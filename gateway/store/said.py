@@ -71,6 +71,8 @@ def find_registration(
     Raises:
         NoSuchRegistration: there is none, or several partners have one.
     """
+    if bounded(external_id) != external_id:  # no id is like that, and PostgreSQL refuses to look for it
+        raise NoSuchRegistration("there is no such registration")
     query = select(registrations)
     number = external_id.removeprefix("#")
     if external_id.startswith("#") and number.isdecimal() and len(number) < 19:
@@ -231,7 +233,13 @@ def _digest_of(row: "Row[tuple[object, ...]]", *content: object) -> bytes:
 def _by_id(
     connection: Connection, journal: Journal, row: "Row[tuple[object, ...]]", event_id: str, digest: bytes
 ) -> EventTaken | None:
-    """What becomes of an event whose id the partner has used before; other content is recorded."""
+    """What becomes of an event whose id the partner has used before; other content is recorded.
+
+    Raises:
+        NotPossible: no id is like that.
+    """
+    if bounded(event_id) != event_id:
+        raise NotPossible("the id of the event is too long, or has characters that no id has")
     known = connection.execute(
         select(registration_events.c.digest).where(
             registration_events.c.partner == row.partner, registration_events.c.event_id == event_id

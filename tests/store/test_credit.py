@@ -10,7 +10,7 @@ from gateway.ledger.states import Event
 from gateway.store.credit import Operator
 from gateway.store.credit_schema import registration_events
 from gateway.store.journal import check_chain
-from gateway.store.said import EventReport, NotPossible, find_registration
+from gateway.store.said import EventReport, NoSuchRegistration, NotPossible, find_registration
 from gateway.store.views import referrals_by, story
 from tests.store.crediting import Ledger
 
@@ -71,6 +71,28 @@ def test_each_decision_says_what_it_was_made_with(ledger: Ledger) -> None:
     assert isinstance(events, list)
     assert [(one["kind"], one["reason"]) for one in events] == [("received", ""), ("decided", "no-send")]
     assert events[1]["settings"] == found["settings"] != ""
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", "x" * 5_000, "'; DROP TABLE sends; --", "%s", "\u202e"])
+def test_hostile_text_is_text(ledger: Ledger, text: str) -> None:
+    """What people write goes in as something that can be kept; what can be no id is refused as one."""
+    ledger.send("one", "a@example.com")
+    ledger.later(1)
+    ledger.report("A-1", token="one")
+    store, who = ledger.store, Operator(name=text, second=text)
+    store.dispute("A-1", who, by="company", reason=text, evidence=text)
+    store.resolve("A-1", who, outcome="keep", reason=text)
+    store.adjust("default", who, referrals=2, reason=text, campaign=text)
+    assert store.redeem("default", who, requisition=text).state == "used"
+    with pytest.raises(NoSuchRegistration):
+        store.receive_event("default", EventReport(registration=text, id="E-1", event=Event.PLACED))
+    event = EventReport(registration="A-1", id=text, event=Event.PLACED, reason=text)
+    if text in ("a\0b", "\ud800", "x" * 5_000):
+        with pytest.raises(NotPossible):
+            store.receive_event("default", event)
+    else:
+        assert store.receive_event("default", event).result == "new"
+    assert ledger.totals() == (3, 1, 0)
 
 
 def test_link_of_somebody_else(ledger: Ledger) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, select
 from gateway.ledger.books import Account, Balance, Kind, balance
 from gateway.ledger.months import month_bounds, month_of
 from gateway.store import slots
+from gateway.store.bounded import bounded
 from gateway.store.credit.ground import Ground, Operator
 from gateway.store.credit_schema import slots as slots_table
 from gateway.store.journal import Journal, sums, write_audit
@@ -120,7 +121,7 @@ class CompanySide(Ground):
                 company,
                 referrals,
                 effective_at=moment,
-                campaign=campaign,
+                campaign=bounded(campaign),
                 reason=reason,
                 contract=(contract.since, contract.ratio),
             )
