@@ -9,14 +9,15 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import Connection, Update, insert, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.ledger.contract import CampaignTerms, Programme
 from gateway.ledger.identity import PersonKeys
+from gateway.store.closing import Closing
 from gateway.store.credit_schema import clicks
 from gateway.store.database import Database, faults_as_ledger_faults, now_at
 from gateway.store.left_alone import left_alone
@@ -94,7 +95,7 @@ class Given:
     reason: str = ""
 
 
-class LinkDesk:
+class LinkDesk(Closing):
     """Look-ups and writes for links. A context manager."""
 
     def __init__(self, url: str, *, wait_seconds: float = 5.0) -> None:
@@ -103,14 +104,6 @@ class LinkDesk:
         self._wait = wait_seconds
         self._reader: Connection | None = None
         self._writer: Connection | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Disconnect."""

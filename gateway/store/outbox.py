@@ -12,13 +12,13 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, or_, select, update
 
 from gateway.store.base import insert_for
 from gateway.store.bounded import bounded
+from gateway.store.closing import Closing
 from gateway.store.credit_schema import outbox
 from gateway.store.database import Database, faults_as_ledger_faults, now_at
 from gateway.store.export import moment
@@ -48,7 +48,7 @@ class Letter:
     error: str
 
 
-class Outbox:
+class Outbox(Closing):
     """The messages of a ledger. A context manager; for one thread."""
 
     def __init__(self, url: str, *, wait_seconds: float = 5.0) -> None:
@@ -56,14 +56,6 @@ class Outbox:
         self._database = Database(url)
         self._writer: Engine = self._database.writer(wait_seconds)
         self._reader: Engine = self._database.reader(wait_seconds)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Disconnect."""

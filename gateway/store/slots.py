@@ -81,6 +81,7 @@ def reserve(
     Raises:
         CreditRefused: there is none.
     """
+    requisition = bounded(requisition)
     if requisition:
         for slot in find_slots(connection, company, Account.RESERVED, Account.USED):
             if slot.requisition == requisition and slot_id in (None, slot.id):
@@ -100,7 +101,7 @@ def reserve(
         Kind.RESERVE,
         Account.RESERVED,
         reason=requisition,
-        requisition=bounded(requisition),
+        requisition=requisition,
         reserved_at=journal.now,
     )
     return _again(connection, chosen.id)
@@ -121,6 +122,7 @@ def redeem(
     Raises:
         CreditRefused: there is none, or it isn't clear which is meant.
     """
+    requisition = bounded(requisition)
     reserved = find_slots(connection, company, Account.RESERVED)
     if slot_id is not None:
         mine = [slot for slot in reserved if slot.id == slot_id]
@@ -144,7 +146,7 @@ def redeem(
         Kind.USE,
         Account.USED,
         reason=requisition or slot.requisition,
-        requisition=bounded(requisition or slot.requisition),
+        requisition=requisition or slot.requisition,
         used_at=journal.now,
     )
     return _again(connection, slot.id)
@@ -166,6 +168,7 @@ def give_back(
     Raises:
         CreditRefused: no such slot, or it isn't clear which is meant.
     """
+    requisition = bounded(requisition)
     held = find_slots(connection, company, Account.USED) or find_slots(connection, company, Account.RESERVED)
     if slot_id is not None or requisition:
         held = [

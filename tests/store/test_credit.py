@@ -83,7 +83,9 @@ def test_hostile_text_is_text(ledger: Ledger, text: str) -> None:
     store.dispute("A-1", who, by="company", reason=text, evidence=text)
     store.resolve("A-1", who, outcome="keep", reason=text)
     store.adjust("default", who, referrals=2, reason=text, campaign=text)
-    assert store.redeem("default", who, requisition=text).state == "used"
+    reserved = store.reserve("default", who, requisition=text)
+    assert store.reserve("default", who, requisition=text) == reserved, "the same requisition, the same slot"
+    assert store.redeem("default", who, requisition=text).id == reserved.id
     with pytest.raises(NoSuchRegistration):
         store.receive_event("default", EventReport(registration=text, id="E-1", event=Event.PLACED))
     event = EventReport(registration="A-1", id=text, event=Event.PLACED, reason=text)

@@ -1,6 +1,7 @@
 """The company's side of credit: balances, slots, corrections by hand."""
 
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import Connection, func, select
 
@@ -35,27 +36,15 @@ class CompanySide(Ground):
         self, company: str, operator: Operator, *, requisition: str = "", slot_id: int | None = None
     ) -> slots.Slot:
         """Reserve a slot. See `gateway.store.slots.reserve`."""
-        return self._slot(
-            company,
-            operator,
-            "reserve",
-            lambda connection, journal: slots.reserve(
-                connection, journal, company, requisition=requisition, slot_id=slot_id
-            ),
-        )
+        act = partial(slots.reserve, requisition=requisition, slot_id=slot_id)
+        return self._slot(company, operator, "reserve", act)
 
     def redeem(
         self, company: str, operator: Operator, *, requisition: str = "", slot_id: int | None = None
     ) -> slots.Slot:
         """Use a slot. See `gateway.store.slots.redeem`."""
-        return self._slot(
-            company,
-            operator,
-            "redeem",
-            lambda connection, journal: slots.redeem(
-                connection, journal, company, requisition=requisition, slot_id=slot_id
-            ),
-        )
+        act = partial(slots.redeem, requisition=requisition, slot_id=slot_id)
+        return self._slot(company, operator, "redeem", act)
 
     def give_back(
         self,
@@ -67,25 +56,19 @@ class CompanySide(Ground):
         reason: str = "",
     ) -> slots.Slot:
         """Return a slot. See `gateway.store.slots.give_back`."""
-        return self._slot(
-            company,
-            operator,
-            "return",
-            lambda connection, journal: slots.give_back(
-                connection, journal, company, requisition=requisition, slot_id=slot_id, reason=reason
-            ),
-        )
+        act = partial(slots.give_back, requisition=requisition, slot_id=slot_id, reason=reason)
+        return self._slot(company, operator, "return", act)
 
     def _slot(
         self,
         company: str,
         operator: Operator,
         action: str,
-        work: Callable[[Connection, Journal], slots.Slot],
+        act: Callable[[Connection, Journal, str], slots.Slot],
     ) -> slots.Slot:
-        def do(connection: Connection, journal: Journal) -> slots.Slot:
+        def work(connection: Connection, journal: Journal) -> slots.Slot:
             slots.expire_due(connection, journal)
-            slot = work(connection, journal)
+            slot = act(connection, journal, company)
             # A returned slot may be one that nothing pays for any more.
             journal.settle(company)
             write_audit(
@@ -99,7 +82,7 @@ class CompanySide(Ground):
             )
             return slot
 
-        return self.writing(do, operator)
+        return self.writing(work, operator)
 
     def adjust(
         self,

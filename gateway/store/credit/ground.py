@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from gateway.ledger.contract import Programme
 from gateway.ledger.identity import PersonKeys
+from gateway.store.closing import Closing
 from gateway.store.database import Database, faults_as_ledger_faults, is_transient, now_at
 from gateway.store.journal import Journal, last_moment
 from gateway.store.migrate import require_current
@@ -37,7 +37,7 @@ class Operator:
     second: str = ""
 
 
-class Ground:
+class Ground(Closing):
     """A ledger's credit, opened when it is asked for; what the sides of the store stand on."""
 
     def __init__(
@@ -74,14 +74,6 @@ class Ground:
         self._lock = threading.Lock()
         self._writer: Connection | None = None
         self._reader: Engine | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Disconnect. The store can be used again."""
