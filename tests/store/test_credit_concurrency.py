@@ -98,7 +98,7 @@ def test_a_slot_is_used_once(url: str) -> None:
     assert (found.slots_granted, found.slots_redeemed, found.slots_available) == (1, 1, 0)
 
 
-def processes(url: str, count: int, kills: int, pause: float) -> None:
+def processes(url: str, count: int, kills: int, pause: float, *, patience: float = 100) -> None:
     """Four processes report the same; some are killed in the middle, and started again."""
 
     def start(number: int) -> "subprocess.Popen[str]":
@@ -126,7 +126,7 @@ def processes(url: str, count: int, kills: int, pause: float) -> None:
             running[number % 4].communicate()
             running[number % 4] = start(10 + number)
         for process in running:
-            assert process.communicate(timeout=100)[0] == "done\n"
+            assert process.communicate(timeout=patience)[0] == "done\n"
     finally:
         for process in running:
             process.kill()
@@ -142,9 +142,10 @@ def test_four_processes_and_kill(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(("count", "kills"), [(2_000, 40)])
 def test_four_processes_and_many_kills(url: str, count: int, kills: int) -> None:
     """The same for longer, on both databases."""
     ledger = sent(url, count)
-    processes(url, count, kills, 0.05)
+    processes(url, count, kills, 0.05, patience=900)
     settled(ledger, count)

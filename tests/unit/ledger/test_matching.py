@@ -150,6 +150,14 @@ def test_person_is_one_through_others() -> None:
     assert states(*decided(one, two, three, sends=sends)) == ["counted", "duplicate", "duplicate"]
 
 
+@pytest.mark.parametrize(("after", "state"), [(0, State.COUNTED), (1, State.LATE)])
+def test_the_window_ends_with_its_last_microsecond(after: int, state: State) -> None:
+    """180 days are 180 times 86,400 seconds."""
+    moment = 180 * 86_400 * 1_000_000 + after
+    (found,) = decided(said(token="t", registered_at=moment, received_at=moment))
+    assert found.state is state
+
+
 def test_what_does_not_count_stands_in_nobodys_way() -> None:
     """A withdrawn, or late, registration leaves the next one of the person free to count."""
     found = decided(said(1, token="t", hold="withdrawn"), said(2, token="t", day=2))

@@ -12,6 +12,11 @@ def test_months_are_japanese() -> None:
     assert month_bounds("2026-12") == (DECEMBER, parse_moment("2027-01-01"))
 
 
+def test_moments_are_microseconds_since_1970() -> None:
+    """As the database's clock counts them: 2026-11-30T15:00:00Z is 1,796,050,800 seconds after."""
+    assert DECEMBER == 1_796_050_800_000_000
+
+
 @pytest.mark.parametrize(
     "text", ["2026-13", "2026-00", "2026", "26-12", "2026-1", "x", "9999-12", "２０２６-12"]
 )
