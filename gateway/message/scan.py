@@ -97,6 +97,7 @@ class _Scan:
             if draft.end is None and self.complete:
                 draft.end = len(self.data)
         self._check_stream()
+        self._check_needless_boundaries()
         return Message(
             data=self.data, parts=self._parts(), defects=tuple(self.defects), complete=self.complete
         )
@@ -128,6 +129,16 @@ class _Scan:
                 return
         if len(self.drafts) > 1:
             self._check_dashes()
+
+    def _check_needless_boundaries(self) -> None:
+        """Whether a boundary that a part has no use for stands in it: mailparser makes two parts of that."""
+        for draft in self.drafts:
+            value = draft.kind.parameters.get("boundary")
+            if value and not draft.kind.value.startswith("multipart/"):
+                end = len(self.data) if draft.end is None else draft.end
+                at = self.data.find(b"\n--" + value.encode("utf-8", "replace"), draft.body - 1, end)
+                if at >= 0:
+                    self._defect(DefectKind.LOOKALIKE, at)
 
     def _check_dashes(self) -> None:
         """Whether a CR or LF stands alone before two dashes, as a boundary has them."""

@@ -99,7 +99,8 @@ def test_quotes(unit: str) -> None:
     "unit",
     ["<", "<a ", "<a href=", '<a "', "<a '", "<!", "<!--", "<!-->", "<!--a-->", "-->", "<script>", "<style><", "</", "<a><b>", "&", "&#",  # noqa: E501 - as it is written
      "&amp", "<p>", "<div class=gmail_quote>", "<blockquote type=cite>", "<div style='border:none;border-top:solid ", "<svg>", "</svg>",  # noqa: E501 - as it is written
-     "<p a=b", "<p a = ", "<p =", "<p / ", "<br>", "<table><tr><td>"],
+     "<p a=b", "<p a = ", "<p =", "<p / ", "<br>", "<table><tr><td>", "<div hidden>",
+     "<p style=display:none>", "<b hidden></b>", "<td hidden><table>"],
 )  # fmt: skip
 def test_html(unit: str) -> None:
     """What made other parsers quadratic."""
