@@ -764,7 +764,7 @@ async def test_greeting_names_harm_no_header(name: bytes) -> None:
 async def test_hostile_octets_cost_no_time() -> None:
     """Linear time: a mail, an address and a parameter made to be slow to read hold nobody up for long."""
     async with ScriptedHop() as hop, gateway(hop) as relay:
-        begun = time.monotonic()
+        begun = time.process_time()  # the gateway's too; a clock would time the neighbours
         for mail in (
             HEAD + b"\n.\r" * 100_000 + b"\r\n",
             HEAD + b"\r" * 200_000 + b"\r\n",
@@ -782,7 +782,7 @@ async def test_hostile_octets_cost_no_time() -> None:
                 b"MAIL FROM:<" + b"a." * 1_900,
             ):
                 assert (await client.command(line)).code == 501
-        assert time.monotonic() - begun < 5
+        assert time.process_time() - begun < 5
         assert hop.faults == []
 
 

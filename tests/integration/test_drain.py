@@ -116,7 +116,8 @@ async def test_the_bound_holds() -> None:
         await hop.wait(lambda: len(hop.complete) == 1)
         began = time.monotonic()
         assert await asyncio.to_thread(gateway.stop, patience=20) == 0
-        assert 1 <= time.monotonic() - began < 6
+        assert time.monotonic() - began >= 1
+        assert "worker hangs" not in gateway.log(), "it went by itself, and was not killed"
         with pytest.raises(ClosedError):
             await attempt
         held.set()

@@ -130,7 +130,7 @@ async def test_nothing_known_yet_and_nothing_reachable() -> None:
 
         began = time.monotonic()
         await asyncio.gather(*(ask() for _ in range(20)))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5, "twenty budgets one after the other would be ten seconds"
 
 
 @pytest.mark.parametrize("mail", [ORDINARY, rejection()], ids=["ordinary", "rejection"])

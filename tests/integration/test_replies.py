@@ -43,6 +43,10 @@ from tests.peers.scripted import ScriptedHop
 
 ON_UVLOOP = True
 
+#: Budgets are half a second here (`SHORT`) and half a minute or more by default: on a busy machine, too, this
+#: tells whether one holds.
+IN_TIME = 10.0
+
 A, B, C = b"a@example.com", b"b@example.com", b"c@example.com"
 THREE = (A, B, C)
 #: Every way for another's mail to be under way, or not.
@@ -209,7 +213,7 @@ async def test_no_answer_is_put_off(stage: str, action: Action, *, beside: bool)
         async with other_mail(relay, hop, active=beside):
             begun = time.monotonic()
             replies = await say(relay)
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < IN_TIME
         told = replies["dot" if stage == "data" else stage]
         assert told.code == 451
         assert told.enhanced in ("4.4.1", "4.4.2", "4.5.0")
@@ -612,7 +616,7 @@ async def test_budget_of_a_block_of_content() -> None:
             begun = time.monotonic()
             replies = await send_mail(relay.port, big)
             assert replies[-1].code == 451
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < IN_TIME
         assert hop.complete == []
 
 
