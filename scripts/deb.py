@@ -203,6 +203,7 @@ def depends(stage: Path) -> str:
             "debconf (>= 0.5) | debconf-2.0",
             "systemd | systemd-standalone-sysusers | systemd-sysusers",
             "init-system-helpers (>= 1.54)",
+            "procps",  # /bin/kill, for the reload
         ]
     )
 
