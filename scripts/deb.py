@@ -59,7 +59,7 @@ Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: careerrelay-gateway
 
 Files: *
-Copyright: the makers of CareerRelay
+Copyright: 2026 the makers of CareerRelay
 License: proprietary
  For those to whom it was given, by the terms of their contract.
 
@@ -127,6 +127,8 @@ def _relocate(venv: Path) -> None:
     for name in ("direct_url.json", "REQUESTED", "RECORD", "INSTALLER"):
         for path in (venv / "lib").rglob(f"*.dist-info/{name}"):
             path.unlink()
+    for path in (venv / "lib").rglob(".git*"):
+        path.unlink()
 
 
 def files(stage: Path, version: str, when: int) -> None:
@@ -148,6 +150,7 @@ def files(stage: Path, version: str, when: int) -> None:
     squeeze(documents / "changelog.gz", (ROOT / "CHANGELOG.md").read_text("utf-8"))
     entry = f"{PACKAGE} ({version}) unstable; urgency=medium\n\n  * See changelog.gz.\n\n"
     squeeze(documents / "changelog.Debian.gz", f"{entry} -- {MAINTAINER}  {formatdate(when)}\n")
+    place(ROOT / "packaging/lintian-overrides", stage / "usr/share/lintian/overrides" / PACKAGE)
     (documents / "copyright").write_text(COPYRIGHT + "".join(licences(stage)), "utf-8")
     manual = run(sys.executable, ROOT / "scripts/manual.py")
     squeeze(stage / "usr/share/man/man8/careerrelay.8.gz", f"{manual}\n")

@@ -79,6 +79,8 @@ class Database:
     def create_file(self) -> None:
         """Make the SQLite file and the folders above it where they are missing. Only its owner may read it.
 
+        What root makes belongs to the folder's owner, so that the gateway can use it.
+
         Raises:
             LedgerFault: it can't be made.
         """
@@ -86,7 +88,13 @@ class Database:
             return
         try:
             self.file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-            os.close(os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                if os.geteuid() == 0:
+                    folder = self.file.parent.stat()
+                    os.fchown(descriptor, folder.st_uid, folder.st_gid)
+            finally:
+                os.close(descriptor)
         except FileExistsError:
             return
         except OSError as error:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.harness import ORDINARY, rejection
 from tests.integration.running import LINK
+from tests.packaging.pages import ROOT
 from tests.packaging.service import Service
 from tests.peers.clean_root import CleanRoot
 from tests.peers.client import send_mail
@@ -117,7 +118,7 @@ async def test_installed_and_used(root: CleanRoot, package: Path) -> None:
 def test_nothing_of_the_build_is_left(root: CleanRoot, package: Path) -> None:
     """Files name no folder of the machine that built them, and are all as the package's sums say."""
     install(root, package)
-    build = re.compile(rb"careerrelay-deb-|" + re.escape(str(Path.home()).encode()) + rb"/")
+    build = re.compile(rb"careerrelay-deb-|" + re.escape(str(ROOT).encode()) + rb"/")
     owned = root.run("dpkg-query", "-L", "careerrelay").stdout.split("\n")
     files = [root.path(name) for name in owned if name and root.path(name).is_file()]
     named = [str(path) for path in files if not path.is_symlink() and build.search(path.read_bytes())]

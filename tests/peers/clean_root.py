@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 #: What of the environment says how the package registries are reached.
-_REGISTRIES = ("PIP_", "SSL_CERT_", "REQUESTS_CA_", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY")
+_REGISTRIES = ("PIP_", "SSL_CERT_FILE", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 #: Files that say the same.
 _SETTINGS = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/root/.config/pip/pip.conf")
+#: The authorities that this machine trusts, and where they are inside, so that no package writes over them.
+_AUTHORITIES, _INSIDE = "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/of-this-machine.crt"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -67,9 +69,10 @@ class CleanRoot:
         root = cls(folder)
         lines = [f"deb {archive.uri} {archive.suite} main\n" for archive in (first, *others)]
         root.write("/etc/apt/sources.list", "".join(lines))
-        for path in [*map(Path, _SETTINGS), Path("/etc/ssl/certs/ca-certificates.crt")]:
-            if path.exists():
-                root.bring(path)
+        for path in filter(Path.exists, map(Path, _SETTINGS)):
+            root.write(str(path), path.read_text("utf-8").replace(_AUTHORITIES, _INSIDE))
+        if Path(_AUTHORITIES).exists():
+            root.bring(Path(_AUTHORITIES), _INSIDE)
         for path in Path("/etc/apt/apt.conf.d").glob("*registry*"):
             root.bring(path)
         # No service is started in it, and apt asks nobody.
@@ -118,7 +121,11 @@ class CleanRoot:
             environment: beside PATH and what leads to the registries.
             read_only: if given, nothing can be written but these folders and a fresh /tmp.
         """
-        told = {name: value for name, value in os.environ.items() if name.startswith(_REGISTRIES)}
+        told = {
+            name: value.replace(_AUTHORITIES, _INSIDE)
+            for name, value in os.environ.items()
+            if name.startswith(_REGISTRIES)
+        }
         told |= {"PATH": _PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
         told |= environment or {}
         words = ["env", "-i", *(f"{name}={value}" for name, value in told.items())]

@@ -1,5 +1,6 @@
 """``careerrelay db`` on a real ledger."""
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -77,3 +78,13 @@ def test_upgrade_copies_an_older_ledger_first(config: Path, tmp_path: Path) -> N
         assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
     connection.close()
     assert f"is {REVISION} now (it was 0001)" in done.output
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files for others")
+def test_what_root_makes_is_the_gateways(config: Path, tmp_path: Path) -> None:
+    """An admin who runs a command before the first start leaves no ledger that the gateway can't open."""
+    os.chown(tmp_path, 65_534, 65_534)
+    assert run("upgrade", "-c", config).exit_code == 0
+    owners = {path.name: path.stat().st_uid for path in tmp_path.glob("ledger.db*")}
+    assert owners
+    assert set(owners.values()) == {65_534}
