@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import socket
 import tempfile
@@ -13,12 +14,22 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+#: Ports below those that the kernel gives by itself, where there are any.
+_FIRST = 10_000
+_END = max(_FIRST + 1_000, int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0]))
+
+
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listened on a moment ago.
+
+    It is none of those that the kernel gives by itself: until a slow program has bound it, and while one is
+    restarted, no connection of another test gets it, nor one to itself.
+    """
+    while True:
+        port = random.randrange(_FIRST, _END)  # noqa: S311 - no secret
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((host, port))
+            return port
 
 
 def wait_until(condition: Callable[[], T], what: str, *, patience: float = 20.0) -> T:
