@@ -29,6 +29,11 @@ from gateway.transaction.transaction import Transaction
 
 #: Commands of one group at most; more just make another group.
 MAX_BATCH = 100
+#: Octets of RCPT commands in one mail, for each recipient that is allowed: an address of 256 octets and its
+#: parameters may be ten times as long as usual, but not all of a thousand of them. Held until the mail ends.
+OCTETS_A_RECIPIENT = 128
+#: But so many whatever is allowed.
+LEAST_RECIPIENT_OCTETS = 65_536
 #: What counts as an error: syntax and sequence. What the next hop refuses is not the sender's nonsense.
 _ERRORS = frozenset({500, 501, 502, 503, 555})
 #: Verbs that may stand inside a pipelined group; all others end it (RFC 2920 §3.1).
@@ -41,6 +46,7 @@ class Session(Guard):
     def __init__(self, door: Door, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(door, loop)
         self._errors = 0
+        self._recipient_octets = 0
 
     # --- the loop -----------------------------------------------------------------------------------------
 
@@ -150,6 +156,7 @@ class Session(Guard):
         if command.verb == b"MAIL":
             if mail is not None:
                 return failure.NESTED_MAIL
+            self._recipient_octets = 0
             read = read_mail_command(
                 command.argument, self._offered, own_size=self._policy().size, path_limit=limits.path
             )
@@ -164,6 +171,9 @@ class Session(Guard):
         self._rcpt_seen = True
         taken = len(self._transaction.accepted) if self._transaction else 0
         if taken + len(group) >= limits.recipients + (self._transaction is None):
+            return failure.TOO_MANY_RECIPIENTS
+        self._recipient_octets += len(command.argument)
+        if self._recipient_octets > max(limits.recipients * OCTETS_A_RECIPIENT, LEAST_RECIPIENT_OCTETS):
             return failure.TOO_MANY_RECIPIENTS
         return read_rcpt_command(command.argument, self._offered, mail, path_limit=limits.path)
 
