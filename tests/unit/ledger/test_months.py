@@ -10,6 +10,7 @@ def test_months_are_japanese() -> None:
     assert month_of(DECEMBER) == "2026-12"
     assert month_of(DECEMBER - 1) == "2026-11"
     assert month_bounds("2026-12") == (DECEMBER, parse_moment("2027-01-01"))
+    assert month_bounds("2027-01") == (parse_moment("2027-01-01"), parse_moment("2027-02-01"))
 
 
 def test_moments_are_microseconds_since_1970() -> None:
