@@ -126,14 +126,20 @@ EVIL = b"MAIL FROM:<boss@example.co.jp>\r\nRCPT TO:<victim@example.net>\r\nDATA\
 
 
 @pytest.mark.parametrize("mode", ["normalize", "refuse"])
+@pytest.mark.parametrize("by_octet", [False, True], ids=["whole", "by-octet"])
 @pytest.mark.parametrize("end", ENDS, ids=repr)
-async def test_cve_2023_51764_family_smuggling(end: bytes, mode: str) -> None:
-    """One mail stays one mail, on our side and in what the next hop gets; a lone end never reaches it."""
+async def test_cve_2023_51764_family_smuggling(end: bytes, mode: str, *, by_octet: bool) -> None:
+    """One mail stays one mail, on our side and in what the next hop gets; a lone end never reaches it.
+
+    However it is cut into segments on its way.
+    """
     changes = {"gateway": {"bare_newlines": mode}}
     async with ScriptedHop() as hop, gateway(hop, changes=changes) as relay, greeted(relay.port) as client:
         for line in (b"MAIL FROM:<hr@example.co.jp>", b"RCPT TO:<taro@example.com>", b"DATA"):
             await client.command(line)
-        await client.send(b"Subject: x\r\n\r\nfirst" + end + EVIL + b"\r\n.\r\nNOOP\r\n")
+        await client.send(b"Subject: x\r\n\r\nfirst")
+        await (client.send_by_byte(end) if by_octet else client.send(end))
+        await client.send(EVIL + b"\r\n.\r\nNOOP\r\n")
         assert (await client.code(), await client.code()) in ((250, 250), (550, 250))
         assert len(hop.transactions) == 1
         assert hop.faults == []

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.harness import ORDINARY, gateway, greeted, without_trace
+from tests.integration.harness import ORDINARY, gateway, greeted, rejection, without_trace
+from tests.peers.action import lost
 from tests.peers.certificate import Certificate, make_certificate
 from tests.peers.client import Client, ClosedError, transact
 from tests.peers.scripted import ScriptedHop
@@ -362,3 +363,40 @@ async def test_real_peers(tmp_path: Path) -> None:
         assert "250 ENHANCEDSTATUSCODES" in seen.stdout
         assert "Secure Renegotiation IS NOT supported" in seen.stdout or "TLSv1.3" in seen.stdout
         assert len(hop.taken) == 1
+
+
+async def test_requiretls_passes_over_hosts_and_stays_with_every_copy(tmp_path: Path) -> None:
+    """RFC 8689 §4.2.1: a host that doesn't offer it gets none of it; each copy of a split mail asks for it.
+
+    Where no host offers it any more, the sender hears 451 and nothing goes out (SMTP.md rule 10).
+    """
+    server, hop_pair = pair(tmp_path, "server"), pair(tmp_path, "hop")
+    keywords = ("PIPELINING", "SIZE", "8BITMIME")
+    changes = listener(server)
+    changes["next_hop"] = {"tls": "verified", "ca_file": str(hop_pair.certificate)}
+    async with (
+        ScriptedHop(tls=hop_pair.server(), keywords=keywords) as without,
+        ScriptedHop(tls=hop_pair.server(), keywords=(*keywords, "REQUIRETLS")) as has_it,
+        gateway(without, has_it, changes=changes) as relay,
+    ):
+        # what is told in EHLO is what the hosts have said; the second has to have been asked
+        async with greeted(relay.port) as client:
+            without.script({"mail": lost()})
+            assert (await transact(client, ORDINARY))[-1].code == 250
+            without.script(None)
+        async with greeted(relay.port) as client:
+            await client.starttls(server.client())
+            await client.greet()
+            assert b"REQUIRETLS" in client.keywords
+            people = (b"a@example.com", b"b@example.net", b"boss@example.co.jp")
+            replies = await transact(client, rejection(), recipients=people, mail_parameters=b" REQUIRETLS")
+            assert replies[-1].code == 250
+            asked = [one for one in has_it.taken if one.mail.endswith(b" REQUIRETLS")]
+            assert sorted(to for one in asked for to in one.recipients) == sorted(people)
+            assert len(asked) == 3
+            assert not [one for one in without.transactions if b"REQUIRETLS" in one.mail]
+            await has_it.stop()
+            answer = (await transact(client, ORDINARY, mail_parameters=b" REQUIRETLS"))[-1]
+            assert (answer.code, answer.enhanced[:4]) == (451, "4.4.")
+            assert not [one for one in without.transactions if b"REQUIRETLS" in one.mail]
+            assert (await transact(client, ORDINARY))[-1].code == 250, "other mail goes on"
