@@ -91,6 +91,15 @@ class Header:
         """The first field called `name` (lower case), or None."""
         return self._field(self.names.index(name)) if name in self.names else None
 
+    def value(self, name: bytes, data: Buffer) -> bytes | None:
+        """The unfolded value of the first field called `name` (lower case) in `data`, or None."""
+        if name not in self.names:
+            return None
+        number = self.names.index(name)
+        if self.tiles:
+            return unfolded(self.tiles[number][1][1:])
+        return self._field(number).value(data)
+
     def all(self, name: bytes) -> tuple[Field, ...]:
         """All fields called `name` (lower case), from the top down."""
         if name not in self.names:

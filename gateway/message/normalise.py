@@ -104,7 +104,6 @@ _FEW = 24
 _SEGMENT = re.compile(f"[^{_JOINING_SET}]?[{_JOINING_SET}]+|{_STOP_SET}")
 # What the first step has to look at: astral characters too.
 _SPECIAL = re.compile(f"[{_CASED_SET}{_INVISIBLE_SET}\U00010000-\U0010ffff]")
-_SPECIAL_LATIN = ("\u00ad", "µ", "ß")
 # Full-width forms of ASCII, as UTF-16 has them, and what they are. The first octet stands alone in the
 # pattern, since `re` searches fast for that.
 _WIDE = re.compile(rb"\xff[\x01-\x5e](?>(?:\xff[\x01-\x5e])*)")
@@ -126,8 +125,7 @@ def normalise(source: str) -> str:
     special = not ascii_only and _is_special(source, units)
     if special:
         source = _INVISIBLE.sub("", source)
-    paragraphs = [" ".join(words) for each in _BLANK_LINE.split(source) if (words := each.split())]
-    text = "\n".join(paragraphs)
+    text = "\n".join(filter(None, map(" ".join, map(str.split, _BLANK_LINE.split(source)))))
     if ascii_only:
         return text.lower()
     text = _NEEDLESS.sub("", text)
@@ -148,8 +146,8 @@ def normalise(source: str) -> str:
 def _is_special(source: str, units: bytes) -> bool:
     """Whether something in it is invisible, or in a case that `str.lower` does not fold."""
     rows = units[::2].translate(None, _USUAL_ROWS)
-    if not rows and not any(each in source for each in _SPECIAL_LATIN):
-        return False
+    if not rows and not ("\u00ad" in source or "µ" in source or "ß" in source):
+        return False  # the first row has no others
     return _SPECIAL.search(source) is not None
 
 

@@ -74,5 +74,4 @@ class Message:
 
     def value(self, name: bytes) -> bytes | None:
         """The unfolded value of the first field called `name`, or None."""
-        found = self.parts[0].head.first(name)
-        return None if found is None else found.value(self.data)
+        return self.parts[0].head.value(name, self.data)

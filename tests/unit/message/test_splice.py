@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.message.splice import Edit, differs_only_by, join, splice, undo
+from gateway.message.splice import Edit, blocks, differs_only_by, join, splice, undo
 
 DATA = b"0123456789"
 
@@ -71,3 +71,8 @@ def test_undo_needs_the_replacement_in_its_place() -> None:
     """Undoing what was not done is a fault in the caller."""
     with pytest.raises(ValueError, match="is not in the edited bytes"):
         undo(DATA, [edit(5, 5, b"-")], DATA)
+
+
+def test_blocks_of_new_and_old_bytes() -> None:
+    """What is new comes whole, what is old no more than so many octets at a time."""
+    assert list(blocks(b"0123456789", [(0, 5), b"new", (8, 10)], 4)) == [b"0123", b"4", b"new", b"89"]
