@@ -256,7 +256,8 @@ def build(output: Path, revision: str) -> Path:
         modes(stage)
         output.mkdir(parents=True, exist_ok=True)
         path = output / f"{PACKAGE}_{version}_{architecture}.deb"
-        run("dpkg-deb", "--root-owner-group", "-Zxz", "--build", stage, path, SOURCE_DATE_EPOCH=str(when))
+        pack = ("dpkg-deb", "--root-owner-group", "-Zxz", "-z1", "--build")
+        run(*pack, stage, path, SOURCE_DATE_EPOCH=str(when))
     return path
 
 
