@@ -1,5 +1,6 @@
 """``careerrelay rules lint``: everything that is wrong with a folder of rules and footers."""
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def lint(*, directory: Path | None, as_json: bool) -> None:
     wrong, what to write instead. Exit 0 when the folder is good, 1 when it is not.
     """
     from gateway.footer.template import load_footers
+    from gateway.ruleset.lint import dear_patterns
     from gateway.ruleset.load import load_rules
 
     problems: list[Problem] = []
@@ -45,6 +47,7 @@ def lint(*, directory: Path | None, as_json: bool) -> None:
             problems += map(files.located, error.problems)
         else:
             warnings += map(files.located, ruleset.warnings)
+            problems += map(files.located, dear_patterns(files.rules, time.process_time))
             summary = f"{files.folder}: good ({len(ruleset.rules)} rules, rule set {ruleset.id})"
     if as_json:
         answer = {

@@ -11,7 +11,7 @@ from gateway.message.normalise import normalise
 from gateway.ruleset.book import Book
 from gateway.ruleset.evidence import Kind
 from gateway.ruleset.examples import failed_examples
-from gateway.ruleset.parse import ParsedFile, parse_files
+from gateway.ruleset.parse import ParsedFile, pack_of, parse_files
 from gateway.ruleset.ruleset import Rule, Ruleset
 from gateway.ruleset.schema import RuleTable
 from gateway.ruleset.scope import AddressPattern, HeaderTest, Scope, address_pattern
@@ -86,7 +86,8 @@ class _Loader:
             self.say(
                 "", "", "there are no rule files", "put *.toml files there, or leave [rules] directory out"
             )
-        vocabulary = Vocabulary(parsed, self.problems)
+        self.torn = {pack_of(name, self.files[name]) for name in {problem.file for problem in problems}}
+        vocabulary = Vocabulary(parsed, self.problems, torn=self.torn)
         statements = Statements(parsed, vocabulary, self.problems)
         thanks: dict[str, tuple[int, ...]] = {}
         for file in parsed:
@@ -144,7 +145,7 @@ class _Loader:
         chosen: list[int] = []
         for name, kind in _KINDS:
             chosen += statements.chosen(file, f"{key}.{name}", kind, getattr(table, name))
-        if not any(statements.clauses[number].unlocks for number in chosen):
+        if file.pack not in self.torn and not any(statements.clauses[number].unlocks for number in chosen):
             self.say(
                 file.name,
                 f"{key}.signals",
@@ -265,7 +266,7 @@ class _Loader:
                 self.say(
                     "config", f"rules.mode.{name}", f"{mode!r} is no mode", f"write one of {', '.join(MODES)}"
                 )
-            if name not in known:
+            if name not in known and not self.torn:
                 self.say(
                     "config",
                     f"rules.mode.{name}",

@@ -1,5 +1,6 @@
 """Bytes of rule files to validated tables. Every problem of every file, never just the first."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ REMEMBERED = 64
 """Files remembered with what is in them: a reload changes one or two of them, and has to be quick."""
 
 _BOM = b"\xef\xbb\xbf"
+_PACK = re.compile(rb"(?m)^(?:\xef\xbb\xbf)?[ \t]*pack[ \t]*=[ \t]*[\"']([a-z0-9][a-z0-9-]*)[\"']")
 # Left behind by editors and file managers (".#x.toml", "x.toml~", "x のコピー.toml"): never meant as rules.
 _LEFTOVER_ENDINGS = ("~", ".swp", ".swo", ".bak", ".tmp", ".orig")
 _LEFTOVER_PARTS = ("コピー", ".#", "copy of ")
@@ -96,8 +98,17 @@ def _parse(name: str, content: bytes) -> ParsedFile | list[Problem]:
             )
             for fault in error.errors(include_url=False)
         ]
-    stem = name.rpartition("/")[2].removesuffix(".toml")
-    return ParsedFile(name=name, pack=table.pack or stem, table=table)
+    return ParsedFile(name=name, pack=table.pack or _stem(name), table=table)
+
+
+def pack_of(name: str, content: bytes) -> str:
+    """The pack that a file belongs to, also where the file is broken: as far as it can be told."""
+    said = _PACK.search(content)
+    return said[1].decode() if said else _stem(name)
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2].removesuffix(".toml")
 
 
 def key_path(location: tuple[int | str, ...]) -> str:

@@ -59,7 +59,7 @@ class Statements:
                 matching = [here[name]]
             else:
                 matching = [number for id_, number in here.items() if fnmatchcase(id_, name)]
-            if not matching and glob != "*":
+            if not matching and glob != "*" and pack not in self._vocabulary.torn:
                 self._say(
                     file, key, f"nothing is called {glob!r}", "name an id, or a pattern such as 'goal-*'"
                 )
@@ -93,8 +93,10 @@ class Statements:
         weight, unlocks, reason = _weight(row)
         bound = tuple(terms("bound", [reference]) for reference in row.bound)
         needed = [*slots, *bound]
-        if unlocks and not any(
-            slot and all(self._vocabulary.is_core(term) for term in slot) for slot in needed
+        if (
+            unlocks
+            and file.pack not in self._vocabulary.torn
+            and not any(slot and all(self._vocabulary.is_core(term) for term in slot) for slot in needed)
         ):
             names = ", ".join(row.terms)
             self._say(

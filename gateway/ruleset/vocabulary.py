@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -61,9 +61,16 @@ class Compiled:
 class Vocabulary:
     """Term names to numbers, and the lexicon that finds them. Collects problems as it goes."""
 
-    def __init__(self, files: Sequence[ParsedFile], problems: list[Problem]) -> None:
-        """Read the terms of all files; what is wrong is added to `problems` and left out."""
+    def __init__(
+        self, files: Sequence[ParsedFile], problems: list[Problem], *, torn: Container[str] = ()
+    ) -> None:
+        """Read the terms of all files; what is wrong is added to `problems` and left out.
+
+        `torn` are the packs of which a file could not be read: what they lack may stand in it, and is no
+        problem of its own.
+        """
         self._problems = problems
+        self.torn = torn
         self._numbers: dict[tuple[str, str], int] = {}
         self._tables: list[tuple[ParsedFile, str, TermTable]] = []
         for file in files:
@@ -91,8 +98,12 @@ class Vocabulary:
 
     def number(self, file: ParsedFile, reference: str) -> int | None:
         """The number of a term as this file names it (``goal``, or ``pack/goal``)."""
-        pack, slash, name = reference.rpartition("/")
-        return self._numbers.get((pack if slash else file.pack, name))
+        return self._numbers.get((self._pack(file, reference), reference.rpartition("/")[2]))
+
+    @staticmethod
+    def _pack(file: ParsedFile, reference: str) -> str:
+        pack, slash, _ = reference.rpartition("/")
+        return pack if slash else file.pack
 
     def numbers(self, file: ParsedFile, key: str, references: Sequence[str]) -> tuple[int, ...]:
         """All terms named by `references` (each may join several with ``|``); unknown ones are problems."""
@@ -100,10 +111,10 @@ class Vocabulary:
         for reference in references:
             for name in reference.split("|"):
                 number = self.number(file, name)
-                if number is None:
+                if number is None and self._pack(file, name) not in self.torn:
                     remedy = f"write [terms.{name}] in this pack, or name it as pack/term"
                     self._say(file, key, f"there is no term {name!r}", remedy)
-                else:
+                elif number is not None:
                     found[number] = None
         return tuple(found)
 

@@ -4,9 +4,11 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli.main import main
+from gateway.ruleset import lint
 from gateway.store import LedgerStore, prepare
 
 
@@ -33,6 +35,18 @@ def test_lint_tells_every_mistake_at_once(tmp_path: Path) -> None:
     assert {"a.toml", "own.txt"} <= files
     assert all(problem["remedy"] for problem in answer["problems"])
     assert run("lint", str(tmp_path)).exit_code == 1
+
+
+def test_lint_measures_what_patterns_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue 4, item 9: with no time at all for a pattern the shipped ones are too dear, and it says which."""
+    monkeypatch.setattr(lint, "DEAREST", 0.0)
+    monkeypatch.setattr(lint, "LEAST_SECONDS", 0.0)
+    done = run("lint", "--json")
+    problems = json.loads(done.stdout)["problems"]
+    assert done.exit_code == 1
+    assert problems
+    assert all("takes too long on hostile text" in problem["message"] for problem in problems)
+    assert any(problem["key"] == "terms.other-who.patterns" for problem in problems)
 
 
 def test_lint_of_a_folder_without_rules(tmp_path: Path) -> None:

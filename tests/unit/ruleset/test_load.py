@@ -112,6 +112,39 @@ def test_all_problems_come_at_once() -> None:
     assert all(problem.remedy for problem in listed)
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        'pack = "test"\n[terms.job\nwords = ["job"]',
+        'pack = "test"\n[terms.job]\nwords = "job"',
+        "\ufeffpack = 'test'\nwords = [",
+    ],
+)
+def test_what_a_broken_file_would_have_said_is_not_missing_from_the_others(broken: str) -> None:
+    """One mistake is one problem: neither its terms nor what rests on them are listed as well."""
+    other = 'pack = "test"\n' + GOOD[GOOD.index("[terms.no]") :]
+    rest = """
+        [terms.more]
+        include = ["job"]
+        [[signal]]
+        id = "other"
+        strength = "strong"
+        terms = ["more", "test/job"]
+        [[rule]]
+        id = "named"
+        signals = ["broken-*"]
+        scope.senders = "any"
+    """
+    listed = problems(broken, other + rest, modes={"elsewhere": "off"})
+    assert {problem.file for problem in listed} == {"0.toml"}
+
+
+def test_a_broken_file_excuses_only_its_own_pack() -> None:
+    """What another pack lacks is listed beside it."""
+    mistaken = 'pack = "test"\n[terms.a]\ninclude = ["nowhere"]'
+    assert found("= broken", mistaken) == [("0.toml", ""), ("1.toml", "terms.a.include")]
+
+
 def test_no_rule_files_is_a_problem() -> None:
     """An empty folder is refused, it does not switch all rules off."""
     assert [problem.message for problem in problems()] == ["there are no rule files"]
