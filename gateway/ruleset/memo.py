@@ -19,13 +19,15 @@ remembered at all. Whoever lets statements look at more of a text than its words
 compares what is remembered with what is read.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import count
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from gateway.ruleset.lexicon import FIRST_WORD, MOST_FOUND, ends_sentence
+from gateway.ruleset.lexicon import FIRST_WORD, MOST_FOUND, Match, ends_sentence
 from gateway.ruleset.names import named_places
 from gateway.ruleset.sentences import LONGEST_SENTENCE, LONGEST_TEXT, signature_start
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 MOST_LINES = 200
 #: How many lines and pages are remembered; when there are more, all are forgotten.
 MOST_KNOWN_LINES, MOST_KNOWN_PAGES = 20_000, 2_000
+
+_end = itemgetter(2)
 
 Shape = tuple[object, ...]
 Spot = tuple[int, int, int, int]
@@ -56,11 +60,15 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """By what a page is known again, and where in it each line's first word begins."""
+    """By what a page is known again, and where in it each line's first word begins.
+
+    `matches` are the words of the text where some line had to be read: to read the page needs them too.
+    """
 
     key: tuple[object, ...]
     firsts: Sequence[int]
     starts: Sequence[int]
+    matches: Sequence[Match] | None = None
 
 
 class Memo:
@@ -91,10 +99,11 @@ class Memo:
         firsts: list[int] = []
         starts: list[int] = []
         words = start = 0
+        found: list[Match] | None = None
         while True:
             end = text.find("\n", start) + 1 or len(text)
             last = end >= limit
-            line = self._line(text[start:end], whole=last)
+            line, found = self._line(text, start, end, found, whole=last)
             words += line.words
             if len(starts) >= MOST_LINES or words > MOST_FOUND // 2:
                 return None
@@ -103,7 +112,7 @@ class Memo:
             firsts.append(start + line.first)
             if last:
                 shapes += (limit - start, end == len(text))
-                return Likeness(tuple(shapes), firsts, starts)
+                return Likeness(tuple(shapes), firsts, starts, found)
             start = end
 
     def known(self, likeness: Likeness) -> Finding | None:
@@ -120,22 +129,31 @@ class Memo:
         octets = text.encode("utf-8", "surrogatepass")
         return blake2b(octets, digest_size=16, key=self._key).digest()
 
-    def _line(self, text: str, *, whole: bool) -> _Line:
-        """A line; `whole`: the line itself is to stand for its shape."""
-        name = self._hash(text) + (b"w" if whole else b"")
+    def _line(
+        self, text: str, start: int, end: int, found: list[Match] | None, *, whole: bool
+    ) -> tuple[_Line, list[Match] | None]:
+        """A line; `whole`: the line itself is to stand for its shape.
+
+        `found` are the words of the text, if they have been looked for: all at once, when the first line is
+        not known. No word goes over a line's end, so those of the line are among them as they are.
+        """
+        name = self._hash(text[start:end]) + (b"w" if whole else b"")
         line = self._lines.get(name)
         if line is None:
             if len(self._lines) >= MOST_KNOWN_LINES:
                 self._lines.clear()
                 self._shapes.clear()
                 self._pages.clear()
-            line = self._lines[name] = self._read(text, name, whole=whole)
-        return line
+            if found is None:
+                found = self._book.lexicon.matches(text, len(text))
+            low, high = bisect_right(found, start, key=_end), bisect_right(found, end, key=_end)
+            here = [(word, at - start, stop - start) for word, at, stop in found[low:high]]
+            line = self._lines[name] = self._read(text[start:end], here, name, whole=whole)
+        return line, found
 
-    def _read(self, text: str, name: bytes, *, whole: bool) -> _Line:
+    def _read(self, text: str, matches: Sequence[Match], name: bytes, *, whole: bool) -> _Line:
         book = self._book
         lexicon = book.lexicon
-        matches = lexicon.matches(text, len(text))
         words = [match for match in matches if match[0] >= FIRST_WORD]
         first = min((start for _, start, _ in words), default=0)
         shape: Shape = (name,)

@@ -8,7 +8,7 @@ from gateway.ruleset.book import Book, Trials, able, beginning
 from gateway.ruleset.citation import is_cited
 from gateway.ruleset.clause import Clause
 from gateway.ruleset.evidence import Hit
-from gateway.ruleset.lexicon import Place
+from gateway.ruleset.lexicon import Match, Place
 from gateway.ruleset.memo import Finding, Likeness, Spot
 from gateway.ruleset.reading import Reading, Sentence
 from gateway.ruleset.sentences import LONGEST_TEXT
@@ -63,9 +63,8 @@ class Page:
         where: str,
         text: str,
         quoted: str = "",
-        anyway: bool = False,
     ) -> None:
-        """Find what holds; `hits` stays empty where there is no strong signal, unless asked `anyway`.
+        """Find what holds, whether or not a strong signal is among it: what was seen is kept for review.
 
         A page that reads like one before has its hits from the book's memo, others are read.
         """
@@ -74,31 +73,27 @@ class Page:
         self._where = where
         self._text = text
         self.hits: dict[int, list[Hit]] = {}
-        if anyway:
-            self._read(quoted, anyway=True)
-            return
         likeness = book.memo.likeness(text, subject=subject.text, quoted=quoted)
         finding = None if likeness is None else book.memo.known(likeness)
         if likeness is None or finding is None:
-            self._read(quoted)
+            self._read(quoted, None if likeness is None else likeness.matches)
             if likeness is not None:
                 book.memo.learn(likeness, self._finding(likeness))
         else:
             self._recall(likeness, finding)
 
-    def _read(self, quoted: str, *, anyway: bool = False) -> None:
-        """Read the text and find the strong signals; the others if there are any, or `anyway`."""
+    def _read(self, quoted: str, matches: Sequence[Match] | None) -> None:
+        """Read the text and find the strong signals, then all others."""
         book = self._book
-        self._reading = Reading(book, self._text)
+        self._reading = Reading(book, self._text, matches=matches)
         self._quoted_text = quoted
         self._quoted: Sequence[Sentence] | None = None
         self._anywhere: dict[TermSet, bool] = {}
         self._refused: set[int] = set()
         self._find(book.strong)
-        if self.hits or anyway:
-            self._refused = {hit.sentence for hits in self.hits.values() for hit in hits}
-            self._find(book.anywhere)
-            self._find(book.elsewhere, named=True)
+        self._refused = {hit.sentence for hits in self.hits.values() for hit in hits}
+        self._find(book.anywhere)
+        self._find(book.elsewhere, named=True)
 
     def _finding(self, likeness: Likeness) -> Finding:
         """What was found, by its places in the lines."""

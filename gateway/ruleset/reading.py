@@ -10,7 +10,7 @@ from functools import reduce
 from operator import itemgetter, or_
 
 from gateway.ruleset.book import Book
-from gateway.ruleset.lexicon import FIRST_WORD, Found, Place, ends_sentence
+from gateway.ruleset.lexicon import FIRST_WORD, Found, Match, Place, ends_sentence
 from gateway.ruleset.names import is_named, named_places
 from gateway.ruleset.sentences import LONGEST_TEXT, sentence_ends, signature_start
 from gateway.ruleset.termset import TermSet
@@ -68,13 +68,18 @@ class Reading:
         "text",
     )
 
-    def __init__(self, book: Book, text: str, *, subject: bool = False) -> None:
-        """Find the words of the text, up to its signature and to `LONGEST_TEXT`."""
+    def __init__(
+        self, book: Book, text: str, *, subject: bool = False, matches: Sequence[Match] | None = None
+    ) -> None:
+        """Find the words of the text, up to its signature and to `LONGEST_TEXT`.
+
+        `matches` are all of its words if they were looked for before.
+        """
         self._book = book
         self._meanings = book.in_subject if subject else book.in_body
         self.text = text = text[:LONGEST_TEXT]
         self._limit = signature_start(text)
-        self._matches = book.lexicon.matches(text, self._limit)
+        self._matches = book.lexicon.matches(text, self._limit) if matches is None else matches
         self._sentences: dict[int, Sentence] = {}
         self._standing: dict[int, list[Found]] = {}
         self._named = named_places(text, book.names) if book.names else []

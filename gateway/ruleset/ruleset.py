@@ -183,7 +183,7 @@ class Ruleset:
 
         Also where no strong signal stands and nothing else counts: what there is shows what it lacks.
         """
-        found = self._find(mail, _texts(mail.text), anyway=True)
+        found = self._find(mail, _texts(mail.text))
         return tuple(self._weigh_all(found, mail, anyway=True))
 
     def weigh(self, pages: Sequence[Mapping[int, list[Hit]]], mail: MailView) -> tuple[Assessment, ...]:
@@ -199,12 +199,10 @@ class Ruleset:
             return True
         return bool(subject) and lexicon.has_core(subject[:LONGEST_TEXT])
 
-    def _find(
-        self, mail: MailView, texts: Sequence[tuple[str, str, str]], *, anyway: bool = False
-    ) -> list[Mapping[int, list[Hit]]]:
+    def _find(self, mail: MailView, texts: Sequence[tuple[str, str, str]]) -> list[Mapping[int, list[Hit]]]:
         subject = Subject(self.book, mail.text.subject.text)
         pages = [
-            Page(self.book, subject, where=where, text=text, quoted=quoted, anyway=anyway)
+            Page(self.book, subject, where=where, text=text, quoted=quoted)
             for where, text, quoted in texts or [("plain", "", "")]
         ]
         return [page.hits for page in pages if page.hits]
@@ -287,7 +285,7 @@ class Ruleset:
             if best is None or rank > best[0]:
                 best = (rank, assessment)
         if best is None or not best[1].hits:
-            return _NOTHING
+            return replace(_NOTHING, pages=pages)
         chosen = best[1]
         rule = chosen.rule
         common = {

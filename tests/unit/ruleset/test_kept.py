@@ -122,9 +122,23 @@ def test_judged_again_by_other_rules() -> None:
     assert judge_again(ruleset(less="good-news"), keep(vetoed)).matched
 
 
+def test_what_stands_in_mail_with_a_core_term_is_kept_without_a_strong_signal_too() -> None:
+    """Nothing matches, and a set in which the signal is strong, kept for it, would: so it can be compared."""
+    verdict, _ = judge("we regret the delay. thank you. congratulations.")
+    assert (verdict.matched, verdict.evidence) == (False, ())
+    assert signals(keep(verdict)) == ("own/thanks", "own/good-news")
+    assert not judge_again(ruleset(), keep(verdict)).matched
+    stronger = RULES.replace("THRESHOLD", "1.0").replace('strength = "weak"', 'strength = "strong"')
+    other = load_rules(
+        {"own.toml": stronger.replace('words = ["thank', 'core = true\nwords = ["thank').encode()}
+    )
+    assert judge_again(other, keep(judge("we regret the delay. thank you.")[0])).matched
+    assert not judge_again(other, keep(verdict)).matched
+
+
 def test_nothing_is_kept_of_ordinary_mail() -> None:
-    """No strong signal, no row."""
-    for text in ("the room is booked.", "we regret the delay.", "thank you."):
+    """No core term or nothing that holds, no row."""
+    for text in ("the room is booked.", "thank you.", "we regret the delay."):
         assert keep(judge(text)[0]) == ""
     assert judge_again(ruleset(), "") == replace(judge_again(ruleset(), "[]"))
 
