@@ -113,3 +113,38 @@ async def test_a_rule_set_that_is_restored_is_run_by_every_worker(tmp_path: Path
             lambda: gateway.log().count(f"rule set taken active={first.id}") == 4,
             "after a restart the pin holds too",
         )
+
+
+async def test_reviews_count_while_the_whole_gateway_observes() -> None:
+    """docs/rollout.md: `[gateway] mode = "observe"` adds nothing; what people look at then counts."""
+    rules = {"mode": {"*": None}, "rollout": {"reviewed": 2, "share": 1.0}}
+    settings = {"gateway": {"mode": "observe"}, "rules": rules}
+    async with ScriptedHop() as hop, running(hop, settings) as gateway:
+
+        async def say(*words: str) -> str:
+            return await asyncio.to_thread(gateway.command, *words)
+
+        def seen() -> list[int]:
+            with LedgerReader(url(gateway)) as reader:
+                return [one.id for one in reader.observations(last=10)]
+
+        assert await linked(gateway, hop, range(2)) == [False] * 2
+        await until(lambda: len(seen()) == 2, "what the rules saw")
+        assert "reviews: 0 of 2 mails" in await say("rollout", "status")
+        for number in seen():
+            await say("review", str(number), "right")
+        status = await say("rollout", "status")
+        assert "reviewed 2 mails" in status
+        assert "lacks for partial: reviews: they are from 0.0 of 14 days" in status, (
+            "only the days are lacking"
+        )
+        assert "the gateway's mode is observe" in status
+        assert "observe -> partial" in await say("rollout", "advance", "ja-rejection", "--force")
+        await asyncio.sleep(SECONDS)
+        assert await linked(gateway, hop, range(2, 4)) == [False] * 2, (
+            "a step of a rule is no step of the gateway"
+        )
+        gateway.configure({"gateway": {"mode": "inject"}})
+        gateway.reload()
+        await asyncio.to_thread(gateway.wait_for_log, "reloaded")
+        assert await linked(gateway, hop, range(4, 6)) == [True] * 2

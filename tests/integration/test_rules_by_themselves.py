@@ -103,4 +103,4 @@ async def test_a_bad_set_is_refused_and_the_editors_are_told(tmp_path: Path) -> 
         assert len(hop.taken) == 3
         assert await asyncio.to_thread(gateway.stop) == 0
         assert "reload-refused=2" in gateway.log()
-        assert "editors-told=1" in gateway.log()
+        assert "alerts-mailed=1" in gateway.log()
