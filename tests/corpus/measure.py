@@ -1,12 +1,14 @@
-"""How right the shipped packs are on the corpus, by part and language, as docs/accuracy.md logs it.
+"""How right the shipped packs are on the corpus, as docs/accuracy.md logs it.
 
-python -m tests.corpus.measure [LABELS.jsonl]
+python -m tests.corpus.measure            precision and recall, by part and language
+python -m tests.corpus.measure ROUND...   what was found and what was flagged, by difficulty
 """
 
 import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from gateway.cli.judging.judge import make_judge
 from gateway.cli.judging.labels import read_labels
@@ -15,18 +17,26 @@ from gateway.cli.judging.run import run
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+LABELS = HERE / "labels.jsonl"
+LANGUAGES = ("both", "en", "ja")
+DIFFICULTIES = ("stock", "varied", "hard", "lookalike", "ordinary")
 Groups = dict[tuple[str, str], list[Result]]
 
 
 def judged(labels: Path) -> Groups:
-    """Every mail's result, by its part and language."""
-    judge, _ = make_judge(None, rules=ROOT / "rules")
+    """Every mail's result, by its part and language; and by part and round."""
     groups: Groups = {}
-    lines = [json.loads(line) for line in labels.read_text(encoding="utf-8").splitlines()]
-    for line, result in zip(lines, run(judge, read_labels(labels)), strict=True):
-        groups.setdefault((line.get("part", "-"), line["language"]), []).append(result)
-        groups.setdefault((line.get("part", "-"), "both"), []).append(result)
+    for line, result in _results(labels):
+        part = line.get("part", "-")
+        for of in (line["language"], "both", line.get("round", "-")):
+            groups.setdefault((part, of), []).append(result)
     return groups
+
+
+def _results(labels: Path) -> Iterator[tuple[dict[str, Any], Result]]:
+    judge, _ = make_judge(None, rules=ROOT / "rules")
+    lines = [json.loads(line) for line in labels.read_text(encoding="utf-8").splitlines()]
+    yield from zip(lines, run(judge, read_labels(labels)), strict=True)
 
 
 def rows(groups: Groups) -> Iterator[str]:
@@ -34,7 +44,27 @@ def rows(groups: Groups) -> Iterator[str]:
     yield "| part | language | mails | rejections | precision | recall | F1 |"
     yield "|---|---|---|---|---|---|---|"
     for part, language in sorted(groups):
-        yield _row(part, language, score(groups[part, language]))
+        if language in LANGUAGES:
+            yield _row(part, language, score(groups[part, language]))
+
+
+def rows_of_rounds(labels: Path, rounds: Sequence[str]) -> Iterator[str]:
+    """A line for each round and part of it, and one for each difficulty."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    difficult: dict[tuple[str, str, str], list[Result]] = {}
+    for line, result in _results(labels):
+        if line["round"] in rounds:
+            place = line["round"], line["part"]
+            groups.setdefault(place, []).append(result)
+            difficult.setdefault((*place, line["difficulty"]), []).append(result)
+    for place, results in sorted(groups.items()):
+        yield _row(*place, score(results))
+        for difficulty in DIFFICULTIES:
+            of_these = difficult.get((*place, difficulty), [])
+            matched = sum(result.verdict.matched for result in of_these)
+            if of_these:
+                share = _share(matched / len(of_these), wilson(matched, len(of_these)))
+                yield f"| | {difficulty} | {matched} of {len(of_these)} | {share} |"
 
 
 def _row(part: str, language: str, said: Score) -> str:
@@ -52,5 +82,6 @@ def _share(share: float, interval: Sequence[float] | None) -> str:
 
 
 if __name__ == "__main__":
-    for row in rows(judged(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "labels.jsonl")):
+    asked = sys.argv[1:]
+    for row in rows_of_rounds(LABELS, asked) if asked else rows(judged(LABELS)):
         sys.stdout.write(f"{row}\n")

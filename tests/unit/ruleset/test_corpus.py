@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import re2
 
-from gateway.cli.judging.measure import score
+from gateway.cli.judging.measure import Result, score
 from gateway.message.scan import scan
 from gateway.message.text import read_text
 from gateway.ruleset.examples import read_mail
@@ -24,7 +24,7 @@ from gateway.ruleset.parse import parse_files
 from gateway.ruleset.ruleset import Ruleset
 from gateway.ruleset.vocabulary import Vocabulary
 from tests.corpus.build import HERE, LABELS, build
-from tests.corpus.measure import ROOT, Groups, judged
+from tests.corpus.measure import LANGUAGES, ROOT, Groups, judged
 
 LINES: list[dict[str, Any]] = [json.loads(line) for line in LABELS.read_text(encoding="utf-8").splitlines()]
 FORMS = {
@@ -120,16 +120,33 @@ def test_it_has_every_charset_encoding_and_structure() -> None:
 # --- how right the packs are ---
 
 
-@pytest.mark.parametrize(
-    ("part", "language", "precision", "recall"),
-    [("tune", "ja", 0.99, 0.96), ("tune", "en", 0.99, 0.96), ("judge", "ja", 0.95, 0.76)],
-)
-def test_floors(groups: Groups, part: str, language: str, precision: float, recall: float) -> None:
-    """They only go up."""
-    said = score(groups[part, language])
-    wrong = [
-        result.mail.name for result in groups[part, language] if result.verdict.matched > result.mail.positive
-    ]
+#: Precision and recall, by part, language and how many rounds were read when they were first reached.
+FLOORS = [
+    ("tune", "ja", range(6), 0.99, 0.97),
+    ("tune", "en", range(6), 0.99, 0.97),
+    ("tune", "ja", range(6, 8), 0.96, 0.85),
+    ("tune", "en", range(6, 8), 0.97, 0.78),
+    ("judge", "ja", range(8), 0.95, 0.82),
+    ("judge", "en", range(8), 0.91, 0.6),
+]
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_floors(groups: Groups, floor: tuple[str, str, range, float, float]) -> None:
+    """They only go up. Rounds with a letter came before the first; rounds 6 and 7 are the hardest."""
+    part, language, rounds, precision, recall = floor
+    results: list[Result] = []
+    for (of_part, round_), found in groups.items():
+        number = round_[2:] if round_[2:].isdigit() else "0"
+        if (
+            of_part == part
+            and round_.startswith(language)
+            and round_ not in LANGUAGES
+            and int(number) in rounds
+        ):
+            results += found
+    said = score(results)
+    wrong = [result.mail.name for result in results if result.verdict.matched > result.mail.positive]
     assert said.precision >= precision, wrong
     assert said.recall >= recall
 

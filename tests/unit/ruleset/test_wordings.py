@@ -19,15 +19,15 @@ WORDINGS: dict[str, dict[str, Any]] = {
 }
 
 FLOORS = [
-    ("refusals", "en", 1800, 0.01),
-    ("refusals", "ja", 1900, 0.01),
-    ("indirect", "en", 600, 0.05),
-    ("indirect", "ja", 700, 0.05),
+    ("refusals", "en", 2200, 0.005),
+    ("refusals", "ja", 2100, 0.005),
+    ("indirect", "en", 1900, 0.05),
+    ("indirect", "ja", 2100, 0.05),
 ]
 """Kind, language, number of wordings, and the share of them that may be missed."""
 OTHERS = [
-    ("others", "other_frames", "en", 550),
-    ("others", "other_frames", "ja", 250),
+    ("others", "other_frames", "en", 1000),
+    ("others", "other_frames", "ja", 500),
     ("welcomes", "frames", "en", 200),
     ("welcomes", "frames", "ja", 200),
 ]
@@ -80,3 +80,18 @@ def test_what_looks_like_a_refusal_is_none(
     ]
     assert len(said) >= least
     assert wrong == []
+
+
+@pytest.mark.parametrize(("language", "least"), [("en", 190), ("ja", 95)])
+def test_what_stands_beside_a_refusal_does_not_undo_it(ruleset: Ruleset, language: str, least: int) -> None:
+    """A refund, a survey, another opening: each behind a stock refusal, in every frame."""
+    written = WORDINGS[language]
+    said = said_in(written["besides"])
+    undone = [
+        beside
+        for turn, (subject, beside) in enumerate(said)
+        for number, frame in enumerate(written["frames"])
+        if not matched(ruleset, frame, subject, f"{written['stock'][(turn + number) % 3]}\n{beside}")
+    ]
+    assert len(said) >= least
+    assert undone == []
