@@ -1,4 +1,4 @@
-"""Mails of the gateway to people: a brake was pulled, a slot was granted, a dispute was opened.
+"""Mails of the gateway to people: a brake was pulled, a rule file is wrong, a slot was granted, and the like.
 
 All of them go through the next hop like a failure notice. Who gets them is `[rules] editors` and `[notify]`.
 Whatever runs wild, nobody's mailbox fills up; the log has every one of them.

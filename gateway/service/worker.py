@@ -24,7 +24,7 @@ from gateway.service.alerts import Alerts, Letter, brake_letter, insist, send_al
 from gateway.service.bundle import Built, Bundle, build_policy, shown_address
 from gateway.service.control import Channel, Count, Drain, Reload, TellEditors, Word
 from gateway.service.doors import Doors, build_doors
-from gateway.service.editors import tell_editors
+from gateway.service.editors import refused_letter
 from gateway.service.eyes.gauges import Gauges
 from gateway.service.eyes.table import Table
 from gateway.service.guard import Guard
@@ -226,7 +226,8 @@ class Worker:
             elif isinstance(message, Count):
                 self.journal.count(message.name)
             elif isinstance(message, TellEditors):
-                self._in_background(self._tell_editors(message.problems))
+                editors = self._bundle.config.rules.editors
+                self._in_background(self._insist(editors, refused_letter(message.problems)))
             elif isinstance(message, Reload):
                 self._wanted = message.bundle
                 if self._reloading is None or self._reloading.done():
@@ -239,20 +240,6 @@ class Worker:
         task = asyncio.create_task(work)
         self._services.background.add(task)
         task.add_done_callback(self._services.background.discard)
-
-    async def _tell_editors(self, problems: Sequence[str]) -> None:
-        try:
-            await tell_editors(
-                self._bundle.config.rules.editors,
-                problems,
-                hop=self._routes.own_hop(),
-                policy=self._built,
-                journal=self.journal,
-                date=self._date(),
-                unique=os.urandom(16).hex(),
-            )
-        except Exception as error:  # noqa: BLE001 - mail of others is what matters
-            self.journal.fault("mail to the editors of rules", error)
 
     async def _reload_wanted(self) -> None:
         """Take the newest bundle, until there is no newer one."""

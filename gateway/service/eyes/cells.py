@@ -36,7 +36,6 @@ EVENTS: Mapping[str, str] = {
     "shadow-refused": "candidate rules with a mistake",
     "reloaded": "a worker took another config or rule set",
     "reload-refused": "a reload with a mistake; the last good set stays",
-    "editors-told": "a mail to the editors of rules",
     "alerts-mailed": "an alert by mail",
     "observations-dropped": "what the rules saw was not kept, under load",
     "public-link:limited": "a request to the public link above its bound",
