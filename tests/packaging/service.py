@@ -56,7 +56,9 @@ class Service:
     ) -> None:
         process = self._started()
         if process.poll() is None:
-            process.kill()  # `unshare --kill-child` takes all of it along
+            # The namespace ends with its first process. (`--kill-child` is forgotten at a change of user.)
+            for child in self._children():
+                os.kill(child, signal.SIGKILL)
             process.wait(10)
         self._log.close()
 
@@ -80,8 +82,10 @@ class Service:
 
     def stop(self) -> int:
         """SIGTERM to the gateway itself, and its exit code."""
-        process = self._started()
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        assert len(children) == 1, children
-        os.kill(int(children[0]), signal.SIGTERM)
-        return process.wait(60)
+        (gateway,) = self._children()
+        os.kill(gateway, signal.SIGTERM)
+        return self._started().wait(60)
+
+    def _children(self) -> list[int]:
+        process = self._started().pid
+        return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
