@@ -10,6 +10,7 @@ from gateway.ruleset.clause import Clause
 from gateway.ruleset.memo import Memo
 from gateway.ruleset.termset import TermSet, term_set
 from gateway.ruleset.vocabulary import Compiled
+from gateway.ruleset.wording import Wording
 
 Trial = tuple[int, Sequence[TermSet]]
 """A clause by its number, with the terms that a sentence needs for it."""
@@ -50,7 +51,8 @@ class Book:
     """What the rule files say, made ready for reading. Words have the numbers that the lexicon gives them.
 
     `strong` are the strong signals, `anywhere` what else is looked for in every sentence, `elsewhere` what
-    is looked for only in a refusal, in thanks, or in the subject. A word's meaning (`in_body`, `in_subject`)
+    is looked for only in a refusal, in thanks, or in the subject; `wordings` have the clauses that ask how a
+    text reads as a whole. A word's meaning (`in_body`, `in_subject`)
     are the terms that it stands for there, in the bits of `denier` those that it denies, and `crosser` if
     sentences may end inside it. `memo` holds what was found in letters before.
     """
@@ -70,6 +72,7 @@ class Book:
         "thanks",
         "thanks_of",
         "width",
+        "wordings",
     )
 
     def __init__(
@@ -79,9 +82,13 @@ class Book:
         clauses: Sequence[Clause],
         names: Sequence[str],
         thanks_of: Mapping[str, tuple[int, ...]],
+        wordings: Mapping[tuple[str, str], Wording] | None = None,
         key: bytes | None = None,
     ) -> None:
-        """`compiled` is the search and what its entries mean; the clauses name terms by their numbers."""
+        """`compiled` is the search and what its entries mean; the clauses name terms by their numbers.
+
+        `wordings` are those of the files by pack and name, which clauses name, too.
+        """
         self.lexicon = compiled.lexicon
         denied_by = compiled.denied_by
         self.clauses = tuple(clauses)
@@ -105,10 +112,14 @@ class Book:
             (number, sorted(clause.slots, key=lambda slot: sum(sizes[term] for term in slot)))
             for number, clause in enumerate(self.clauses)
         ]
-        ready = [(number, tuple(map(term_set, slots))) for number, slots in trials]
+        ready = [(number, tuple(map(term_set, slots))) for number, slots in trials if slots]
         self.strong = self._trials(ready, lambda clause: clause.unlocks)
         self.anywhere = self._trials(ready, lambda clause: not clause.unlocks and "body" in clause.where)
         self.elsewhere = self._trials(ready, lambda clause: not clause.unlocks and "body" not in clause.where)
+        self.wordings = tuple(
+            (wording, tuple(number for number, clause in enumerate(self.clauses) if _about(clause) == name))
+            for name, wording in (wordings or {}).items()
+        )
         self.memo = Memo(self, key)
 
     def _meanings(
@@ -134,3 +145,7 @@ class Book:
             subject=[trial for trial, clause in chosen if clause.where & {"subject", "refusal"}],
             again=any(clause.unlocks for _, clause in chosen),
         )
+
+
+def _about(clause: Clause) -> tuple[str, str]:
+    return clause.pack, clause.wording

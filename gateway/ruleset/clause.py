@@ -38,7 +38,9 @@ class Clause:
     """A statement with its terms as numbers. Made by `statements`, immutable; `needed` are the slots as sets.
 
     `disturbing` are all terms of the conditions from `none_before` on: without any of them nothing disturbs.
-    Between the marks in `cited` it does not count.
+    Between the marks in `cited` it does not count. One with a `wording` has no slots: it holds where a text
+    reads as that wording to a likelihood of `at_least` or of `at_most`. No veto named in `over_vetoes` ends
+    what it says.
     """
 
     id: str
@@ -65,6 +67,10 @@ class Clause:
     disturbing: TermSet
     where: frozenset[str]
     cited: tuple[str, ...]
+    wording: str = ""
+    at_least: float = 0.0
+    at_most: float = 1.0
+    over_vetoes: frozenset[str] = frozenset()
 
     def find(self, present: Present) -> Place | None:
         """Where the clause holds in a sentence with these terms, or None.

@@ -138,7 +138,7 @@ class Lexicon:
             len(text) > HEAD and self._has_core_word(text, max(0, HEAD + 1 - self._core_longest), len(text))
         ):
             return True
-        return self._core_set is not None and bool(self._core_set.Match(_encodable(text)))
+        return self._core_set is not None and bool(self._core_set.Match(encodable(text)))
 
     def _has_core_word(self, text: str, low: int, high: int) -> bool:
         for word, start, end in _walk(self._core, text[low:high]):
@@ -167,11 +167,11 @@ class Lexicon:
 
     def has_pattern(self, text: str) -> bool:
         """Does any pattern match in the text?"""
-        return self._set is not None and bool(self._set.Match(_encodable(text)))
+        return self._set is not None and bool(self._set.Match(encodable(text)))
 
     def _matched(self, text: str) -> list[Match]:
         """The places of the patterns that the set finds."""
-        text = _encodable(text)
+        text = encodable(text)
         places: list[Match] = []
         for index in self._set.Match(text) or ():
             word, pattern = self._patterns[index]
@@ -250,10 +250,10 @@ def _walk(machine: ahocorasick_rs.AhoCorasick, text: str) -> list[Match]:
     try:
         return machine.find_matches_as_indexes(text, overlapping=True)
     except UnicodeEncodeError:
-        return machine.find_matches_as_indexes(_encodable(text), overlapping=True)
+        return machine.find_matches_as_indexes(encodable(text), overlapping=True)
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """The same text with the same length; half of a surrogate pair, which no word can hold, is replaced."""
     try:
         text.encode()

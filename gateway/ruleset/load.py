@@ -17,6 +17,7 @@ from gateway.ruleset.schema import RuleTable
 from gateway.ruleset.scope import AddressPattern, HeaderTest, Scope, address_pattern
 from gateway.ruleset.statements import Statements
 from gateway.ruleset.vocabulary import Vocabulary
+from gateway.ruleset.wording import Wording
 
 MODES = ("inject", "observe", "partial", "off")
 _KINDS = (
@@ -102,6 +103,11 @@ class _Loader:
             clauses=statements.clauses,
             names=self.names,
             thanks_of=thanks,
+            wordings={
+                (file.pack, name): Wording(language=table.language, bias=table.bias, weights=table.weights)
+                for file in parsed
+                for name, table in file.table.wording.items()
+            },
             key=self.key,
         )
         ruleset = Ruleset(id=self._id(), rules=tuple(rules), book=book, warnings=tuple(warnings))

@@ -13,12 +13,17 @@ from gateway.ruleset.memo import Finding, Likeness, Spot
 from gateway.ruleset.reading import Reading, Sentence
 from gateway.ruleset.sentences import LONGEST_TEXT
 from gateway.ruleset.termset import TermSet
+from gateway.ruleset.wording import Wording
 
 SUBJECT = -1
 """The number of the subject among the sentences."""
 
 MOST_HITS = 8
 """Places of one strong signal recorded a text; of anything else the first is enough."""
+
+
+MOST_TELLING = 4
+"""Runs shown with what a wording says."""
 
 
 class Subject:
@@ -81,6 +86,7 @@ class Page:
                 book.memo.learn(likeness, self._finding(likeness))
         else:
             self._recall(likeness, finding)
+        self._take_in(reply=bool(quoted))
 
     def _read(self, quoted: str, matches: Sequence[Match] | None) -> None:
         """Read the text and find the strong signals, then all others."""
@@ -119,6 +125,30 @@ class Page:
                 else self._hit(clause, at, (likeness.firsts[line] + start, likeness.firsts[line] + end))
                 for at, line, start, end in spots
             ]
+
+    def _take_in(self, *, reply: bool) -> None:
+        """How the text reads as a whole. Not remembered: it depends on every word.
+
+        In a `reply` that counts against it only: what is new there is a part of a conversation, no letter.
+        """
+        clauses = self._book.clauses
+        strong = any(clauses[number].unlocks for number in self.hits)
+        for wording, numbers in self._book.wordings:
+            likely = wording.likelihood(self._subject.text, self._text)
+            if likely is None:
+                continue
+            for number in numbers:
+                clause = clauses[number]
+                # What only takes away has nothing to take from where no strong signal stands.
+                taken = not reply if clause.weight > 0 else strong
+                if taken and clause.at_least <= likely <= clause.at_most:
+                    self.hits[number] = [self._as_a_whole(clause, likely, wording)]
+
+    def _as_a_whole(self, clause: Clause, likely: float, wording: Wording) -> Hit:
+        telling = ", ".join(wording.telling(self._subject.text, self._text, MOST_TELLING))
+        said = f"{likely:.2f}: {telling}"
+        where = f"{self._where}, whole"
+        return Hit(clause.kind, clause.name, clause.weight, clause.unlocks, where, 0, 0, 0, said)
 
     def _find(self, trials: Trials, *, named: bool = False) -> None:
         """Try the clauses wherever the words at a glance allow it; `named`: in refusals and thanks alone."""

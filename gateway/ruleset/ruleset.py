@@ -2,9 +2,9 @@
 
 The score of a rule: its strongest strong signal, plus its weak ones up to `weak_cap` (among them, with a
 small weight each, other strong ones at other places), less what speaks against and less the objections, each
-statement counted once however often it is made. Without a strong
-signal there is no score. A veto ends it. The plain and the HTML text are judged each for itself and the
-higher score stands, but a veto, an objection or a reason to leave the mail alone counts from either.
+statement counted once however often it is made. Without a strong signal there is no score. A veto ends it,
+unless a signal stands over that veto. The plain and the HTML text are judged each for itself and the higher
+score stands, but a veto, an objection or a reason to leave the mail alone counts from either.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -222,7 +222,9 @@ class Ruleset:
         best = 0.0
         chosen: tuple[Hit, ...] = ()
         against: dict[str, float] = {}
-        veto, leave = "", None
+        vetoes: list[str] = []
+        leave: Reason | None = None
+        over: set[str] = set()
         shown: list[Hit] = []
         clauses = self.book.clauses
         for page in pages:
@@ -235,6 +237,7 @@ class Ruleset:
                 clause = clauses[number]
                 if clause.kind is Kind.SIGNAL and clause.weight > 0:
                     hits += made
+                    over |= clause.over_vetoes
                     if clause.unlocks:
                         strong += made
                     else:
@@ -242,7 +245,7 @@ class Ruleset:
                     continue
                 shown += made
                 if clause.kind is Kind.VETO:
-                    veto = veto or made[0].id
+                    vetoes.append(made[0].id)
                 elif clause.kind is Kind.LEAVE:
                     leave = leave or Reason(clause.reason)
                 else:
@@ -266,7 +269,7 @@ class Ruleset:
             rule=rule,
             score=round(score, 6),
             scope=refused,
-            veto=veto,
+            veto=next((veto for veto in vetoes if veto not in over), ""),
             leave=leave,
             hits=(*chosen, *shown) if best or anyway else (),
         )
@@ -276,6 +279,8 @@ class Ruleset:
     ) -> Verdict:
         best: tuple[tuple[bool, bool, float], Assessment] | None = None
         for assessment in seen:
+            if not assessment.hits:
+                continue
             good = assessment.reached and not assessment.scope
             rank = (
                 good,
@@ -284,7 +289,7 @@ class Ruleset:
             )
             if best is None or rank > best[0]:
                 best = (rank, assessment)
-        if best is None or not best[1].hits:
+        if best is None:
             return replace(_NOTHING, pages=pages)
         chosen = best[1]
         rule = chosen.rule

@@ -8,6 +8,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 Reference = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9|/-]*$")]
 References = tuple[Reference, ...]
 Texts = tuple[Annotated[str, Field(min_length=1)], ...]
+Weight = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
 Near = Literal["same", "next", "previous", "subject", "mail", "quoted"]
 Place = Literal["subject", "body"]
 Where = Literal["subject", "body", "refusal", "thanks"]
@@ -43,11 +44,25 @@ class GrammarTable(_Table):
     reach: Annotated[int, Field(ge=0, le=200)] | None = None
 
 
+class WordingTable(_Table):
+    """``[wording.NAME]``: how texts of a kind read, as weights of short runs."""
+
+    language: Literal["ja", "en"]
+    bias: Annotated[float, Field(ge=-50, le=50)] = 0.0
+    weights: Annotated[dict[Annotated[str, Field(min_length=1, max_length=100)], Weight], Field(min_length=1)]
+
+
 class StatementTable(_Table):
-    """What signals, objections, vetoes and leaves have in common."""
+    """What signals, objections, vetoes and leaves have in common.
+
+    A statement has `terms`, or it has a `wording` and one of `at_least` and `at_most`.
+    """
 
     id: Name
-    terms: Annotated[References, Field(min_length=1, max_length=6)]
+    terms: Annotated[References, Field(max_length=6)] = ()
+    wording: Name | None = None
+    at_least: Annotated[float, Field(gt=0, lt=1)] | None = None
+    at_most: Annotated[float, Field(gt=0, lt=1)] | None = None
     order: Literal["written", "any"] = "written"
     distance: Annotated[int, Field(ge=0, le=400)] | None = None
     none: References = ()
@@ -65,6 +80,7 @@ class SignalTable(StatementTable):
     """``[[signal]]``: something that a refusal says (or, `against`, that it would not say)."""
 
     strength: Literal["strong", "weak", "against"]
+    over_vetoes: Texts = ()
     weight: Annotated[float, Field(gt=0, le=10)] | None = None
     where: tuple[Where, ...] | None = None
 
@@ -149,6 +165,7 @@ class RuleFile(_Table):
     spellings: tuple[Annotated[Texts, Field(min_length=2)], ...] = ()
     grammar: GrammarTable = GrammarTable()
     terms: dict[Name, TermTable] = {}
+    wording: dict[Name, WordingTable] = {}
     signal: tuple[SignalTable, ...] = ()
     objection: tuple[ObjectionTable, ...] = ()
     veto: tuple[VetoTable, ...] = ()

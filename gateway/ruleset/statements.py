@@ -35,6 +35,13 @@ class Statements:
         self._vocabulary = vocabulary
         self._problems = problems
         self._seen: dict[tuple[str, str], str] = {}
+        self._files = files
+        self._wordings: dict[tuple[str, str], str] = {}
+        for file in files:
+            for name in file.table.wording:
+                first = self._wordings.setdefault((file.pack, name), file.name)
+                if first != file.name:
+                    self._say(file, f"wording.{name}", f"is already in {first}", "rename one of them")
         for file in files:
             table = file.table
             for kind, rows in (
@@ -87,14 +94,24 @@ class Statements:
         def terms(name: str, references: Sequence[str]) -> tuple[int, ...]:
             return self._vocabulary.numbers(file, f"{key}.{name}", references)
 
+        if not self._is_whole(file, key, row):
+            return
         slots = tuple(terms("terms", [reference]) for reference in row.terms)
         if not all(slots):
             return
         weight, unlocks, reason = _weight(row)
+        vetoes = row.over_vetoes if isinstance(row, SignalTable) else ()
+        known = {veto.id for each in self._files if each.pack == file.pack for veto in each.table.veto}
+        if file.pack not in self._vocabulary.torn:
+            for veto in sorted({*vetoes} - known):
+                self._say(
+                    file, f"{key}.over_vetoes", f"there is no veto {veto!r}", "name vetoes of this pack"
+                )
         bound = tuple(terms("bound", [reference]) for reference in row.bound)
         needed = [*slots, *bound]
         if (
             unlocks
+            and slots
             and file.pack not in self._vocabulary.torn
             and not any(slot and all(self._vocabulary.is_core(term) for term in slot) for slot in needed)
         ):
@@ -141,8 +158,31 @@ class Statements:
                 unless_near=term_set(terms("unless_near", row.unless_near)),
                 where=frozenset(_where(row)),
                 cited=grammar.cited if unlocks else (),
+                wording=row.wording or "",
+                at_least=row.at_least or 0.0,
+                at_most=row.at_most or 1.0,
+                over_vetoes=frozenset(f"{file.pack}/{veto}" for veto in vetoes),
             )
         )
+
+    def _is_whole(self, file: ParsedFile, key: str, row: StatementTable) -> bool:
+        """Whether it has terms, or a wording that there is and one bound; what is wrong is said."""
+        bounds = (row.at_least is not None) + (row.at_most is not None)
+        if row.wording is None:
+            if not row.terms:
+                self._say(file, f"{key}.terms", "are missing", "name terms, or a wording")
+            elif bounds:
+                self._say(file, f"{key}.at_least", "is for a wording", "name a wording, or take it out")
+            return bool(row.terms) and not bounds
+        if row.terms or bounds != 1:
+            remedy = "leave terms out, and say at_least or at_most"
+            self._say(file, f"{key}.wording", "stands alone, with one bound", remedy)
+            return False
+        if (file.pack, row.wording) not in self._wordings and file.pack not in self._vocabulary.torn:
+            remedy = f"write [wording.{row.wording}] in a file of this pack"
+            self._say(file, f"{key}.wording", f"there is no wording {row.wording!r}", remedy)
+            return False
+        return True
 
 
 def _first(*values: int | None) -> int:

@@ -125,7 +125,7 @@ def sentences(text: MailText) -> list[str]:
 
 def known_phrase(verdict: Verdict) -> str:
     """What the rules took for the refusal; empty where they saw none."""
-    strong = [hit for hit in verdict.evidence if hit.unlocks and hit.where != "subject"]
+    strong = [hit for hit in verdict.evidence if hit.unlocks and hit.end and hit.where != "subject"]
     return max(strong, key=lambda hit: hit.weight).text if strong else ""
 
 

@@ -122,18 +122,20 @@ def test_it_has_every_charset_encoding_and_structure() -> None:
 
 #: Precision and recall, by part, language and how many rounds were read when they were first reached.
 FLOORS = [
-    ("tune", "ja", range(6), 0.99, 0.97),
+    ("tune", "ja", range(6), 0.99, 0.98),
     ("tune", "en", range(6), 0.99, 0.97),
-    ("tune", "ja", range(6, 8), 0.96, 0.85),
-    ("tune", "en", range(6, 8), 0.97, 0.78),
-    ("judge", "ja", range(8), 0.95, 0.82),
-    ("judge", "en", range(8), 0.91, 0.6),
+    ("tune", "ja", range(6, 12), 0.98, 0.91),
+    ("tune", "en", range(6, 12), 0.95, 0.76),
+    ("judge", "ja", range(8), 0.98, 0.9),
+    ("judge", "en", range(8), 0.95, 0.74),
+    ("judge", "ja", range(9, 10), 0.95, 0.87),
+    ("judge", "en", range(9, 10), 0.94, 0.78),
 ]
 
 
 @pytest.mark.parametrize("floor", FLOORS)
 def test_floors(groups: Groups, floor: tuple[str, str, range, float, float]) -> None:
-    """They only go up. Rounds with a letter came before the first; rounds 6 and 7 are the hardest."""
+    """They only go up. Rounds with a letter came before the first; rounds from 6 on are the hardest."""
     part, language, rounds, precision, recall = floor
     results: list[Result] = []
     for (of_part, round_), found in groups.items():
