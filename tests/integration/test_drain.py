@@ -164,7 +164,7 @@ async def keep_restarting(gateway: Gateway, traffic: Traffic, done: asyncio.Even
     ("workers", "total"),
     [
         (1, 120),
-        (2, 240),
+        pytest.param(2, 240, marks=pytest.mark.long),
         pytest.param(1, 10_000, marks=pytest.mark.long),
         pytest.param(2, 10_000, marks=pytest.mark.long),
     ],
