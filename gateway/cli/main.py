@@ -1,7 +1,5 @@
 """``careerrelay``: the table of commands."""
 
-from importlib.metadata import PackageNotFoundError, version
-
 import click
 
 from gateway.cli.lazy import Entry, LazyGroup
@@ -52,11 +50,17 @@ COMMANDS = {
 }
 
 
-def _version() -> str:
+def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's
+    if not wanted or context.resilient_parsing:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        return version("careerrelay-gateway")
+        number = version("careerrelay-gateway")
     except PackageNotFoundError:  # run from a checkout that was never installed
-        return "unknown"
+        number = "unknown"
+    click.echo(f"careerrelay {number}")
+    context.exit()
 
 
 @click.command(
@@ -67,7 +71,14 @@ def _version() -> str:
     "`careerrelay check --config FILE`, then `careerrelay serve --config FILE`. "
     "`careerrelay COMMAND --help` tells more about each command.",
 )
-@click.version_option(_version(), prog_name="careerrelay", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def main() -> None:
     """An SMTP relay that adds a personal referral link to rejection mails.
 
