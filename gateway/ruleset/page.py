@@ -68,10 +68,12 @@ class Page:
         where: str,
         text: str,
         quoted: str = "",
+        telling: bool = False,
     ) -> None:
         """Find what holds, whether or not a strong signal is among it: what was seen is kept for review.
 
-        A page that reads like one before has its hits from the book's memo, others are read.
+        A page that reads like one before has its hits from the book's memo, others are read. `telling`: say
+        which runs told most of how it reads as a whole, for `explain`.
         """
         self._book = book
         self._subject = subject
@@ -86,7 +88,7 @@ class Page:
                 book.memo.learn(likeness, self._finding(likeness))
         else:
             self._recall(likeness, finding)
-        self._take_in(reply=bool(quoted))
+        self._take_in(reply=bool(quoted), telling=telling)
 
     def _read(self, quoted: str, matches: Sequence[Match] | None) -> None:
         """Read the text and find the strong signals, then all others."""
@@ -126,7 +128,7 @@ class Page:
                 for at, line, start, end in spots
             ]
 
-    def _take_in(self, *, reply: bool) -> None:
+    def _take_in(self, *, reply: bool, telling: bool) -> None:
         """How the text reads as a whole. Not remembered: it depends on every word.
 
         In a `reply` that counts against it only: what is new there is a part of a conversation, no letter.
@@ -142,11 +144,12 @@ class Page:
                 # What only takes away has nothing to take from where no strong signal stands.
                 taken = not reply if clause.weight > 0 else strong
                 if taken and clause.at_least <= likely <= clause.at_most:
-                    self.hits[number] = [self._as_a_whole(clause, likely, wording)]
+                    self.hits[number] = [self._as_a_whole(clause, likely, wording if telling else None)]
 
-    def _as_a_whole(self, clause: Clause, likely: float, wording: Wording) -> Hit:
-        telling = ", ".join(wording.telling(self._subject.text, self._text, MOST_TELLING))
-        said = f"{likely:.2f}: {telling}"
+    def _as_a_whole(self, clause: Clause, likely: float, wording: Wording | None) -> Hit:
+        said = f"{likely:.2f}"
+        if wording is not None:
+            said += f": {', '.join(wording.telling(self._subject.text, self._text, MOST_TELLING))}"
         where = f"{self._where}, whole"
         return Hit(clause.kind, clause.name, clause.weight, clause.unlocks, where, 0, 0, 0, said)
 

@@ -183,7 +183,7 @@ class Ruleset:
 
         Also where no strong signal stands and nothing else counts: what there is shows what it lacks.
         """
-        found = self._find(mail, _texts(mail.text))
+        found = self._find(mail, _texts(mail.text), telling=True)
         return tuple(self._weigh_all(found, mail, anyway=True))
 
     def weigh(self, pages: Sequence[Mapping[int, list[Hit]]], mail: MailView) -> tuple[Assessment, ...]:
@@ -199,10 +199,12 @@ class Ruleset:
             return True
         return bool(subject) and lexicon.has_core(subject[:LONGEST_TEXT])
 
-    def _find(self, mail: MailView, texts: Sequence[tuple[str, str, str]]) -> list[Mapping[int, list[Hit]]]:
+    def _find(
+        self, mail: MailView, texts: Sequence[tuple[str, str, str]], *, telling: bool = False
+    ) -> list[Mapping[int, list[Hit]]]:
         subject = Subject(self.book, mail.text.subject.text)
         pages = [
-            Page(self.book, subject, where=where, text=text, quoted=quoted)
+            Page(self.book, subject, where=where, text=text, quoted=quoted, telling=telling)
             for where, text, quoted in texts or [("plain", "", "")]
         ]
         return [page.hits for page in pages if page.hits]

@@ -13,6 +13,7 @@ number (the scalar product with a vector of length one, so that a long text is n
 import math
 import re
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Literal
 
 import ahocorasick_rs
@@ -28,8 +29,8 @@ FEWEST = 50
 
 Language = Literal["ja", "en"]
 
+_run = itemgetter(0)
 _WORD = re.compile(r"[a-z']+")
-_SPACE = re.compile(r"\s+")
 
 
 def unrolled(language: Language, subject: str, text: str) -> str:
@@ -40,7 +41,7 @@ def unrolled(language: Language, subject: str, text: str) -> str:
     """
     if language == "en":
         return f" {' '.join(_WORD.findall(subject[:LONGEST]))} ; {' '.join(_WORD.findall(text[:LONGEST]))} "
-    return f"{_SPACE.sub('', subject[:LONGEST])}|{_SPACE.sub('', text[:LONGEST])}"
+    return f"{''.join(subject[:LONGEST].split())}|{''.join(text[:LONGEST].split())}"
 
 
 class Wording:
@@ -68,8 +69,7 @@ class Wording:
         found = self._found(subject, text)
         if len(found) < FEWEST:
             return None
-        weights = self._weights
-        logit = self._bias + sum([weights[run] for run in found]) / math.sqrt(len(found))
+        logit = self._bias + sum(map(self._weights.__getitem__, found)) / math.sqrt(len(found))
         return 1 / (1 + math.exp(-max(-50.0, min(50.0, logit))))
 
     def telling(self, subject: str, text: str, most: int) -> tuple[str, ...]:
@@ -79,4 +79,4 @@ class Wording:
 
     def _found(self, subject: str, text: str) -> set[int]:
         line = encodable(unrolled(self._language, subject, text))
-        return {run for run, _, _ in self._machine.find_matches_as_indexes(line, overlapping=True)}
+        return set(map(_run, self._machine.find_matches_as_indexes(line, overlapping=True)))
