@@ -15,7 +15,8 @@ Where something else of a line's text may count, the line itself stands for its 
 * the line in which the signature begins, or the last one.
 
 What is longer than `MOST_LINES`, or holds a regular expression's match (that could go over lines), is not
-remembered at all. Whoever lets statements look at more of a text than its words has to say so here; a test
+remembered at all, nor is how a text reads as a whole (`wording`): that depends on every word. Whoever lets
+statements look at more of a text than its words has to say so here; a test
 compares what is remembered with what is read.
 """
 

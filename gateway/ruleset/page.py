@@ -21,7 +21,6 @@ SUBJECT = -1
 MOST_HITS = 8
 """Places of one strong signal recorded a text; of anything else the first is enough."""
 
-
 MOST_TELLING = 4
 """Runs shown with what a wording says."""
 
@@ -135,6 +134,8 @@ class Page:
         """
         clauses = self._book.clauses
         strong = any(clauses[number].unlocks for number in self.hits)
+        if reply and not strong:
+            return
         for wording, numbers in self._book.wordings:
             likely = wording.likelihood(self._subject.text, self._text)
             if likely is None:

@@ -101,8 +101,8 @@ class Statements:
             return
         weight, unlocks, reason = _weight(row)
         vetoes = row.over_vetoes if isinstance(row, SignalTable) else ()
-        known = {veto.id for each in self._files if each.pack == file.pack for veto in each.table.veto}
-        if file.pack not in self._vocabulary.torn:
+        if vetoes and file.pack not in self._vocabulary.torn:
+            known = {veto.id for each in self._files if each.pack == file.pack for veto in each.table.veto}
             for veto in sorted({*vetoes} - known):
                 self._say(
                     file, f"{key}.over_vetoes", f"there is no veto {veto!r}", "name vetoes of this pack"

@@ -296,6 +296,8 @@ class Worker:
 
     def _obey(self) -> None:
         if self._pilot.news():
+            # Counts first: what was counted before a resume would pull the brake again with the next mail.
+            self._guard.tick()
             self._policy = self._pilot.policy(self._built, self._bundle)
 
     async def _watch_ruleset(self) -> None:
