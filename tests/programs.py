@@ -5,8 +5,8 @@ and gets the path of a program from `find`. A machine without them skips and say
 with ``CI=true`` the same is a failure, so that CI cannot go green by testing nothing. Nothing is started
 here.
 
-A package whose installation would push another peer out is unpacked into ``.peers/`` instead, by
-``scripts/peers.sh``.
+A package whose installation would push another peer out, or start a service, is unpacked into ``.peers/``
+instead, by ``scripts/peers.sh``.
 """
 
 import os
@@ -33,6 +33,7 @@ PEERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "openssl": ("openssl", "openssl"),
         "postfix": ("postfix", "postfix"),
         "postgresql": ("postgresql", "initdb"),
+        "promtool": ("prometheus", "promtool"),
         "smtp-source": ("postfix", "smtp-source"),
         "swaks": ("swaks", "swaks"),
         "systemd": ("systemd", "systemd-analyze"),
@@ -41,13 +42,14 @@ PEERS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """Every real peer of the tests; `.ci/run` installs the packages, and a test holds the two lists together."""
 
-ONLY_UNPACKED = frozenset({"exim4-daemon-light"})
-"""Of these, the packages that are unpacked and never installed: Debian has one mail server at a time."""
+ONLY_UNPACKED = frozenset({"exim4-daemon-light", "prometheus"})
+"""Of these, the packages that are unpacked and never installed: Debian has one mail server at a time, and
+nobody wants a Prometheus for its promtool."""
 
 UNPACKED = Path(__file__).resolve().parents[1] / ".peers"
 """Where `scripts/peers.sh` unpacks packages."""
 
-BESIDE_PATH = ("/usr/sbin", "/sbin", "/usr/lib/postfix/sbin", str(UNPACKED / "usr/sbin"))
+BESIDE_PATH = ("/usr/sbin", "/sbin", "/usr/lib/postfix/sbin", *(str(UNPACKED / name) for name in ("usr/sbin", "usr/bin")))
 """Folders of server programs that an ordinary user's PATH leaves out."""
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.integration.test_web import fetch
 from tests.peers.client import send_mail
 from tests.peers.folder import free_port
 from tests.peers.scripted import ScriptedHop
+from tests.programs import find
 
 
 async def look(port: int, path: str) -> tuple[int, str]:
@@ -85,6 +87,24 @@ async def test_counters_readiness_and_a_worker_that_dies(tmp_path: Path) -> None
         gateway.configure({"rules": {"directory": None}})
         gateway.reload()
         await eventually(port)
+
+
+@pytest.mark.peer("promtool")
+async def test_prometheus_reads_the_metrics(tmp_path: Path) -> None:
+    """What a gateway with mail behind it shows, by Prometheus's own reader and its conventions."""
+    port = free_port()
+    config = {"web": {"listen": f"127.0.0.1:{port}"}}
+    async with ScriptedHop() as hop, running(hop, config, folder=tmp_path) as gateway:
+        await until(lambda: "web server is ready" in gateway.log(), "a web server")
+        assert (await send_mail(gateway.port, rejection(1)))[-1].code == 250
+        _, text = await look(port, "/metrics")
+        assert "careerrelay_mails_total 1" in text
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [str(find("promtool")), "check", "metrics"],
+            input=text, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 async def test_next_hop_that_never_answers(tmp_path: Path) -> None:

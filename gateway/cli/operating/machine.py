@@ -113,10 +113,10 @@ def _folders(config: Config) -> list[Path]:
 
 def certificates(config: Config) -> Iterator[Finding]:
     """Days left of each."""
-    from gateway.service.eyes.look import certificate_files, days_left
+    from gateway.service.eyes.look import certificate_files, seconds_left
 
     named = certificate_files(config)
-    left = days_left(named)
+    left = {file: seconds / 86_400 for file, seconds in seconds_left(named).items()}
     for path in named:
         days = left.get(str(path))
         if days is None:

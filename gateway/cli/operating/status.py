@@ -68,7 +68,10 @@ def find(config: "Config") -> dict[str, Any]:
             "faults": int(seen.total("careerrelay_faults_total")),
             "alarms": int(seen.total("careerrelay_alarms_total")),
             "ledger_queue": int(seen.total("careerrelay_ledger_queue_rows")),
-            "certificate_days_left": seen.by_label("careerrelay_certificate_days_left"),
+            "certificate_days_left": {
+                file: round(seconds / _DAY, 1)
+                for file, seconds in seen.by_label("careerrelay_certificate_left_seconds").items()
+            },
         }
     return {
         "ok": not troubles,

@@ -202,7 +202,7 @@ STANDING = (
 )
 
 #: Made at each look, in the web process.
-CERTIFICATE_DAYS = "careerrelay_certificate_days_left"
+CERTIFICATE_LEFT = "careerrelay_certificate_left_seconds"
 PROMISE_FAULTS = "careerrelay_promise_faults_total"
 BUILD = "careerrelay_build_info"
 

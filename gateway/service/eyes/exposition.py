@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from gateway.service.eyes.cells import (
     BOUNDS,
     BUILD,
-    CERTIFICATE_DAYS,
+    CERTIFICATE_LEFT,
     COUNTERS,
     GAUGES,
     HISTOGRAMS,
@@ -18,7 +18,7 @@ from gateway.service.eyes.table import Table
 
 
 def exposition(table: Table, *, certificates: Mapping[str, float], version: str) -> str:
-    """All metrics. `certificates`: days left by the file's name."""
+    """All metrics. `certificates`: seconds left by the file's name."""
     lines: list[str] = []
     for family in COUNTERS:
         lines += _family(family, [(value, table.total(cell)) for value, cell in family.samples.items()])
@@ -42,9 +42,9 @@ def exposition(table: Table, *, certificates: Mapping[str, float], version: str)
     )
     lines += _family(
         Family(
-            name=CERTIFICATE_DAYS,
+            name=CERTIFICATE_LEFT,
             kind="gauge",
-            help="Days until a certificate in the config ends; negative once it has.",
+            help="Seconds until a certificate in the config ends; negative once it has.",
             samples={},
             label="file",
         ),

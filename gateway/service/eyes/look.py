@@ -14,8 +14,6 @@ from gateway.service.eyes.readiness import troubles
 from gateway.service.eyes.table import Table
 from gateway.web.health import Trouble
 
-_DAY = 86_400.0
-
 
 class Look:
     """Implements `gateway.web.health.Eyes`. `config`: the one that holds now."""
@@ -27,7 +25,7 @@ class Look:
     def metrics(self) -> str:
         """All of it."""
         return exposition(
-            self._table, certificates=days_left(certificate_files(self._config())), version=running_version()
+            self._table, certificates=seconds_left(certificate_files(self._config())), version=running_version()
         )
 
     def troubles(self) -> Sequence[Trouble]:
@@ -52,8 +50,8 @@ def certificate_files(config: Config) -> list[Path]:
     return sorted({path for path in named if path is not None})
 
 
-def days_left(files: Sequence[Path]) -> Mapping[str, float]:
-    """Days until each ends, by its file; one that cannot be read is not there."""
+def seconds_left(files: Sequence[Path]) -> Mapping[str, float]:
+    """Seconds until each ends, by its file; one that cannot be read is not there."""
     now = datetime.now(UTC)
     found = {}
     for path in files:
@@ -61,5 +59,5 @@ def days_left(files: Sequence[Path]) -> Mapping[str, float]:
             certificate = x509.load_pem_x509_certificate(path.read_bytes())
         except (OSError, ValueError):
             continue
-        found[str(path)] = round((certificate.not_valid_after_utc - now).total_seconds() / _DAY, 3)
+        found[str(path)] = round((certificate.not_valid_after_utc - now).total_seconds())
     return found

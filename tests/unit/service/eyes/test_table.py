@@ -55,7 +55,7 @@ def test_a_mail_is_counted() -> None:
         'careerrelay_held_seconds_bucket{le="+Inf"}': "2",
         "careerrelay_held_seconds_count": "2",
         "careerrelay_held_seconds_sum": "100.002",
-        'careerrelay_certificate_days_left{file="a\\"b\\\\c.pem"}': "12.5",
+        'careerrelay_certificate_left_seconds{file="a\\"b\\\\c.pem"}': "12.5",
     }
     assert {name: found.get(name) for name in wanted} == wanted
 
