@@ -49,7 +49,9 @@ nobody wants a Prometheus for its promtool."""
 UNPACKED = Path(__file__).resolve().parents[1] / ".peers"
 """Where `scripts/peers.sh` unpacks packages."""
 
-BESIDE_PATH = ("/usr/sbin", "/sbin", "/usr/lib/postfix/sbin", *(str(UNPACKED / name) for name in ("usr/sbin", "usr/bin")))
+BESIDE_PATH = (
+    "/usr/sbin", "/sbin", "/usr/lib/postfix/sbin", str(UNPACKED / "usr/sbin"), str(UNPACKED / "usr/bin"),
+)  # fmt: skip
 """Folders of server programs that an ordinary user's PATH leaves out."""
 
 

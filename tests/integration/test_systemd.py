@@ -3,10 +3,12 @@
 import asyncio
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,41 @@ def test_units(tmp_path: Path) -> None:
         assert score, shown
         assert float(score[1]) <= highest
         assert str(highest) in (UNITS.parent / "docs/admin.md").read_text("utf-8")
+
+
+def test_nightly_backup(tmp_path: Path) -> None:
+    """Its commands as they stand: a copy a weekday, nothing half done, old copies of upgrades gone."""
+    program = tmp_path / "careerrelay"
+    program.write_text('#!/bin/sh\n[ "$1 $2" = "db backup" ] && [ -n "$COPY" ] && echo "$COPY" > "$3"\n')
+    program.chmod(0o755)
+    folder = tmp_path / "backup"
+    text = (UNITS / "careerrelay-backup.service").read_text("utf-8")
+    text = text.replace("/opt/careerrelay/bin/careerrelay", str(program))
+    first, *later = re.findall(r"^Exec(?:Start|StopPost)=(.*)$", text, re.MULTILINE)
+
+    def night(copy: str) -> list[int]:
+        """Read the lines as systemd does (systemd.service(5), COMMAND LINES): quotes, %%, ${NAME}; no globs."""
+        codes = []
+        for line in (first, *later):
+            words = [word.replace("%%", "%") for word in shlex.split(line)]
+            words = [word.replace("${STATE_DIRECTORY}", str(tmp_path)) for word in words]
+            environment = {"PATH": os.environ["PATH"], "STATE_DIRECTORY": str(tmp_path), "COPY": copy}
+            codes.append(subprocess.run(words, env=environment, cwd="/", check=False).returncode)
+        return codes
+
+    assert night("one") == [0] * (1 + len(later))
+    (copy,) = folder.iterdir()
+    assert re.fullmatch(r"ledger\.[1-7]", copy.name)
+    day = 86_400
+    kept = ("ledger.before-20260101T000000Z", "by-hand", ".ledger.x.new.17.part")
+    for name in kept:
+        (folder / name).touch()
+    for name, age in (("ledger.before-20250101T000000Z", 40), (".ledger.y.new.4.part", 3), ("elsewhere", 99)):
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - age * day,) * 2)
+    assert night("") == [1, *([0] * len(later))]
+    assert {path.name for path in folder.iterdir()} == {copy.name, *kept, "elsewhere"}
+    assert copy.read_text() == "one\n", "a copy that fails does not touch the last one"
 
 
 def test_drain_bound_is_below_systemds() -> None:

@@ -15,6 +15,7 @@ from tests.packaging.service import Service
 from tests.peers.clean_root import CleanRoot
 from tests.peers.client import send_mail
 from tests.peers.folder import free_port
+from tests.peers.postgres import running_postgres
 from tests.peers.scripted import ScriptedHop
 
 pytestmark = [pytest.mark.long, pytest.mark.peer("debootstrap", "systemd"), pytest.mark.timeout(1_800)]
@@ -22,15 +23,17 @@ pytestmark = [pytest.mark.long, pytest.mark.peer("debootstrap", "systemd"), pyte
 CONFIG = "/etc/careerrelay/config.toml"
 #: A ledger as an older version left it. The names are ours: what alembic needs to stop at a revision.
 OLD_LEDGER = """\
+import sys
 from alembic import command
 from gateway.store import migrate
 from gateway.store.database import Database
 
-database = Database("sqlite:////var/lib/careerrelay/ledger.db")
+database = Database(sys.argv[1])
 database.create_file()
 config = migrate._config()
 with database.writer(10).connect() as connection:
-    migrate._write_ahead(connection)
+    if database.sqlite:
+        migrate._write_ahead(connection)
     with connection.begin():
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
@@ -67,6 +70,12 @@ def configure(root: CleanRoot, port: int, hop: int, web: int) -> None:
     )  # fmt: skip
     path = root.path(CONFIG)
     path.write_text(path.read_text("utf-8") + '\n[rules.mode]\n"*" = "inject"\n', "utf-8")
+
+
+def old_ledger(root: CleanRoot, url: str = "sqlite:////var/lib/careerrelay/ledger.db") -> None:
+    """A ledger whose schema is an older version's."""
+    root.write("/opt/old.py", OLD_LEDGER)
+    root.run("/usr/lib/careerrelay/bin/python", "/opt/old.py", url, user="careerrelay")
 
 
 def gateway(root: CleanRoot, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -135,8 +144,7 @@ def test_upgraded(root: CleanRoot, package: Path, tmp_path: Path) -> None:
     """An upgrade brings an older ledger to this version, a copy of it first; config and key stay."""
     install(root, package)
     configure(root, free_port(), free_port(), free_port())
-    root.write("/opt/old.py", OLD_LEDGER)
-    root.run("/usr/lib/careerrelay/bin/python", "/opt/old.py", user="careerrelay")
+    old_ledger(root)
     kept = [root.path(CONFIG), root.path("/var/lib/careerrelay/careerrelay.key")]
     before = [path.read_bytes() for path in kept]
     assert gateway(root, "db", "check", check=False).returncode == 1, "this version wants another schema"
@@ -149,6 +157,49 @@ def test_upgraded(root: CleanRoot, package: Path, tmp_path: Path) -> None:
     assert copy.startswith("ledger.before-")
     assert [path.read_bytes() for path in kept] == before
 
+    folder = root.path("/var/lib/careerrelay/backup")
+    for year in range(2020, 2025):
+        (folder / f"ledger.before-{year}0101T000000Z").write_bytes(b"an old copy")
+    (folder / "ledger.1").write_bytes(b"a nightly one")
+    root.run("dpkg-reconfigure", "careerrelay")
+    kept_copies = {"ledger.1", copy, "ledger.before-20240101T000000Z", "ledger.before-20230101T000000Z"}
+    assert inside(root, "/var/lib/careerrelay/backup") == kept_copies
+
+
+@pytest.mark.peer("postgresql")
+def test_upgraded_with_postgresql(root: CleanRoot, package: Path, tmp_path: Path) -> None:
+    """Without pg_dump there is no copy, so nothing changes or is restarted; with it, as with SQLite."""
+    install(root, package)
+    configure(root, free_port(), free_port(), free_port())
+    with running_postgres() as server:
+        url = server.create()
+        path = root.path(CONFIG)
+        text, found = re.subn(r'(?m)^url = "sqlite:.*"$', f'url = "{url}"', path.read_text("utf-8"))
+        assert found == 1
+        path.write_text(text, "utf-8")
+        old_ledger(root, url)
+
+        said = install(root, newer(package, tmp_path, "99-1"))
+        assert "pg_dump is not on the PATH" in said
+        assert "nothing was restarted" in said
+        assert inside(root, "/var/lib/careerrelay/backup") == set()
+        assert gateway(root, "db", "check", check=False).returncode == 1, "as it was"
+
+        # pg_dump has to be as new as the server, which is this machine's
+        root.run("apt-get", "install", "--no-install-recommends", "-qq", "postgresql-client")
+        done = root.run("dpkg-reconfigure", "careerrelay")
+        assert "(it was 0001)" in done.stdout + done.stderr
+        assert "good (schema" in gateway(root, "db", "check").stdout
+        (copy,) = inside(root, "/var/lib/careerrelay/backup")
+        assert copy.startswith("ledger.before-")
+        file = f"/var/lib/careerrelay/backup/{copy}"
+        listed = root.run("pg_restore", "--list", file, user="careerrelay").stdout
+        assert " TABLE DATA public sends " in listed
+        restored = server.create()
+        root.run("pg_restore", "--dbname", restored, file, user="careerrelay")
+        revision = server.run("SELECT version_num FROM alembic_version", restored.rpartition("/")[2])
+        assert revision == [("0001",)]
+
 
 def test_an_upgrade_that_does_not_take_the_config_restarts_nothing(
     root: CleanRoot, package: Path, tmp_path: Path
@@ -156,8 +207,7 @@ def test_an_upgrade_that_does_not_take_the_config_restarts_nothing(
     """The package is installed, says what to mend, and leaves ledger and running gateway alone."""
     install(root, package)
     configure(root, free_port(), free_port(), free_port())
-    root.write("/opt/old.py", OLD_LEDGER)
-    root.run("/usr/lib/careerrelay/bin/python", "/opt/old.py", user="careerrelay")
+    old_ledger(root)
     path = root.path(CONFIG)
     path.write_text(path.read_text("utf-8").replace("[gateway]", "[gateway]\nnonsense = 1"), "utf-8")
     said = install(root, newer(package, tmp_path, "99-1"))

@@ -25,7 +25,9 @@ class Look:
     def metrics(self) -> str:
         """All of it."""
         return exposition(
-            self._table, certificates=seconds_left(certificate_files(self._config())), version=running_version()
+            self._table,
+            certificates=seconds_left(certificate_files(self._config())),
+            version=running_version(),
         )
 
     def troubles(self) -> Sequence[Trouble]:
