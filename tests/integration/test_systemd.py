@@ -131,7 +131,7 @@ def test_nightly_backup(tmp_path: Path) -> None:
     first, *later = re.findall(r"^Exec(?:Start|StopPost)=(.*)$", text, re.MULTILINE)
 
     def night(copy: str) -> list[int]:
-        """Read the lines as systemd does (systemd.service(5), COMMAND LINES): quotes, %%, ${NAME}; no globs."""
+        """Read the lines as systemd does (systemd.service(5)): quotes, %%, ${NAME}; no globs."""
         codes = []
         for line in (first, *later):
             words = [word.replace("%%", "%") for word in shlex.split(line)]
