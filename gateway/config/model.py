@@ -19,7 +19,7 @@ from gateway.config.listen import Listen
 from gateway.config.names import fold_address, in_domains
 from gateway.config.operation import Ledger, Limits, Log, Notify, Timeouts
 from gateway.config.programme import Force, Link, Markers, Rules
-from gateway.config.section import Section
+from gateway.config.section import Section, optional_section
 from gateway.config.shape import one_or_many
 from gateway.config.traffic import DEFAULT_ROUTE, Gateway, NextHop, Notifications, Route
 from gateway.config.web import Web
@@ -32,33 +32,31 @@ class Config(Section):
     listen: tuple[Listen, ...] = Field(
         min_length=1, description="One for each address that mail is taken on."
     )
-    auth: Auth = Field(default_factory=Auth, description="Logins at listeners that have `auth`.")
+    auth: Auth = optional_section("Logins at listeners that have `auth`.")
     next_hop: NextHop = Field(description="Where mail goes that no route takes.")
     route: tuple[Route, ...] = Field(default=(), description="Other next hops for some of the mail.")
-    notifications: Notifications = Field(default_factory=Notifications, description="Failure notices.")
-    rules: Rules = Field(default_factory=Rules, description="Which rules hold, and for whom.")
-    markers: Markers = Field(
-        default_factory=Markers, description="What a recruiter can write into a subject."
-    )
-    force: Force = Field(default_factory=Force, description="Who may ask for a link that no rule gives.")
-    dkim: Dkim = Field(default_factory=Dkim, description="Mail that is signed, and signing what we edit.")
+    notifications: Notifications = optional_section("Failure notices.")
+    rules: Rules = optional_section("Which rules hold, and for whom.")
+    markers: Markers = optional_section("What a recruiter can write into a subject.")
+    force: Force = optional_section("Who may ask for a link that no rule gives.")
+    dkim: Dkim = optional_section("Mail that is signed, and signing what we edit.")
     link: Link = Field(description="What the footer points to.")
-    company: Annotated[tuple[Company, ...], BeforeValidator(one_or_many)] = Field(
-        default=(Company(),), min_length=1, description="Who turns the candidate down."
+    company: Annotated[tuple[Company, ...], BeforeValidator(one_or_many)] = optional_section(
+        "Who turns the candidate down.", min_length=1
     )
-    partner: Annotated[tuple[Partner, ...], BeforeValidator(one_or_many)] = Field(
-        default=(Partner(),), min_length=1, description="The recruiting agency behind the link."
+    partner: Annotated[tuple[Partner, ...], BeforeValidator(one_or_many)] = optional_section(
+        "The recruiting agency behind the link.", min_length=1
     )
     campaign: tuple[Campaign, ...] = Field(default=(), description="Campaigns that are more than a name.")
-    credit: Credit = Field(default_factory=Credit, description="What a referral is worth.")
+    credit: Credit = optional_section("What a referral is worth.")
     contract: tuple[Contract, ...] = Field(default=(), description="Terms that hold from a day on.")
-    retention: Retention = Field(default_factory=Retention, description="How long data is kept.")
+    retention: Retention = optional_section("How long data is kept.")
     ledger: Ledger = Field(description="Where it is kept what was sent.")
-    notify: Notify = Field(default_factory=Notify, description="Whom to tell what happened.")
-    web: Web = Field(default_factory=Web, description="The gateway's own web server.")
-    limits: Limits = Field(default_factory=Limits, description="What is bounded.")
-    timeouts: Timeouts = Field(default_factory=Timeouts, description="How long each step may take.")
-    log: Log = Field(default_factory=Log, description="What is written to standard error.")
+    notify: Notify = optional_section("Whom to tell what happened.")
+    web: Web = optional_section("The gateway's own web server.")
+    limits: Limits = optional_section("What is bounded.")
+    timeouts: Timeouts = optional_section("How long each step may take.")
+    log: Log = optional_section("What is written to standard error.")
 
     @property
     def contracts(self) -> tuple[ContractTerms, ...]:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from gateway.config import fields as f
 from gateway.config.link_url import LinkUrl, OptOutUrl, own_opt_out, with_token
-from gateway.config.section import Section
+from gateway.config.section import Section, optional_section
 
 
 class Brake(Section):
@@ -69,9 +69,9 @@ class Rules(Section):
         description='Switches a pack or a rule (by name; `"*"`: all) to `inject`, `partial`, `observe` '
         "or `off`.",
     )
-    brake: Brake = Field(default_factory=Brake, description="See below.")
-    rollout: Rollout = Field(default_factory=Rollout, description="See below.")
-    review: Review = Field(default_factory=Review, description="See below.")
+    brake: Brake = optional_section("See below.")
+    rollout: Rollout = optional_section("See below.")
+    review: Review = optional_section("See below.")
     editors: tuple[f.MailAddress, ...] = Field(
         default=(),
         description="Who gets a mail when rule files that were saved are refused, and when a brake stops a "

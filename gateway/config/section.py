@@ -1,6 +1,8 @@
 """The base of all sections of the config file."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
@@ -16,3 +18,12 @@ class Section(BaseModel):
         # Sections are built as parts of the whole; by themselves only when somebody asks for one.
         defer_build=True,
     )
+
+
+def optional_section(description: str, **bounds: Any) -> Any:  # noqa: ANN401 - as `Field` has it
+    """A key that is a section and may be missing: then it is as if it stood there with nothing in it.
+
+    An instance as the default would be read by itself, and what reads it made for it alone: for all
+    sections together that takes longer than what a short command does.
+    """
+    return Field(default_factory=dict, description=description, **bounds)

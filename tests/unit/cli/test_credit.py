@@ -234,13 +234,26 @@ def test_much_wants_a_second_operator(desk: Desk) -> None:
 def test_a_balance_loads_no_more_than_it_needs(desk: Desk) -> None:
     """It has half a second for everything, and most of that is Python's start."""
     program = (
-        "import sys; from gateway.cli.main import main\n"
+        "import gc, sys; from gateway.cli.main import main\n"
+        "before = gc.get_stats()\n"
         f"main(['credits', 'show', '--config', {str(desk.config)!r}], standalone_mode=False)\n"
         "heavy = {'alembic', 'aiosmtpd', 'aiosmtplib', 'bs4', 'jinja2', 'psycopg', 're2', 'uvicorn'}\n"
-        "print(sorted(heavy & set(sys.modules)), 'sqlalchemy.dialects.postgresql' in sys.modules)"
+        "print(sorted(heavy & set(sys.modules)), 'sqlalchemy.dialects.postgresql' in sys.modules)\n"
+        "print(gc.get_stats() == before)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[] False"
+    assert done.stdout.splitlines()[-2:] == ["[] False", "True"]
+
+
+def test_the_collector_has_nothing_to_do_at_the_end(desk: Desk) -> None:
+    """What goes with the process needn't be gone through first."""
+    program = (
+        "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 10_000))\n"
+        "from gateway.cli.main import main\n"
+        f"main(['credits', 'show', '--config', {str(desk.config)!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
 
 
 def test_balance_of_a_past_moment(desk: Desk) -> None:
