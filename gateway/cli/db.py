@@ -6,6 +6,7 @@ import click
 
 from gateway.cli.options import config_option, json_option
 from gateway.cli.printing import print_json
+from gateway.cli.ticker import Ticker
 
 
 @click.group()
@@ -82,7 +83,15 @@ def _check_books(url: str, name: str) -> None:
     """Whether the file is whole, and the books are what was recorded."""
     from gateway.store.backup import faults_of
 
-    faults = faults_of(url)
+    ticker, done = Ticker(), 0
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done = count
+        ticker.tick(lambda: f"{count:,} postings")
+
+    faults = faults_of(url, progress=progress)
+    ticker.end(lambda: f"{done:,} postings")
     for fault in faults:
         click.echo(f"{name}: {fault}", err=True)
     if faults:
@@ -104,7 +113,9 @@ def backup(*, config_path: Path, file: Path, as_json: bool) -> None:
     from gateway.store.backup import back_up
 
     ledger = load_config(config_path).ledger
-    back_up(ledger.url, file)
+    ticker = Ticker()
+    back_up(ledger.url, file, progress=lambda words: ticker.tick(lambda: f"{words:<40}"))
+    ticker.end(lambda: f"{'copied':<40}")
     octets = file.stat().st_size
     if as_json:
         print_json({"ledger": ledger.safe_url, "file": str(file.absolute()), "octets": octets})

@@ -5,11 +5,13 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import click
+
+from gateway.cli.ticker import Ticker
 
 _LOCAL = "%Y-%m-%d %H:%M:%S %Z"
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
@@ -81,16 +83,42 @@ def write_records(
 
 
 def write_lines(lines: Iterable[str], out: Path | None) -> None:
-    """Text in UTF-8, as `write_octets` writes: CSV has its own CRLF, a terminal's charset has no say."""
-    write_octets((line.encode("utf-8") for line in lines), out)
+    """Text in UTF-8, as `write_octets` writes: CSV has its own CRLF, a terminal's charset has no say.
+
+    How many lines there are is shown meanwhile, where they aren't seen themselves.
+    """
+    write_octets((line.encode("utf-8") for line in _counted(lines, out)), out)
+
+
+def _counted(lines: Iterable[str], out: Path | None) -> Iterator[str]:
+    if out is None and sys.stdout.isatty():
+        yield from lines
+        return
+    ticker = Ticker()
+    number = 0
+    for line in lines:
+        yield line
+        number += 1
+        ticker.tick(lambda: f"{number:,} lines")  # noqa: B023 - asked at once
+    ticker.end(lambda: f"{number:,} lines")
 
 
 def write_octets(pieces: Iterable[bytes], out: Path | None) -> None:
-    """To a file that only its owner may read, whole or not at all; to standard output where there is none."""
+    """To a file that only its owner may read, whole or not at all; to standard output where there is none.
+
+    What is no file (/dev/null, a pipe) is written to as it is: root would put a file in its place.
+    """
     if out is None:
         for piece in pieces:
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
+        return
+    if out.exists() and not out.is_file():
+        try:
+            with out.open("wb") as device:
+                device.writelines(pieces)
+        except OSError as error:
+            raise click.ClickException(f"{out} can't be written: {error.strerror}") from error
         return
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:

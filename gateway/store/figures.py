@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from gateway.ledger.books import Account, Balance, Kind, balance
-from gateway.ledger.contract import Programme
+from gateway.ledger.contract import DAY, Programme
 from gateway.ledger.months import month_bounds, month_of
 from gateway.store.credit.people import COMPLAINT
 from gateway.store.credit_schema import audit, clicks, entries, postings, registrations, suppressions
@@ -18,6 +18,8 @@ from gateway.store.schema import sends
 #: From when to when (not included), in microseconds.
 Span = tuple[int, int]
 EVER: Span = (0, 1 << 62)
+#: Five days are usual, and what takes a month has long been told to the sender as a failure.
+_LONGEST_RETRY = 31 * DAY
 
 
 def _within(column: "ColumnElement[int]", span: Span) -> "ColumnElement[bool]":
@@ -60,17 +62,8 @@ def circle(connection: Connection, companies: Sequence[str], span: Span) -> Circ
     visited = select(sends.c.id).where(sends.c.token == clicks.c.token, mine).exists()
     # A registration that no send is known for is nobody's yet; it is seen with all companies together.
     whose = registrations.c.company.in_([*companies, ""])
-    booked = {
-        kind: _count(
-            connection,
-            func.count(),
-            postings.c.company.in_(companies),
-            postings.c.kind == kind.value,
-            _within(postings.c.at, span),
-        )
-        for kind in (Kind.GRANT, Kind.TAKE_BACK, Kind.USE, Kind.RETURN)
-    }
-    used = booked[Kind.USE] - booked[Kind.RETURN]
+    booked = _booked(connection, companies, span)
+    used = booked.get(Kind.USE, 0) - booked.get(Kind.RETURN, 0)
     placed = _count(
         connection,
         func.count(),
@@ -86,7 +79,14 @@ def circle(connection: Connection, companies: Sequence[str], span: Span) -> Circ
             _within(observations.c.at, span),
         ),
         links=_count(connection, func.count(sends.c.id), mine, _within(sends.c.intended_at, span)),
-        links_delivered=_count(connection, func.count(sends.c.id), mine, _within(sends.c.accepted_at, span)),
+        links_delivered=_count(
+            connection,
+            func.count(sends.c.id),
+            mine,
+            _within(sends.c.accepted_at, span),
+            # What is taken was intended before, and no sender tries for longer: this has an index.
+            _within(sends.c.intended_at, (span[0] - _LONGEST_RETRY, span[1])),
+        ),
         clicks=_count(connection, func.count(clicks.c.id), visited, _within(clicks.c.at, span)),
         human_clicks=_count(
             connection,
@@ -105,7 +105,7 @@ def circle(connection: Connection, companies: Sequence[str], span: Span) -> Circ
             registrations.c.counts,
             _within(registrations.c.registered_at, span),
         ),
-        slots_granted=booked[Kind.GRANT] - booked[Kind.TAKE_BACK],
+        slots_granted=booked.get(Kind.GRANT, 0) - booked.get(Kind.TAKE_BACK, 0),
         slots_used=used,
         placements_elsewhere=placed,
         circle=placed + used,
@@ -118,6 +118,16 @@ def circle(connection: Connection, companies: Sequence[str], span: Span) -> Circ
             _within(audit.c.at, span),
         ),
     )
+
+
+def _booked(connection: Connection, companies: Sequence[str], span: Span) -> dict[Kind, int]:
+    """How often each kind of thing was posted."""
+    counted = (
+        select(postings.c.kind, func.count())
+        .where(postings.c.company.in_(companies), _within(postings.c.at, span))
+        .group_by(postings.c.kind)
+    )
+    return {Kind(kind): int(number) for kind, number in connection.execute(counted)}
 
 
 # --- statement --------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ Every function works inside a transaction that holds the lock of credit (`gatewa
 that only read.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -282,54 +282,3 @@ def heads(connection: Connection) -> dict[str, tuple[int, str]]:
         ).first()
         found[table.name] = (last.id, bytes(last.hash).hex()) if last else (0, books.GENESIS.hex())
     return found
-
-
-def check_chain(connection: Connection) -> Iterable[str]:
-    """What is wrong with the books: a broken chain, a sum that isn't nought, a slot in another place."""
-    previous, expected = books.GENESIS, 1
-    lines: dict[int, list[books.Entry]] = {}
-    for row in connection.execute(select(entries).order_by(entries.c.posting_id, entries.c.line)):
-        lines.setdefault(row.posting_id, []).append(
-            books.Entry(Account(row.account), row.commodity, row.amount)
-        )
-    places: dict[int, str] = {}
-    for row in connection.execute(select(postings).order_by(postings.c.id)):
-        mine = tuple(lines.pop(row.id, ()))
-        posting = Posting(
-            kind=Kind(row.kind),
-            at=row.at,
-            effective_at=row.effective_at,
-            company=row.company,
-            entries=mine,
-            campaign=row.campaign,
-            department=row.department,
-            registration=row.registration_id,
-            slot=row.slot_id,
-            operator=row.operator,
-            second=row.second,
-            reason=row.reason,
-            ratio=row.ratio,
-            contract_from=row.contract_from,
-        )
-        if row.id != expected or bytes(row.previous) != previous:
-            yield f"posting {row.id} does not follow the one before it"
-        if posting_hash(row.id, bytes(row.previous), posting) != bytes(row.hash):
-            yield f"posting {row.id} is not what was recorded"
-        for commodity in (books.REF, books.SLOT):
-            if sum(entry.amount for entry in mine if entry.commodity == commodity):
-                yield f"posting {row.id} does not balance in {commodity}"
-        if row.slot_id is not None:
-            places[row.slot_id] = _place_after(posting)
-        previous, expected = bytes(row.hash), row.id + 1
-    if lines:
-        yield f"entries without a posting: {', '.join(map(str, sorted(lines)[:10]))}"
-    for row in connection.execute(select(slots.c.id, slots.c.state).order_by(slots.c.id)):
-        if places.get(row.id) != row.state:
-            yield f"slot {row.id} says {row.state}, the books say {places.get(row.id, 'nothing')}"
-
-
-def _place_after(posting: Posting) -> str:
-    if posting.kind is Kind.TAKE_BACK:
-        return "taken-back"
-    gained = [e.account.value for e in posting.entries if e.commodity == books.SLOT and e.amount > 0]
-    return gained[0] if gained else ""

@@ -61,3 +61,19 @@ def test_pg_dump_that_fails_leaves_nothing(postgres: PostgresServer, tmp_path: P
     with pytest.raises(LedgerFault, match="there_is_none"):
         back_up(url, tmp_path / "backup")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_takes_no_devices_place(file: Path, tmp_path: Path) -> None:
+    """As root it would: /dev/null as a file breaks a machine."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(LedgerFault, match="is no file"):
+        back_up(f"sqlite:///{file}", pipe)
+    assert pipe.is_fifo()
+
+
+def test_how_far_a_copy_is_is_told(file: Path, tmp_path: Path) -> None:
+    """A large ledger takes a while."""
+    told: list[str] = []
+    back_up(f"sqlite:///{file}", tmp_path / "backup", progress=told.append)
+    assert told == ["100 % copied", "copied, looking whether it is whole"]

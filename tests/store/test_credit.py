@@ -9,7 +9,7 @@ from gateway.ledger.matching import VERSION
 from gateway.ledger.states import Event
 from gateway.store.credit import Operator
 from gateway.store.credit_schema import registration_events
-from gateway.store.journal import check_chain
+from gateway.store.proof import check_books
 from gateway.store.said import EventReport, NoSuchRegistration, NotPossible, find_registration
 from gateway.store.views import referrals_by, story
 from tests.store.crediting import Ledger
@@ -21,7 +21,7 @@ def ledger(url: str) -> Iterator[Ledger]:
     made = Ledger(url)
     yield made
     with made.store.reading() as connection:
-        assert list(check_chain(connection)) == []
+        assert list(check_books(connection)) == []
     made.store.close()
 
 

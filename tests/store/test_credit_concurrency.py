@@ -17,7 +17,7 @@ from gateway.ledger.intake import Reported
 from gateway.store import prepare
 from gateway.store.credit import Operator
 from gateway.store.credit_schema import registrations
-from gateway.store.journal import check_chain
+from gateway.store.proof import check_books
 from tests.peers.postgres import PostgresServer
 from tests.store.crediting import START, Ledger, token_of
 
@@ -36,7 +36,7 @@ def sent(url: str, count: int) -> Ledger:
 def settled(ledger: Ledger, count: int) -> None:
     """All are in the ledger once; of each two of one person one counts; the books are right."""
     with ledger.store.reading() as connection:
-        assert list(check_chain(connection)) == []
+        assert list(check_books(connection)) == []
         found = connection.execute(select(registrations)).all()
     assert sorted(row.external_id for row in found) == sorted(f"R-{number}" for number in range(count))
     by_person: dict[int, int] = {}

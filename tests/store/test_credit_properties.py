@@ -26,9 +26,10 @@ from gateway.ledger.states import PARTNER_EVENTS
 from gateway.store import prepare, privacy
 from gateway.store.credit import Operator
 from gateway.store.credit_schema import registrations
-from gateway.store.journal import check_chain, held_slots, referrals_of, sums
+from gateway.store.journal import held_slots, referrals_of, sums
 from gateway.store.links import Click, LinkDesk
 from gateway.store.privacy import Retention
+from gateway.store.proof import check_books
 from gateway.store.said import EventReport
 from tests.store.crediting import KEYS, START, Ledger, programme, token_of
 
@@ -224,7 +225,7 @@ class Credit(RuleBasedStateMachine):
     def books_are_right(self) -> None:
         """They balance and follow one another; slots are what the counted referrals allow."""
         with self.ledger.store.reading() as connection:
-            assert list(check_chain(connection)) == []
+            assert list(check_books(connection)) == []
             accounts = sums(connection, ["default"])
             aim = target(referrals_of(connection, "default"))
             held = held_slots(connection, "default")

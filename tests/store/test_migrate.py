@@ -28,7 +28,8 @@ from gateway.store import (
 )
 from gateway.store import migrate as module
 from gateway.store.credit import Operator
-from gateway.store.journal import check_chain, heads
+from gateway.store.journal import heads
+from gateway.store.proof import check_books
 from gateway.store.schema import REVISION, metadata
 from gateway.store.views import RegistrationFilter, all_registrations, referrals_by
 from tests.store.crediting import KEYS, Ledger
@@ -226,7 +227,7 @@ def fill_books(url: str, monkeypatch: pytest.MonkeyPatch) -> Ledger:
 def books(ledger: Ledger) -> tuple[object, ...]:
     """All that is counted, and what stands in the chains."""
     with ledger.store.reading() as connection:
-        assert list(check_chain(connection)) == []
+        assert list(check_books(connection)) == []
         found = [(one["id"], one["state"], one["flags"]) for one in all_registrations(connection, EVERY)]
         return found, heads(connection), referrals_by(connection, "default"), ledger.store.balance("default")
 

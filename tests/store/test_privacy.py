@@ -13,9 +13,9 @@ from gateway.store import privacy
 from gateway.store.credit import Operator
 from gateway.store.credit_schema import audit
 from gateway.store.figures import EVER, circle
-from gateway.store.journal import check_chain
 from gateway.store.links import Click, LinkDesk
 from gateway.store.privacy import Retention
+from gateway.store.proof import check_books
 from gateway.store.said import EventReport
 from tests.store.crediting import KEYS, START, Ledger
 
@@ -28,7 +28,7 @@ def ledger(url: str) -> Iterator[Ledger]:
     made = Ledger(url, keep_plain=True)
     yield made
     with made.store.reading() as connection:
-        assert list(check_chain(connection)) == []
+        assert list(check_books(connection)) == []
     made.store.close()
 
 

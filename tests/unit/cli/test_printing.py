@@ -1,6 +1,7 @@
 """How commands print: for programs, for people, and into files."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -97,3 +98,30 @@ def test_standard_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     write_octets([b"\xff\r\n", b"b"], None)
     sys.stdout.flush()
     assert capfdbinary.readouterr().out == b"\xff\r\nb"
+
+
+def test_what_is_no_file_stays_what_it_is(tmp_path: Path) -> None:
+    """A pipe is written to; root would put a file in the place of /dev/null."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    end = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_octets([b"a", b"b"], pipe)
+        assert os.read(end, 10) == b"ab"
+    finally:
+        os.close(end)
+    assert pipe.is_fifo()
+    with pytest.raises(click.ClickException, match="can't be written"):
+        write_octets([b"a"], tmp_path)
+
+
+def test_lines_that_nobody_sees_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On standard error, for somebody who waits; not where the lines themselves are on the terminal."""
+    monkeypatch.setattr("gateway.cli.ticker.is_terminal", lambda: True)
+    write_records(["name"], RECORDS, kind="jsonl", out=tmp_path / "file", excel=False)
+    assert capsys.readouterr().err.endswith("2 lines\n")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    write_records(["name"], RECORDS, kind="jsonl", out=None, excel=False)
+    assert capsys.readouterr().err == ""
