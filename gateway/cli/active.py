@@ -39,7 +39,7 @@ def build(
             config_senders=config.rules.senders,
             footers=footers or None,
             groups=files.groups,
-            names=tuple(name for name in (link.company, link.partner) if name),
+            names=link.names,
             examples=examples,
         )
     except ConfigError as error:

@@ -22,6 +22,7 @@ class Company(Section):
 
     id: f.Identifier = Field(default=DEFAULT_ID, description="How commands and the books call it.")
     name: f.Name = Field(default="", description='The name in the footer. Without one it says "our company".')
+    name_en: f.Name = Field(default="", description="The name in English footers. Default: `name`.")
     sender_domains: tuple[f.OwnDomain, ...] = Field(
         default=(), description="Whose mail is this company's, where a campaign doesn't say it."
     )
@@ -42,6 +43,7 @@ class Partner(Section):
 
     id: f.Identifier = Field(default=DEFAULT_ID, description="How commands and the ledger call it.")
     name: f.Name = Field(default="", description="The name in the footer. Without one it names no agency.")
+    name_en: f.Name = Field(default="", description="The name in English footers. Default: `name`.")
     webhook_secret_file: f.FilePath | None = Field(
         default=None,
         description="Secrets (`whsec_` and base64, one a line, all of them live) that sign "

@@ -57,9 +57,11 @@ listen = "127.0.0.1:{web_port}"
 
 [company]
 name = "株式会社サンプル"
+name_en = "Sample K.K."             # in English footers
 
 [partner]
 name = "サンプルエージェント"
+name_en = "Sample Agency"
 webhook_secret_file = "partner.secret"
 
 [ledger]

@@ -6,7 +6,7 @@ addresses of the link. The same content has the same hash, so it is kept once ho
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from gateway.errors import GatewayError
 from gateway.footer.template import load_footers
@@ -24,23 +24,14 @@ class KeptFooter:
     opt_out: str
     company: str
     partner: str
+    company_en: str = ""
+    partner_en: str = ""
 
     @property
     def content(self) -> str:
-        """As it is stored (JSON)."""
-        return json.dumps(
-            {
-                "name": self.name,
-                "plain": self.plain,
-                "html": self.html,
-                "url": self.url,
-                "opt_out": self.opt_out,
-                "company": self.company,
-                "partner": self.partner,
-            },
-            sort_keys=True,
-            ensure_ascii=False,
-        )
+        """As it is stored (JSON). English names that are not given leave no trace."""
+        given = {key: value for key, value in asdict(self).items() if value or not key.endswith("_en")}
+        return json.dumps(given, sort_keys=True, ensure_ascii=False)
 
     @property
     def hash(self) -> bytes:
@@ -54,6 +45,8 @@ class KeptFooter:
             opt_out=self.opt_out.replace("{token}", token),
             company=self.company,
             partner=self.partner,
+            company_en=self.company_en,
+            partner_en=self.partner_en,
         )
         files = {f"{self.name}.txt": self.plain.encode(), f"{self.name}.html": self.html.encode()}
         footer = load_footers(files)[self.name]

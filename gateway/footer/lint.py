@@ -81,8 +81,9 @@ def language_of(html: str) -> str:
 def manners(name: str, plain: Render, html: Render) -> list[Problem]:
     """What the manners of RULES.md ask for and a footer lacks: advice, nothing is refused for it."""
     found = []
+    values = replace(SAMPLE, company_en="", partner_en="")
     for kind, render in (("txt", plain), ("html", html)):
-        text = render(SAMPLE)
+        text = render(values)
         file = f"{name}.{kind}"
         if SAMPLE.opt_out not in text:
             remedy = "add {{ opt_out }}, with a word on what it does"

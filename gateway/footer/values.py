@@ -6,7 +6,8 @@ find the end of a link by itself), names are one line without control characters
 """
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
+from typing import Self
 
 MAX_URL = 400
 """Octets in a link: twice, as target and as text, it fits into a line of 998 octets (RFC 5322 §2.1.1)."""
@@ -22,6 +23,8 @@ _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\
 class FooterValues:
     """The values of one copy: whole URLs, and names that may be empty (the footer then says "our company").
 
+    `company_en` and `partner_en` are what English footers call the two, where that is something else.
+
     Raises `ValueError` for a value that may not stand in a mail.
     """
 
@@ -29,6 +32,8 @@ class FooterValues:
     opt_out: str
     company: str = ""
     partner: str = ""
+    company_en: str = ""
+    partner_en: str = ""
 
     def __post_init__(self) -> None:
         if len(self.link) > MAX_URL or _LINK.fullmatch(self.link) is None:
@@ -38,12 +43,19 @@ class FooterValues:
         if len(self.opt_out) > MAX_URL or _OPT_OUT.fullmatch(self.opt_out) is None:
             what = f"no http(s) or mailto URL of {MAX_URL} printable octets at most"
             raise ValueError(f"opt_out is {what}: {self.opt_out[:80]!r}")
-        for key, name in (("company", self.company), ("partner", self.partner)):
+        for key in ("company", "partner", "company_en", "partner_en"):
+            name = getattr(self, key)
             if len(name) > MAX_NAME or _NAME.fullmatch(name) is None:
                 raise ValueError(f"{key} is not one line of {MAX_NAME} characters at most: {name[:80]!r}")
 
+    def named_in(self, language: str) -> Self:
+        """The values with the names that a footer in this language (BCP 47) uses."""
+        if not (self.company_en or self.partner_en) or language.lower().partition("-")[0] != "en":
+            return self
+        return replace(self, company=self.company_en or self.company, partner=self.partner_en or self.partner)
 
-VARIABLES = tuple(field.name for field in fields(FooterValues))
+
+VARIABLES = ("link", "opt_out", "company", "partner")
 """What a template may name, in the order in which the documentation lists it."""
 
 SAMPLE = FooterValues(
@@ -51,5 +63,7 @@ SAMPLE = FooterValues(
     opt_out="https://careerrelay.example/o/00000000000000000000000000",
     company="株式会社サンプル",
     partner="サンプル人材紹介",
+    company_en="Sample K.K.",
+    partner_en="Sample Recruiting",
 )
 """For previews and for checking templates."""

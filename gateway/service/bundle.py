@@ -121,9 +121,7 @@ def build_policy(bundle: Bundle, *, examples: bool = False, last: Built | None =
             config_senders=config.rules.senders,
             footers=footers,
             groups=files.groups,
-            names=tuple(
-                dict.fromkeys(name for one in terms for name in (one.link.company, one.link.partner) if name)
-            ),
+            names=tuple(dict.fromkeys(name for one in terms for name in one.link.names)),
             examples=examples,
             key=os.urandom(32),
         )
@@ -234,6 +232,8 @@ def link_form(config: Config) -> LinkForm:
         opt_out=config.link.opt_out_url,
         company=config.company[0].name,
         partner=config.partner[0].name,
+        company_en=config.company[0].name_en,
+        partner_en=config.partner[0].name_en,
     )
 
 

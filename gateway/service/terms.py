@@ -41,6 +41,8 @@ class TermBook:
                 opt_out=self.config.link.opt_out_url,
                 company=company.name,
                 partner=partner.name,
+                company_en=company.name_en,
+                partner_en=partner.name_en,
             )
             kept = kept_footers(self.footers, link)
             terms = Terms(
@@ -76,6 +78,8 @@ def kept_footers(files: Mapping[str, bytes], link: LinkForm) -> tuple[KeptFooter
             opt_out=link.opt_out,
             company=link.company,
             partner=link.partner,
+            company_en=link.company_en,
+            partner_en=link.partner_en,
         )
         for name in names
         if f"{name}.txt" in files and f"{name}.html" in files

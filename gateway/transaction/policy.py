@@ -37,17 +37,27 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkForm:
-    """How a token becomes the two addresses in a footer. `prefix` is what every link of ours starts with."""
+    """How a token becomes the two addresses in a footer. `prefix` is what every link of ours starts with.
+
+    `company_en` and `partner_en` are the names in English footers, where they are others.
+    """
 
     url: str
     opt_out: str
     company: str
     partner: str
+    company_en: str = ""
+    partner_en: str = ""
 
     @property
     def prefix(self) -> str:
         """The part of the link before the token."""
         return self.url.partition("{token}")[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names in it."""
+        return tuple(name for name in (self.company, self.partner, self.company_en, self.partner_en) if name)
 
     def values(self, token: str) -> FooterValues:
         """The values of the footer for the copy with this token."""
@@ -56,6 +66,8 @@ class LinkForm:
             opt_out=self.opt_out.replace("{token}", token),
             company=self.company,
             partner=self.partner,
+            company_en=self.company_en,
+            partner_en=self.partner_en,
         )
 
 

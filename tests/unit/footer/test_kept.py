@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from gateway.config import read_rule_folder
@@ -16,7 +18,8 @@ LINK = LinkForm(
 )
 
 
-def test_kept_footer_is_the_one_that_was_sent() -> None:
+@pytest.mark.parametrize("english", ["", "Sample K.K."])
+def test_kept_footer_is_the_one_that_was_sent(english: str) -> None:
     """Every shipped footer, from what is kept: letter by letter what goes into a mail."""
     files = read_rule_folder(None).footers
     footers = load_footers(files)
@@ -25,8 +28,9 @@ def test_kept_footer_is_the_one_that_was_sent() -> None:
         link=f"https://careerrelay.example/r/{token}",
         opt_out=f"mailto:no-more@example.co.jp?subject={token}",
         company="株式会社サンプル",
+        company_en=english,
     )
-    kept = kept_footers(files, LINK)
+    kept = kept_footers(files, replace(LINK, company_en=english))
     assert [one.name for one in kept] == sorted(footers)
     for one in kept:
         again = read_kept(one.content)
@@ -42,6 +46,9 @@ def test_hash_is_that_of_everything_in_it() -> None:
     values = {name: name for name in ("name", "plain", "html", "url", "opt_out", "company", "partner")}
     hashes = {KeptFooter(**values).hash} | {KeptFooter(**(values | {name: "x"})).hash for name in values}
     assert len(hashes) == 8
+    plain = KeptFooter(**values)
+    assert replace(plain, company_en="x").hash not in hashes
+    assert "_en" not in plain.content, "what was kept before there were English names is the same footer"
 
 
 def test_what_is_no_footer() -> None:

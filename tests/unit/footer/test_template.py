@@ -52,9 +52,20 @@ def test_plain_lines_have_no_blanks_at_their_ends_and_are_not_wide() -> None:
 
 def test_without_names_the_footers_still_make_sense() -> None:
     """A config may name neither company nor partner."""
-    values = replace(SAMPLE, company="", partner="")
+    values = replace(SAMPLE, company="", partner="", company_en="", partner_en="")
     assert "当社は、提携の人材紹介会社が運営する" in JA.render_plain(values)
     assert "Our company takes part in CareerRelay" in EN.render_plain(values)
+
+
+def test_english_footers_use_the_english_names() -> None:
+    """An English mail need not carry a Japanese name, and need not leave ASCII for it."""
+    values = replace(SAMPLE, company="株式会社サンプル", company_en="Sample K.K.", partner_en="")
+    for text in (EN.render_plain(values), EN.render_html(values)):
+        assert "Sample K.K." in text
+        assert "株式会社サンプル" not in text
+        assert SAMPLE.partner in text, "where no English name is given, the name stands"
+    assert "株式会社サンプル" in JA.render_plain(values)
+    assert EN.render_plain(SAMPLE).isascii()
 
 
 def test_values_are_escaped_where_they_go() -> None:
