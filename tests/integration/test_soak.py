@@ -16,6 +16,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ from tests.peers.record import Transaction
 from tests.peers.scripted import ScriptedHop
 
 SENDERS = 6
+#: Mails that wait to be sent again, past which nobody sends a new one: else what was put off piles up through
+#: all of the storm, and takes longer than that to be worked off.
+BACKLOG = 100
+#: So long at most, in seconds, until one more mail is settled once all trouble is over.
+STUCK = 60.0
 #: Mails before anything breaks; memory and descriptors are compared with those behind them.
 CALM = 200
 #: What the gateway waits for the next hop's word on a mail; a hop that is "late" takes longer.
@@ -164,6 +170,7 @@ class Storm:
     forgetful: Callable[[float], bool]
     most: int
     mails: list[Posted] = field(default_factory=list)
+    settled: int = 0
     waiting: deque[Posted] = field(default_factory=deque)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -179,7 +186,8 @@ class Storm:
                 group.create_task(self._sender())
 
     def _next(self) -> Posted | None:
-        if self.waiting and (self.over or self.source.random() < 0.5):
+        crowded = self.over or len(self.waiting) >= BACKLOG
+        if self.waiting and (crowded or self.source.random() < 0.5):
             return self.waiting.popleft()
         if self.over:
             return None
@@ -191,7 +199,7 @@ class Storm:
         while True:
             mail = self._next()
             if mail is None:
-                if all(one.settled for one in self.mails):
+                if self.settled == len(self.mails):
                     return
                 await asyncio.sleep(0.05)
                 continue
@@ -216,7 +224,10 @@ class Storm:
             await asyncio.sleep(self.source.random() * (0.3 if self.over else 0.05))
 
     def _keep(self, mail: Posted) -> None:
-        if not mail.settled:
+        """It was in a sender's hand, and is in nobody's now."""
+        if mail.settled:
+            self.settled += 1
+        else:
             self.waiting.append(mail)
 
     async def _offer(self, client: Client, mail: Posted, *, lmtp: bool) -> None:
@@ -224,6 +235,8 @@ class Storm:
         mail.attempts += 1
         begun = time.monotonic()
         wanted = mail.outstanding
+        told = f"{datetime.now(UTC):%H:%M:%S.%f}{' lmtp' * lmtp} to {b' '.join(wanted).decode()}: "
+        mail.story.append(told)
         lines = [b"MAIL FROM:<hr@example.co.jp>", *(b"RCPT TO:<" + to + b">" for to in wanted)]
         if self.source.random() < 0.5:
             await client.send(b"".join(line + b"\r\n" for line in [*lines, b"DATA"]))
@@ -232,6 +245,7 @@ class Storm:
             codes = [await _code(client, line) for line in lines]
             if codes[0] == 250 and 250 in codes[1:]:
                 codes.append(await _code(client, b"DATA"))
+        mail.story[-1] = told = f"{told}{codes} "
         refused = [to for to, code in zip(wanted, codes[1:], strict=False) if code // 100 == 5]
         if codes[0] // 100 != 2:
             refused = list(wanted) if codes[0] // 100 == 5 else []
@@ -251,6 +265,7 @@ class Storm:
             self._unanswered(mail)
             raise
         finally:
+            mail.story[-1] = f"{told}{[str(answer) for answer in answers] or 'no answer'}"
             for to, answer in zip(accepted, answers if lmtp else answers * len(accepted), strict=False):
                 if answer.code // 100 in (2, 5):
                     has_it = answer.code // 100 == 2 or to in _delivered_to(answer)
@@ -273,6 +288,7 @@ class Storm:
                 client.reset()
             mail.given_up = whim < 0.02
             self.counts["broken off before the dot"] += 1
+            mail.story[-1] += "broken off before the dot"
             raise _BrokenOffError
         if whim < 0.09:
             cut = self.source.randrange(len(octets))
@@ -290,6 +306,7 @@ class Storm:
             mail.given_up = whim < 0.10
             client.reset()
             self.counts["broken off behind the dot"] += 1
+            mail.story[-1] += "broken off behind the dot"
             raise _BrokenOffError
 
 
@@ -504,13 +521,15 @@ async def soak(folder: Path, *, seconds: float, seed: int) -> None:
         async with breaking(weather):
             await asyncio.wait([sending], timeout=seconds)
         storm.most = len(storm.mails)
-        done, _ = await asyncio.wait([sending], timeout=120)
-        if not done:
+        before_wait = -1
+        while not sending.done() and storm.settled > before_wait:
+            before_wait = storm.settled
+            await asyncio.wait([sending], timeout=STUCK)
+        if not sending.done():
             left = [mail for mail in storm.mails if not mail.settled]
             sending.cancel()
-            pytest.fail(
-                f"seed {seed}: {len(left)} not settled, such as {left[:1]!r:.400}\n{gateway.log()[-6000:]}"
-            )
+            told = f"{story(left[0], hop, gateway)}\n{gateway.log()[-6000:]}"
+            pytest.fail(f"seed {seed}: {len(left)} mails get nowhere, such as\n{told}")
         await sending
         await until(lambda: len(gateway.workers()) == 2, "both workers")
         after = await at_rest(gateway)
@@ -524,7 +543,9 @@ async def soak(folder: Path, *, seconds: float, seed: int) -> None:
         links = check_links(hop, gateway)
         print(f"soak: {len(storm.mails)} mails, {links} links, trouble {dict(weather.seen)}")  # noqa: T201
         print(f"soak: {dict(result.counts)}, {dict(storm.counts)}; (MiB, fds) {before} {after}")  # noqa: T201
-        assert result.findings == [], f"seed {seed}"
+        doubtful = [mail for mail in storm.mails if f" mail {mail.number} " in " ".join(result.findings)]
+        told = "\n\n".join(story(mail, hop, gateway) for mail in doubtful[:10])
+        assert result.findings == [], f"seed {seed}\n{told}"
         assert hop.faults == [], f"seed {seed}"
         assert "Traceback" not in gateway.log(), f"seed {seed}\n{gateway.log()[-4000:]}"
         assert storm.counts["unanswered"] <= weather.seen["worker killed"] * SENDERS, f"seed {seed}"
@@ -532,6 +553,19 @@ async def soak(folder: Path, *, seconds: float, seed: int) -> None:
         assert open_records(file_of(gateway)) <= given_up * len(OTHERS) * 2, f"seed {seed}"
         assert after[0] < before[0] * 1.15 + 4, f"seed {seed}"
         assert after[1] <= before[1] + 2, f"seed {seed}"
+
+
+def story(mail: Posted, hop: ScriptedHop, gateway: Gateway) -> str:
+    """What each side knows of a mail, for whoever has to find out."""
+    name = f"<storm-{mail.number}@example.co.jp>"
+    lines = [f"mail {mail.number}: {mail!r:.200}", "its sender:", *mail.story, "the gateway:"]
+    lines += [line for line in gateway.log().splitlines() if name in line or " died" in line]
+    lines.append("the next hop:")
+    for one in hop.transactions:
+        if name.encode() in bytes(one.raw[:4_096]):
+            where = f"{one.connection}.{one.index} to {b' '.join(one.recipients).decode()}"
+            lines.append(f"{where}: {'whole' if one.complete else 'broken off'}, {one.reply!r}")
+    return "\n".join(lines)
 
 
 def file_of(gateway: Gateway) -> Path:

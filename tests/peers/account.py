@@ -24,7 +24,7 @@ class Posted:
     `dots`: attempts whose final dot was sent. `doubts`: of these, those without an answer. `forgotten`:
     those while the gateway may not have known it again, nor whom it had served (SMTP.md rules 3 and 22), or
     at whose end it was right to forget it, since all that were accepted then were served (rule 19).
-    `given_up`: its sender broke off and does not try again.
+    `given_up`: its sender broke off and does not try again. `story`: a line an attempt, for people.
     """
 
     number: int
@@ -37,6 +37,7 @@ class Posted:
     doubts: int = 0
     forgotten: int = 0
     given_up: bool = False
+    story: list[str] = field(default_factory=list, repr=False)
 
     @property
     def outstanding(self) -> tuple[bytes, ...]:
