@@ -217,6 +217,7 @@ class Guard(Transfer):
             self._over = True
             return refusal
         login, logins = given.get(b"LOGIN", b""), self._door.access.logins
+        self._standing.for_others = True
         self._standing.user = (
             logins.named(login.decode("ascii"), self._door.label) if logins and login else None
         )

@@ -20,6 +20,7 @@ class Standing:
         certificate: the name behind the certificate that it gave, if it is a welcome one.
         user: who logged in.
         speaks_for: whether it may say XCLIENT and XFORWARD.
+        for_others: it has said XCLIENT: its certificate is the speaker's, and logs in nobody else.
         nobody: a proxy that carries nobody; it may look in, and not send (SMTP.md rule 30).
     """
 
@@ -28,6 +29,7 @@ class Standing:
     certificate: str = ""
     user: User | None = None
     speaks_for: bool = False
+    for_others: bool = False
     nobody: bool = False
 
     def bar(self) -> Reply | None:
@@ -39,7 +41,7 @@ class Standing:
             return failure.NEED_TLS
         if access.certificates == "required" and not self.certificate:
             return failure.ACCESS_DENIED
-        if access.auth == "required" and self.user is None and not self.certificate:
+        if access.auth == "required" and not self.proven:
             return failure.NEED_AUTH
         return None
 
@@ -60,4 +62,6 @@ class Standing:
     @property
     def proven(self) -> str:
         """Who the peer has proven to be, for the log."""
-        return f"user {self.user.name}" if self.user is not None else self.certificate
+        if self.user is not None:
+            return f"user {self.user.name}"
+        return "" if self.for_others else self.certificate

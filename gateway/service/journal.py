@@ -6,10 +6,11 @@ lines of their own into the log (CWE-117). Addresses are shown as the config say
 
 import json
 import logging
+import os
 import time
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
 
 from gateway.service.eyes.table import Table, Tally
 from gateway.transaction.report import MailReport, ShadowReport
@@ -185,10 +186,41 @@ def _one_line(text: str) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
+class LevelledFormatter(logging.Formatter):
+    """For systemd's journal: each line begins with its level (sd-daemon(3)), for ``journalctl -p err``.
+
+    Args:
+        formatter: makes the lines.
+    """
+
+    def __init__(self, formatter: logging.Formatter) -> None:
+        super().__init__()
+        self._formatter = formatter
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The lines of `formatter`, marked; the journal takes the mark away."""
+        level = next(level for least, level in _SYSLOG if record.levelno >= least)
+        return "\n".join(f"<{level}>{line}" for line in self._formatter.format(record).split("\n"))
+
+
+#: From this level of ours on, the one of syslog(3).
+_SYSLOG = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))
+
+
+def goes_to_the_journal(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether what is written there goes straight to systemd's journal (systemd.exec(5), JOURNAL_STREAM)."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
 def start_logging(*, form: str, level: str) -> None:
     """Send the gateway's log to standard error; the libraries' only from warnings on."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    formatter = JsonFormatter() if form == "json" else TextFormatter()
+    handler.setFormatter(LevelledFormatter(formatter) if goes_to_the_journal(handler.stream) else formatter)
     # No line of ours tells where in the code it was written; finding that out costs more than the line
     # (Python's Logging HOWTO, "Optimization").
     logging._srcfile = None  # noqa: SLF001 - the documented switch

@@ -8,7 +8,7 @@ ask for them in the same order.
 import logging
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -60,12 +60,14 @@ class Desk:
         mark: what tells its process from others.
         lease: how long its claims hold, in microseconds.
         memory: how long a record lives, in microseconds.
+        held: by mail and person, the claims that somebody in this process was given and has not settled yet.
     """
 
     process: bytes
     mark: ProcessMark
     lease: int
     memory: int
+    held: set[tuple[bytes, bytes]] = field(default_factory=set)
 
     def life_of(self, other: ProcessMark) -> Life:
         """Whether that process lives."""
@@ -81,6 +83,21 @@ def perform(connection: Connection, works: Sequence[Work], desk: Desk, now: int)
         _write_outcomes(ThroughSqlalchemy(connection), [works[0].outcome], now)
         return [None]
     return _Batch(connection, desk, now).run(works)
+
+
+def note_claims(works: Sequence[Work], results: Sequence[object], desk: Desk) -> None:
+    """What was committed: claims that are somebody's now, and those that are nobody's any more."""
+    for work, result in zip(works, results, strict=True):
+        match work:
+            case TakeClaims(mail_key):
+                claims: list[Claim] = result  # type: ignore[assignment]  # what `perform` gives for it
+                desk.held.update((mail_key, one.person) for one in claims if one.standing is Standing.OURS)
+            case Settle(mail_key, outcomes):
+                desk.held.difference_update((mail_key, one.person) for one in outcomes)
+            case TakeBackClaims(TakeClaims(mail_key), answers):
+                desk.held.difference_update((mail_key, one.person) for one in answers)
+            case _:
+                pass
 
 
 def perform_sends(statements: Statements, works: Sequence[Work], now: int) -> list[object]:
@@ -257,7 +274,11 @@ def _write_outcomes(statements: Statements, outcomes: Sequence[SendOutcome], now
 
 
 def enrol(connection: Connection, desk: Desk, now: int) -> None:
-    """Write the writer's row, and free the claims of processes of this node that are dead (rule 20)."""
+    """Write the writer's row, and free the claims of processes of this node that are dead (rule 20).
+
+    And those of its own that nobody here was ever told of: a commit whose answer was lost may have been one
+    all the same, and such a claim would hold the mail back until its lease is over.
+    """
     mark = desk.mark
     mine = select(processes.c.id).where(processes.c.id == desk.process)
     if connection.execute(mine).first() is None:
@@ -273,7 +294,20 @@ def enrol(connection: Connection, desk: Desk, now: int) -> None:
                 seen_at=now,
             )
         )
+    else:
+        _free_unknown(connection, desk)
     keep_house(connection, desk, now)
+
+
+def _free_unknown(connection: Connection, desk: Desk) -> None:
+    mine = select(copies.c.mail_key, copies.c.person).where(copies.c.claimed_by == desk.process)
+    for mail_key, person in connection.execute(mine).all():
+        if (bytes(mail_key), bytes(person)) not in desk.held:
+            connection.execute(
+                update(copies)
+                .where(copies.c.mail_key == mail_key, copies.c.person == person)
+                .values(claimed_by=None, lease_until=None)
+            )
 
 
 def leave(connection: Connection, desk: Desk) -> None:

@@ -203,7 +203,7 @@ def settle(connection: Connection, work: Settle, process: bytes) -> None:
     """Write outcomes and the notice, free what is still owed, delete the record if it is to be closed."""
     _lock(connection, work.mail_key)
     if work.close:
-        _delete(connection, work.mail_key)
+        _close(connection, work)
         return
     latest = {outcome.person: outcome for outcome in work.outcomes}
     final = [_settled_row(work.mail_key, one) for one in latest.values() if one.fate in _FINAL]
@@ -220,6 +220,15 @@ def settle(connection: Connection, work: Settle, process: bytes) -> None:
         connection.execute(
             update(mails).where(mails.c.mail_key == work.mail_key).values(notice=work.notice.value)
         )
+
+
+def _close(connection: Connection, work: Settle) -> None:
+    """End the record; but a copy that another attempt has on the wire at this moment stays known."""
+    mine = [one.person for one in work.outcomes]
+    over = or_(copies.c.claimed_by.is_(None), copies.c.person.in_(mine))
+    connection.execute(delete(copies).where(copies.c.mail_key == work.mail_key, over))
+    left = exists().where(copies.c.mail_key == work.mail_key)
+    connection.execute(delete(mails).where(mails.c.mail_key == work.mail_key, ~left))
 
 
 def _settled_row(mail_key: bytes, outcome: CopyOutcome) -> dict[str, object]:

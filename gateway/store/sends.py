@@ -5,7 +5,7 @@ text is the same for SQLite and PostgreSQL (`gateway.store.statements`).
 """
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from gateway.store.bounded import bounded
@@ -69,6 +69,7 @@ _OUTCOME = (
     " accepted_at = COALESCE(accepted_at, ?)"
     " WHERE mail_key = ? AND person_ref = (SELECT ref FROM people WHERE hash = ?)"
 )
+_IS_RECORDED = "SELECT 1 FROM copies WHERE mail_key = ? AND person = ?"
 _HAS_SEND = "SELECT 1 FROM sends WHERE mail_key = ? AND person_ref = (SELECT ref FROM people WHERE hash = ?)"
 # Only where nobody has intended it again since.
 _TAKE_BACK = (
@@ -129,12 +130,16 @@ def write_intents(statements: Statements, intents: Sequence[SendIntent], now: in
     for key in fresh:
         found[refs[key[0]], key[1]] = (chosen[key].token, counts[key], 0)
     rest = [key for key in keys if key[0] in known] if known else []
+    recorded = {
+        key for key in rest if chosen[key].alone and list(statements.run(_IS_RECORDED, (key[1], key[0])))
+    }
+    rest = [key for key in rest if key not in recorded] if recorded else rest
     for start, end in _portions(len(rest)):
         values = _rows(statements, [(chosen[key], counts[key]) for key in rest[start:end]], refs, now)
         statement = _insert("sends", end - start, _SENDS_TAIL)
         for row in statements.run(statement, values):
             found[row[1], row[0]] = (row[2], row[3], row[4])
-    return _answers(intents, counts, refs, found)
+    return _answers(intents, counts, refs, found, recorded)
 
 
 def _rows(
@@ -174,10 +179,14 @@ def _answers(
     counts: dict[tuple[bytes, bytes], int],
     refs: dict[bytes, bytes],
     found: dict[tuple[bytes, bytes], tuple[bytes, int, int]],
+    recorded: Collection[tuple[bytes, bytes]],
 ) -> list[Issued]:
     answers: list[Issued] = []
     for intent in intents:
         key = (intent.person, intent.mail_key)
+        if key in recorded:
+            answers.append(Issued(token=intent.token, attempts=0, put_off=0, recorded=True))
+            continue
         token, attempts, put_off = found[refs[intent.person], intent.mail_key]
         answers.append(Issued(token=token, attempts=attempts - counts[key], put_off=put_off))
         counts[key] -= 1

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from gateway.ledger.claims import ProcessMark
-from gateway.store.batch import Desk, enrol, leave, perform, perform_sends
+from gateway.store.batch import Desk, enrol, leave, note_claims, perform, perform_sends
 from gateway.store.database import Database, bare_transaction, now_at
 from gateway.store.migrate import prepare, require_current
 from gateway.store.statements import ToSqlite
@@ -97,13 +97,16 @@ class Session:
         connection = self._connection
         if connection is None:
             raise RuntimeError("the session is not open")
-        if self._database.sqlite and all(isinstance(work, SENDING) for work in works):
+        short = self._database.sqlite and all(isinstance(work, SENDING) for work in works)
+        if short:
             with bare_transaction(connection, self._lock_seconds) as raw:
                 results = perform_sends(ToSqlite(raw), works, now_at(connection))
         else:
             results = self._perform(connection, works)
         if self._files is not None:
             self._files.check()
+        if not short:
+            note_claims(works, results, self._desk)
         return results
 
     def _perform(self, connection: Connection, works: Sequence[Work]) -> list[object]:

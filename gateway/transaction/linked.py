@@ -6,12 +6,12 @@ to the commit every fault ends in `Unlinkable` or `LedgerFault`, and the mail go
 transaction that is still open.
 
 A mail for one person needs no memory: a retry simply sends it again, with the same token. A mail for several
-is *claimed* recipient by recipient, so that a retry sends only what is owed. LMTP answers for each recipient
-and needs neither.
+is *claimed* recipient by recipient, so that a retry sends only what is owed; also one that names just one of
+them. LMTP answers for each recipient and needs neither.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.errors import GatewayError, MailUnreadable
 from gateway.ledger.person import person_hash
@@ -242,11 +242,15 @@ class LinkedMail:
             partner=terms.partner,
             footer_hash=terms.footers.get(footer),
             matching=terms.hashes(recipient),
+            alone=not (self.lmtp or self._recorded),
         )
 
     async def _intend(self, built: Sequence["_Built"]) -> int:
         """Commit the intents; gives how many links are new."""
         answers = await self.services.ledger.intend([b.send for b in built if b.send is not None])
+        if any(answer.recorded for answer in answers):
+            self._recorded = True
+            return await self._claim(built)
         tokens = iter(answers)
         issued = [next(tokens) if one.send is not None else None for one in built]
         await self._add_jobs(
@@ -258,7 +262,11 @@ class LinkedMail:
         return sum(answer.left is None and not answer.attempts for answer in answers)
 
     async def _claim(self, built: Sequence["_Built"]) -> int:
-        sends = {one.copy.person: one.send for one in built if one.copy.person is not None}
+        sends = {
+            one.copy.person: replace(one.send, alone=False) if one.send is not None else None
+            for one in built
+            if one.copy.person is not None
+        }
         persons = list(dict.fromkeys(self._plan.persons))
         intents = [CopyIntent(person=person, send=sends.get(person)) for person in persons]
         claims = dict(zip(persons, await self.services.ledger.claim(self._key, intents), strict=True))

@@ -139,6 +139,8 @@ class SendIntent:
         footer_hash: the key of the footer's content, kept so that it can be shown as it was sent.
         matching: the address's hash under each live matching key of the partner: pairs of the key's id and
             32 octets.
+        alone: nobody else is named in this attempt. If an earlier one was for others too, and its record is
+            open and has this person, nothing is written, and `Issued.recorded` says so.
     """
 
     mail_key: bytes
@@ -159,6 +161,7 @@ class SendIntent:
     partner: str = "default"
     footer_hash: bytes | None = None
     matching: tuple[tuple[str, bytes], ...] = ()
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,12 +173,14 @@ class Issued:
         attempts: how often this send was intended before.
         put_off: how often it was put off after the dot with 4.6.x or 4.7.x (rule 15).
         left: why this person is to get no link after all, SUPPRESSED or FREQUENCY; nothing was written then.
+        recorded: an open record has this person: it has to be claimed; nothing was written.
     """
 
     token: bytes
     attempts: int
     put_off: int
     left: Reason | None = None
+    recorded: bool = False
 
 
 class SendState(Enum):
@@ -307,6 +312,7 @@ class Ledger(Protocol):
     ) -> None:
         """Write outcomes, give up the claims on what is still owed; with `close` end the record.
 
+        What another attempt has claimed at that moment stays in it: its copy is on the wire.
         One commit, durable when it returns.
         """
 

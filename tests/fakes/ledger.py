@@ -78,6 +78,9 @@ class FakeLedger:
     def _issue(self, intent: SendIntent) -> Issued:
         if intent.person in self.left:
             return Issued(token=intent.token, attempts=0, put_off=0, left=self.left[intent.person])
+        record = self.memory.open.get(intent.mail_key)
+        if intent.alone and record is not None and intent.person in record.copies:
+            return Issued(token=intent.token, attempts=0, put_off=0, recorded=True)
         row = self.memory.sends.get((intent.mail_key, intent.person))
         if row is None:
             row = self.memory.sends[(intent.mail_key, intent.person)] = Row(intent, intent.token)
@@ -160,7 +163,9 @@ class FakeLedger:
             if outcome.send is not None:
                 self._write(outcome.send)
         if close:
-            del self.memory.open[mail_key]
+            record.copies = {person: owed for person, owed in record.copies.items() if owed.claimed_by}
+            if not record.copies:
+                del self.memory.open[mail_key]
 
     async def link_refused(self) -> int:
         """See `gateway.transaction.ports.Ledger`."""

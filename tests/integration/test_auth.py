@@ -198,6 +198,29 @@ async def test_certificate_instead_of_a_login(tmp_path: Path) -> None:
             assert (await client.command(b"MAIL FROM:<hr@example.co.jp>")).code == 530
 
 
+async def test_the_certificate_of_who_speaks_for_others_is_no_login_of_theirs(tmp_path: Path) -> None:
+    """CWE-863: after XCLIENT only a LOGIN of the client that is spoken for lets its mail in."""
+    server, own = pair(tmp_path, "server"), pair(tmp_path, "own", "mail.example.co.jp")
+    given = changes(
+        tmp_path,
+        server,
+        client_certificates="optional",
+        client_ca_file=str(own.certificate),
+        client_names=["san:mail.example.co.jp"],
+        xclient_networks=["127.0.0.0/8"],
+    )
+    async with (
+        ScriptedHop() as hop,
+        gateway(hop, changes=given) as relay,
+        secured(relay, with_certificate(server, own)) as client,
+    ):
+        for login, code in ((b"", 530), (b" LOGIN=nobody", 530), (b" LOGIN=payroll", 250)):
+            assert (await client.command(b"XCLIENT ADDR=127.0.0.5" + login)).code == 220
+            await client.greet()
+            assert (await client.command(b"MAIL FROM:<hr@example.co.jp>")).code == code, login
+        assert hop.sessions, "the last one"
+
+
 async def test_login_in_the_middle_of_a_mail(tmp_path: Path) -> None:
     """RFC 4954 §4: AUTH is not permitted during a mail transaction."""
     async with relaying(tmp_path, auth="offered") as (relay, _, context), secured(relay, context) as client:

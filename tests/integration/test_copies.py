@@ -194,6 +194,44 @@ async def test_a_retry_of_which_one_is_accepted_is_still_that_mail() -> None:
         assert [len(mails) for mails in by_recipient(hop).values()] == [1, 1]
 
 
+async def test_a_retry_for_one_of_several_is_still_that_mail() -> None:
+    """Rule 19: also where the others are refused at RCPT meanwhile, who has the mail doesn't get it twice."""
+    async with hop_with(TWO[1], reply(451, "4.2.1 full")) as hop, gateway(hop) as relay:
+        assert (await send(relay, TWO)).code == 451
+        assert list(by_recipient(hop)) == [TWO[0]]
+        hop.script(
+            {("rcpt", TWO[0]): reply(450, "4.2.1 slow down"), ("rcpt", TWO[1]): reply(550, "5.1.1 no")}
+        )
+        assert (await send(relay, TWO)).code // 100 in (4, 5)
+        hop.script(None)
+        assert (await send(relay, TWO[:1])).code == 250
+        assert len(by_recipient(hop)[TWO[0]]) == 1
+        row = next(row for row in relay.ledger.memory.sends.values() if row.state is SendState.ACCEPTED)
+        assert row.attempts == 0, "nothing was intended again"
+        assert not relay.ledger.memory.open
+        assert (await send(relay, TWO[:1])).code == 250
+        assert len(by_recipient(hop)[TWO[0]]) == 2, "after its end it is a new mail"
+
+
+async def test_one_comes_again_alone_while_the_others_copy_is_on_the_wire() -> None:
+    """Rules 19 and 20: that one's answer ends nothing for the copy that another process still sends."""
+    memory, hold = Memory(), asyncio.Event()
+    async with hop_with(TWO[1], reply(250, "2.0.0 late").when(hold)) as hop:
+        one = gateway(hop, ledger=FakeLedger(memory, name="one"))
+        two = gateway(hop, ledger=FakeLedger(memory, name="two"))
+        async with one as first, two as second:
+            slow = asyncio.create_task(send(first, TWO))
+            await hop.wait(
+                lambda: any(one.recipients == [TWO[1]] and one.complete for one in hop.transactions)
+            )
+            assert (await send(second, TWO[:1])).code == 250
+            assert (await send(second, TWO[1:])).code == 451, "it is on its way"
+            hold.set()
+            assert (await slow).code == 250
+        assert {r: len(m) for r, m in by_recipient(hop).items()} == dict.fromkeys(TWO, 1)
+        assert not memory.open
+
+
 async def test_the_retry_may_come_to_another_process() -> None:
     """Rule 20: the memory of a mail is in the ledger, so another gateway process knows what is owed."""
     memory = Memory()

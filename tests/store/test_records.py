@@ -2,15 +2,19 @@
 
 import asyncio
 import dataclasses
+import threading
+from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
+from gateway.errors import LedgerFault
 from gateway.ledger.claims import ProcessMark
 from gateway.smtp.fold import Fate, Notice, Outcome
 from gateway.smtp.reply import Reply
 from gateway.store import Database, LedgerReader, LedgerStore
 from gateway.store.process import own_mark
+from gateway.store.work import Work
 from gateway.transaction.ports import PlannedCopy, SendState, Standing
 from tests.store.values import became, copy, intent, key
 
@@ -325,3 +329,79 @@ def test_own_mark_is_of_this_process() -> None:
     assert isinstance(mark, ProcessMark)
     assert mark.started > 0
     assert len(mark.boot) == 36
+
+
+async def test_one_of_several_comes_again_alone(url: str) -> None:
+    """Rule 19: an intent for one person of an open record is not written; it has to be claimed."""
+    async with store(url) as ledger:
+        await ledger.claim(MAIL, [copy("a"), copy("b")])
+        await ledger.settle(MAIL, [became("a", Fate.TAKEN), became("b", Fate.PUT_OFF)], close=False)
+        alone, other, new = await ledger.intend(
+            [
+                intent("mail", "a", attempt=1, alone=True),
+                intent("another", "a", alone=True),
+                intent("mail", "c"),
+            ]
+        )
+        (claim,) = await ledger.claim(MAIL, [copy("a")])
+        # an intent that says nothing of being alone (LMTP) is one like any other
+        (plain,) = await ledger.intend([intent("mail", "a", attempt=2)])
+        await ledger.settle(MAIL, [], close=True)
+        (after,) = await ledger.intend([intent("mail", "a", attempt=3, alone=True)])
+    assert (alone.recorded, other.recorded, new.recorded) == (True, False, False)
+    assert claim.standing is SETTLED
+    assert (plain.recorded, plain.token, plain.attempts) == (False, intent("mail", "a").token, 1)
+    assert (after.recorded, after.attempts) == (False, 2)
+    assert count(url, "mails") == 0
+
+
+async def test_the_end_leaves_what_another_has_on_the_wire(url: str) -> None:
+    """Rule 20: whoever closes the record for one person keeps the claim of another attempt on another one."""
+    async with store(url) as one, store(url, "node2") as two:
+        await one.claim(MAIL, [copy("a"), copy("b")])
+        await one.settle(MAIL, [became("a", Fate.TAKEN)], close=False)
+        (claim,) = await two.claim(MAIL, [copy("a")])
+        assert claim.standing is SETTLED
+        await two.settle(MAIL, [], close=True)
+        (claim,) = await two.claim(MAIL, [copy("b")])
+        assert claim.standing is ELSEWHERE
+        await one.settle(MAIL, [became("b", Fate.TAKEN)], close=True)
+    assert count(url, "mails") == count(url, "copies") == 0
+
+
+async def test_a_claim_whose_commit_was_not_heard_of_is_not_held_for_its_lease(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule 20: committed, and nobody heard of it (a file moved away, a connection cut): the mail goes on."""
+    async with store(url) as one, store(url, "node2") as two:
+        (held,) = await one.claim(MAIL, [copy("held")])
+        assert held.standing is OURS
+        session = one._writer._session
+        done = session._perform
+
+        committed, gone = threading.Event(), threading.Event()
+
+        def lost(connection: Connection, works: Sequence[Work]) -> list[object]:
+            monkeypatch.setattr(session, "_perform", done)
+            done(connection, works)
+            committed.set()
+            gone.wait(10)
+            raise LedgerFault("the answer is lost")
+
+        gone.set()
+        monkeypatch.setattr(session, "_perform", lost)
+        (again,) = await one.claim(MAIL, [copy("a")])  # tried again by itself
+        assert again.standing is OURS
+        await one.settle(MAIL, [became("a", Fate.PUT_OFF)], close=False)
+
+        committed.clear()
+        gone.clear()
+        monkeypatch.setattr(session, "_perform", lost)
+        claiming = asyncio.create_task(one.claim(MAIL, [copy("b")]))
+        assert await asyncio.to_thread(committed.wait, 10)
+        claiming.cancel()  # nobody waits for it any more
+        await asyncio.sleep(0)
+        gone.set()
+        await one.find(MAIL)
+        claims = await two.claim(MAIL, [copy("b"), copy("held")])
+        assert [claim.standing for claim in claims] == [OURS, ELSEWHERE]

@@ -1,12 +1,21 @@
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from gateway.reason import Reason
-from gateway.service.journal import JsonFormatter, LogJournal, TextFormatter, start_logging
+from gateway.service.journal import (
+    JsonFormatter,
+    LevelledFormatter,
+    LogJournal,
+    TextFormatter,
+    goes_to_the_journal,
+    start_logging,
+)
 from gateway.smtp.reply import Reply
 from gateway.transaction.report import CopyReport, MailReport
 
@@ -173,6 +182,35 @@ def test_alarms(log: list[logging.LogRecord]) -> None:
     keeper.alarm("the next hop refuses us")
     assert (log[0].levelname, vars(log[0])["fields"]) == ("ERROR", {"alarm": True})
     assert keeper.counts["alarms"] == 1
+
+
+def test_the_journal_hears_the_level() -> None:
+    """`journalctl -p err` shows errors and all lines of their tracebacks; nobody else can set a level."""
+    shown = LevelledFormatter(TextFormatter())
+    for level, mark in ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6)):
+        made = record("<0>stranger")
+        made.levelno = level
+        assert shown.format(made) == f"<{mark}>{TextFormatter().format(made)}"
+    made = record("failed")
+    made.levelno = logging.ERROR
+    try:
+        int("why\n<0>not")
+    except ValueError:
+        made.exc_info = sys.exc_info()
+    lines = shown.format(made).split("\n")
+    assert len(lines) > 3
+    assert all(line.startswith("<3>") for line in lines)
+    assert LevelledFormatter(JsonFormatter()).format(record("x")).startswith('<4>{"time"')
+
+
+def test_only_the_journal_hears_it(tmp_path: Path) -> None:
+    """JOURNAL_STREAM names the file; standard error that was sent elsewhere has other numbers."""
+    with (tmp_path / "log").open("w") as stream, (tmp_path / "other").open("w") as other:
+        found = os.fstat(stream.fileno())
+        environment = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+        assert goes_to_the_journal(stream, environment)
+        assert not goes_to_the_journal(other, environment)
+        assert not goes_to_the_journal(stream, {})
 
 
 def test_start_logging_may_be_done_again(capsys: pytest.CaptureFixture[str]) -> None:
