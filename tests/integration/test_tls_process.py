@@ -48,14 +48,15 @@ async def test_renewed_without_a_signal_and_users_without_a_reload(tmp_path: Pat
             open_one = await Client.connect(port, tls=server.client())
             await open_one.hello()
             before = await shown(port)
-            shutil.copy(renewed.certificate, server.certificate)
-            shutil.copy(renewed.key, server.key)
             command = [sys.executable, "-m", "gateway", "user", "add", "payroll", "--generate"]
             command += ["--config", str(gateway.config)]
             added = await asyncio.to_thread(
                 subprocess.run, command, capture_output=True, text=True, check=True
             )
             password = added.stdout.split()[1]
+            # last, so that a worker which has seen the certificate has seen the user
+            shutil.copy(renewed.certificate, server.certificate)
+            shutil.copy(renewed.key, server.key)
             async with asyncio.timeout(20):
                 fresh = 0
                 while fresh < 8:  # one worker alone can't have answered all of these by chance
