@@ -14,14 +14,14 @@ from gateway.cli.ledger.desk import (
     open_config,
     operator_of,
     operator_option,
-    second_option,
-    want_second,
 )
+from gateway.cli.ledger.second import confirm, perform
 from gateway.cli.options import config_option, export_options, json_option, last_option
 from gateway.cli.printing import local, local_text, print_json, print_table, write_records
 
 if TYPE_CHECKING:
     from gateway.config import Config
+    from gateway.store.consent import Value
     from gateway.store.credit import CreditStore
     from gateway.store.slots import Slot
 
@@ -39,7 +39,9 @@ def credits_() -> None:
 @credits_.command()
 @config_option
 @company_option
-@click.option("--at", metavar="TIME", help="By what was recorded until then. A date means its end.")
+@click.option(
+    "--at", metavar="TIME", help="By what was recorded until then. A date means its end, in Japanese time."
+)
 @click.option("--slots", is_flag=True, help="Each slot too.")
 @json_option
 def show(*, config_path: Path, company: str | None, at: str | None, slots: bool, as_json: bool) -> None:
@@ -157,7 +159,9 @@ def _act(
         store.rematch()
         slot = act(config, store, chosen_company(store, company))
     if as_json:
-        print_json(asdict(slot))
+        from gateway.store.views import slot_record
+
+        print_json(slot_record(slot))
     else:
         meant = f" for {slot.requisition}" if slot.requisition else ""
         click.echo(f"slot {slot.id} is {slot.state}{meant}")
@@ -199,7 +203,6 @@ def reserve(
 @_requisition_option
 @_slot_option
 @operator_option
-@second_option
 @json_option
 def redeem(
     *,
@@ -208,23 +211,20 @@ def redeem(
     requisition: str,
     slot_id: int | None,
     operator: str | None,
-    second: str,
     as_json: bool,
 ) -> None:
     """Use a slot for a hire: a reserved one, else one that is reserved first.
 
-    A requisition that has used its slot already gets that one, and nothing changes. Past
-    `credit.second_operator_slots` in a month a second operator has to say yes.
+    A requisition that has used its slot already gets that one, and nothing changes. More than
+    `credit.second_operator_slots` in a month wait until a second operator confirms them.
     """
+    from gateway.store.consent import Deed
 
     def act(config: "Config", store: "CreditStore", whose: str) -> "Slot":
-        who = operator_of(operator, second)
-        want_second(
-            who,
-            f"more than {config.credit.second_operator_slots} slots in a month",
-            wanted=store.redeemed_this_month(whose) >= config.credit.second_operator_slots,
-        )
-        return store.redeem(whose, who, requisition=requisition, slot_id=slot_id)
+        wanted = {"requisition": requisition, "slot_id": slot_id}
+        deed = Deed(action="redeem", company=whose, values=wanted)
+        slot: Slot = perform(config, store, deed, operator_of(operator))
+        return slot
 
     _act(config_path, company, as_json=as_json, act=act)
 
@@ -265,7 +265,6 @@ def give_back(
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it stays in the books.")
 @click.option("--campaign", default="", metavar="NAME", help="The campaign that it belongs to.")
 @operator_option
-@second_option
 @json_option
 def adjust(
     *,
@@ -275,26 +274,28 @@ def adjust(
     reason: str,
     campaign: str,
     operator: str | None,
-    second: str,
     as_json: bool,
 ) -> None:
     """Correct the referrals by hand; slots follow. Who did it, and why, is recorded.
 
-    More than `credit.second_operator_referrals` at once want a second operator.
+    More than `credit.second_operator_referrals` in a month, up and down taken together, wait until a second
+    operator confirms them.
     """
+    from gateway.store.consent import Deed
+
     if not 0 < abs(referrals) <= 1_000_000:
         raise click.UsageError("--referrals is a number other than 0, and at most a million")
     config, store = open_config(config_path)
     with store:
         whose = chosen_company(store, company)
-        who = operator_of(operator, second)
-        limit = config.credit.second_operator_referrals
-        want_second(who, f"more than {limit} referrals at once", wanted=abs(referrals) > limit)
-        found = store.adjust(whose, who, referrals=referrals, reason=reason, campaign=campaign)
+        values: dict[str, Value] = {"referrals": referrals, "reason": reason, "campaign": campaign}
+        deed = Deed(action="adjust", company=whose, values=values)
+        found = perform(config, store, deed, operator_of(operator))
     if as_json:
         print_json({"company": whose, **asdict(found)})
     else:
         click.echo(f"{whose}: {found.referrals} referrals, {found.slots_available} slots available")
 
 
+credits_.add_command(confirm)
 command = credits_

@@ -76,7 +76,7 @@ def issue(
         sheet = read_sheet(_content(file), columns=_columns(config, columns))
     except Unreadable as error:
         raise click.ClickException(f"{file}: {error}") from None
-    give = issuing(config, keys, read_excluded(config), by=operator())
+    give = issuing(config, keys, read_excluded(config))
     given = _given(config, sheet, campaign, give)
     added = [_added(config, one) for one in given]
     if as_json:
@@ -129,7 +129,7 @@ def _given(config: "Config", sheet: "Sheet", campaign: str, give) -> "list[Given
                 Wanted(address=row.email, campaign=row.campaign or campaign, reference=row.external_id)
                 for _, row in part
             ]
-            for (at, _), one in zip(part, give(desk, wanted), strict=True):
+            for (at, _), one in zip(part, give(desk, wanted, operator()), strict=True):
                 answers[at] = one
             bar.update(len(part))
     return answers

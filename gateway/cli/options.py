@@ -1,7 +1,5 @@
 """Options that several commands share, so that they read the same everywhere."""
 
-import getpass
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,8 +82,6 @@ rules_option = click.option(
 
 def operator() -> str:
     """Who runs the command, as it is recorded."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):  # a user that the machine has no name for
-        name = "?"
-    return f"{name} (uid {os.getuid()})"
+    from gateway.cli.logins import Login  # what only shows something needs no name
+
+    return str(Login.own())

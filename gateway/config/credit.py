@@ -113,11 +113,11 @@ class Credit(Terms):
 
     second_operator_referrals: f.CountOrOff = Field(
         default=10,
-        description="`credits adjust` by more than this wants a second operator; so do more than this in "
-        "a month by `registrations resolve --outcome count`.",
+        description="More referrals than this adjusted by one operator in a month (`credits adjust`, up and "
+        "down taken together), or made by `registrations resolve --outcome count`, wait for a second one.",
     )
     second_operator_slots: f.CountOrOff = Field(
-        default=3, description="More slots than this redeemed in a month want a second operator."
+        default=3, description="More slots than this redeemed in a month wait for a second operator."
     )
     fee_per_hire: Annotated[int, Field(strict=True, ge=0, le=10**12)] = Field(
         default=0, description="What a placement costs elsewhere, for the estimate in `careerrelay circle`."

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 from gateway.config import AddressPatterns, Config, Excluded, Keys
 from gateway.config.link_url import with_token
-from gateway.config.names import in_domains
 from gateway.store.links import Given, LinkDesk, Wanted
-from gateway.store.programme import person_keys, programme_of
+from gateway.store.programme import own_address_test, person_keys, programme_of
 
-Issue = Callable[[LinkDesk, Sequence[Wanted]], list[Given]]
+#: With who asks, as the ledger is to name the sender.
+Issue = Callable[[LinkDesk, Sequence[Wanted], str], list[Given]]
 
 
 def link_for(config: Config, campaign: str, token: str) -> str:
@@ -17,21 +17,21 @@ def link_for(config: Config, campaign: str, token: str) -> str:
     return config.link.for_token(token) if own is None else with_token(own, token)
 
 
-def issuing(config: Config, keys: Keys, excluded: Excluded, *, by: str = "") -> Issue:
-    """How links are given by this config. `by`: who asks, as the ledger is to name the sender.
+def issuing(config: Config, keys: Keys, excluded: Excluded) -> Issue:
+    """How links are given by this config.
 
     Raises:
         ConfigError: a matching key file can't be read.
     """
     programme, people = programme_of(config), person_keys(config, keys)
-    patterns = AddressPatterns(excluded.recipients)
+    patterns, is_own = AddressPatterns(excluded.recipients), own_address_test(config)
 
     def refuse(address: str) -> str:
-        if in_domains(config.gateway.own_domains, address.rpartition("@")[2].lower()):
+        if is_own(address):
             return "own-address"
         return "excluded" if patterns.matches(address) else ""
 
-    def issue(desk: LinkDesk, wanted: Sequence[Wanted]) -> list[Given]:
+    def issue(desk: LinkDesk, wanted: Sequence[Wanted], by: str) -> list[Given]:
         return desk.issue(
             wanted,
             programme=programme,

@@ -25,6 +25,8 @@ class Journal:
     now: int
     operator: str = ""
     second: str = ""
+    #: How many postings this transaction has made.
+    posted: int = 0
     _last: int = -1
     _hash: bytes = books.GENESIS
     _rows: list[dict[str, object]] = field(default_factory=list)
@@ -84,6 +86,7 @@ class Journal:
         previous, number = self._hash, self._last + 1
         self._hash = posting_hash(number, previous, posting)
         self._last = number
+        self.posted += 1
         self._rows.append(row_of(number, previous, self._hash, posting))
         self._lines += [
             {
@@ -190,8 +193,8 @@ def write_audit(
     detail: str,
     company: str = "",
     second: str = "",
-) -> None:
-    """Append a line on what somebody did. `detail` names nobody."""
+) -> int:
+    """Append a line on what somebody did; gives its number. `detail` names nobody."""
     last = connection.execute(select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)).first()
     number, previous = (last.id + 1, bytes(last.hash)) if last else (1, books.GENESIS)
     said = [bounded(operator), bounded(second), action, company, bounded(detail)]
@@ -208,6 +211,7 @@ def write_audit(
             hash=chained(previous, [number, now, *said]),
         )
     )
+    return number
 
 
 # --- sums -------------------------------------------------------------------------------------------------
@@ -254,6 +258,22 @@ def referrals_of(connection: Connection, company: str) -> list[tuple[int, int, i
     for since, ratio, amount in connection.execute(adjusted):
         found[since, ratio] = found.get((since, ratio), 0) + int(amount)
     return [(since, ratio, count) for (since, ratio), count in found.items()]
+
+
+def adjusted_since(connection: Connection, company: str, moment: int) -> int:
+    """How many referrals one operator alone has added or taken by hand since then, taken together."""
+    adjusted = (
+        select(func.sum(func.abs(entries.c.amount)))
+        .join(postings, postings.c.id == entries.c.posting_id)
+        .where(
+            postings.c.company == company,
+            postings.c.kind == Kind.ADJUST.value,
+            postings.c.at >= moment,
+            postings.c.second == "",
+            entries.c.account == Account.UNSPENT.value,
+        )
+    )
+    return int(connection.execute(adjusted).scalar_one() or 0)
 
 
 def held_slots(connection: Connection, company: str) -> list[Held]:

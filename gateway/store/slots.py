@@ -5,7 +5,7 @@ Every function works inside a transaction that holds the lock of credit.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from gateway.errors import GatewayError
 from gateway.ledger.books import Account, Kind
@@ -54,6 +54,12 @@ def find_slots(connection: Connection, company: str, *states: Account) -> list[S
     if states:
         query = query.where(slots.c.state.in_([state.value for state in states]))
     return [slot_of(row) for row in connection.execute(query)]
+
+
+def used_since(connection: Connection, company: str, moment: int) -> int:
+    """How many slots the company has used since then, less returned ones."""
+    used = select(func.count()).where(slots.c.company == company, slots.c.used_at >= moment)
+    return int(connection.execute(used).scalar_one())
 
 
 def expire_due(connection: Connection, journal: Journal) -> int:

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from gateway.ledger.books import REF, Account
 from gateway.ledger.matching import REASONS
-from gateway.store.credit_schema import entries, postings, registration_events, registrations, settings, slots
+from gateway.store.credit_schema import entries, postings, registration_events, registrations, settings
 from gateway.store.flat import iso
 from gateway.store.schema import people, sends
+from gateway.store.slots import Slot, find_slots
 from gateway.token import encode_token
 
 _PAGE = 1_000
@@ -257,21 +258,23 @@ def history(
     return [posting_record(row, row.amount) for row in connection.execute(query)]
 
 
+def slot_record(slot: Slot) -> dict[str, object]:
+    """A slot as it stands."""
+    return {
+        "slot": slot.id,
+        "company": slot.company,
+        "state": slot.state,
+        "granted_at": iso(slot.granted_at),
+        "expires_at": iso(slot.expires_at),
+        "requisition": slot.requisition,
+        "reserved_at": iso(slot.reserved_at),
+        "used_at": iso(slot.used_at),
+    }
+
+
 def slot_records(connection: Connection, company: str) -> list[dict[str, object]]:
     """The slots of a company as they stand."""
-    rows = connection.execute(select(slots).where(slots.c.company == company).order_by(slots.c.id))
-    return [
-        {
-            "slot": row.id,
-            "state": row.state,
-            "granted_at": iso(row.granted_at),
-            "expires_at": iso(row.expires_at),
-            "requisition": row.requisition,
-            "reserved_at": iso(row.reserved_at),
-            "used_at": iso(row.used_at),
-        }
-        for row in rows
-    ]
+    return [slot_record(slot) for slot in find_slots(connection, company)]
 
 
 def referrals_by(connection: Connection, company: str) -> tuple[dict[str, int], dict[str, int]]:

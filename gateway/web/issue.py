@@ -3,6 +3,7 @@
 Signed with secrets of their own: who is paid by referrals can't give itself links.
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,8 @@ from gateway.web.answers import Refused, answer, entries, read_json, text_of
 from gateway.web.signed import signed
 from gateway.web.site import Site
 
-_SIGNER = "issuer"
+#: A system that has two secrets, while one takes the other's place, must not be taken twice.
+_SCOPE = "own:issuer"
 _MAX_ADDRESS = 1_024
 _MAX_NAME = 200
 DEFAULT_CAMPAIGN = "default"
@@ -38,7 +40,6 @@ class LinkApi:
         site = self._site
 
         async def act(signer: str, body: bytes) -> Response:
-            del signer
             items, many = entries(read_json(body), "links", site.settings.batch)
             answers: list[dict[str, Any]] = [{} for _ in items]
             wanted: dict[int, Wanted] = {}
@@ -51,7 +52,7 @@ class LinkApi:
                         "error": refused.code,
                         "message": refused.message,
                     }
-            given = await site.links.issue(list(wanted.values())) if wanted else []
+            given = await site.links.issue(list(wanted.values()), signer) if wanted else []
             for index, one in zip(wanted, given, strict=True):
                 answers[index] = self._given(one)
             if not many:
@@ -59,7 +60,8 @@ class LinkApi:
             issued = sum(bool(one.get("link")) for one in answers)
             return answer({"issued": issued, "refused": len(answers) - issued, "links": answers})
 
-        return await signed(site, request, {_SIGNER: site.settings.issuers}, act, scope="own:")
+        signers = {name_of(secret): (secret,) for secret in site.settings.issuers}
+        return await signed(site, request, signers, act, scope=_SCOPE)
 
     def _given(self, one: Given) -> dict[str, Any]:
         told = {"status": 200, "external_id": one.wanted.reference, "campaign": one.wanted.campaign}
@@ -73,6 +75,11 @@ class LinkApi:
             "link": settings.link_for(one.wanted.campaign, token),
             "opt_out": settings.opt_out_for(token),
         }
+
+
+def name_of(secret: bytes) -> str:
+    """By what the ledger names a system: the secret says which one it was, and this says which secret."""
+    return f"system {hashlib.sha256(secret).hexdigest()[:8]}"
 
 
 def _wanted(item: object) -> Wanted:

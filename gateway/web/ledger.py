@@ -30,7 +30,7 @@ INLINE_SECONDS, AGAIN_SECONDS = 0.1, 1.0
 #: What one look into the ledger finds at once.
 _TOGETHER = 100
 
-Issue = Callable[[LinkDesk, Sequence[Wanted]], list[Given]]
+Issue = Callable[[LinkDesk, Sequence[Wanted], str], list[Given]]
 
 
 class _Thread:
@@ -123,9 +123,9 @@ class LedgerLinks:
         """See `Links.log_clicks`."""
         await self._writing.do(partial(self._clerk.log_clicks, clicks, crowded))
 
-    async def issue(self, wanted: Sequence[Wanted]) -> list[Given]:
+    async def issue(self, wanted: Sequence[Wanted], by: str) -> list[Given]:
         """See `Links.issue`."""
-        return await self._writing.do(partial(self.issuing, self._clerk, wanted))
+        return await self._writing.do(partial(self.issuing, self._clerk, wanted, by))
 
     def close(self) -> None:
         """Finish what is under way and disconnect."""

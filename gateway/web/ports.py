@@ -74,8 +74,8 @@ class Links(Protocol):
     async def log_clicks(self, clicks: Sequence[Click], crowded: Mapping[bytes, int]) -> None:
         """Write clicks; those of `crowded` places since the moment given are a crowd's after all."""
 
-    async def issue(self, wanted: Sequence[Wanted]) -> list[Given]:
-        """Links for mails that never pass the gateway."""
+    async def issue(self, wanted: Sequence[Wanted], by: str) -> list[Given]:
+        """Links for mails that never pass the gateway; `by` is who asks, for the ledger."""
 
 
 class Registrar(Protocol):

@@ -31,19 +31,19 @@ async def signed(
         request: as it came.
         signers: who may sign, with their secrets.
         act: is told who signed and the body; gives the answer, or raises `Refused`.
-        scope: keeps ids of different signers of the same name apart.
+        scope: within which a message is taken once; the signer's own where there is none.
     """
     try:
         claim, body, signer = await _read(site, request, signers)
         mark = f"{claim.id}.{claim.timestamp}"
-        if not await site.registrar.consume(scope + signer, mark):
+        if not await site.registrar.consume(scope or signer, mark):
             raise Refused(409, "replayed", "this very request was taken before")  # noqa: TRY301 - one answer for all
         try:
             return await act(signer, body)
         except Refused as refused:
             return refused.answer()
         except LedgerFault:
-            await site.registrar.forget(scope + signer, mark)
+            await site.registrar.forget(scope or signer, mark)
             raise
     except Refused as refused:
         return refused.answer()

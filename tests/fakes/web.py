@@ -91,6 +91,7 @@ class Ledger:
     events: list[EventReport] = field(default_factory=list)
     disputes: list[tuple[str, str, str]] = field(default_factory=list)
     wanted: list[Wanted] = field(default_factory=list)
+    issuers: list[str] = field(default_factory=list)
     fault: bool = False
     broken: bool = False
 
@@ -115,9 +116,10 @@ class Ledger:
         self.clicks += clicks
         self.crowded |= crowded
 
-    async def issue(self, wanted: Sequence[Wanted]) -> list[Given]:
+    async def issue(self, wanted: Sequence[Wanted], by: str) -> list[Given]:
         """See `Links`."""
         self._check()
+        self.issuers.append(by)
         self.wanted += wanted
         return [
             Given(wanted=one, token=None, reason="suppressed")

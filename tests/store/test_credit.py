@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from gateway.ledger.matching import VERSION
 from gateway.ledger.states import Event
+from gateway.store.consent import Deed, NoRequest, WantsSecond
 from gateway.store.credit import Operator
 from gateway.store.credit_schema import registration_events
 from gateway.store.proof import check_books
@@ -204,10 +205,17 @@ def test_referrals_by_resolve_are_counted_in_their_month(ledger: Ledger) -> None
         id_ = f"A-{number}"
         ledger.report(id_, person_id=f"P-{number}")
         ledger.store.dispute(id_, who, by="company", reason="x")
-        ledger.store.resolve(id_, who, by=by, outcome=outcome, reason="x")
-    assert ledger.store.forced_this_month() == 2
+        ledger.store.resolve(id_, who, by=by, outcome=outcome, reason="x", limit=2)
+
+    def one_more(id_: str) -> None:
+        ledger.report(id_, person_id=id_)
+        ledger.store.dispute(id_, who, by="company", reason="x")
+        ledger.store.resolve(id_, who, by="company", outcome="count", reason="x", limit=2)
+
+    with pytest.raises(WantsSecond):
+        one_more("A-5")
     ledger.later(31)
-    assert ledger.store.forced_this_month() == 0
+    one_more("A-6")
 
 
 def test_first_registrations_note_which_sends_they_have_seen(
@@ -227,3 +235,23 @@ def test_first_registrations_note_which_sends_they_have_seen(
         ledger.send(f"s{number}", f"a{number}@example.com", at=ledger.now)
     ledger.send("late", "late@example.com", at=ledger.now - 1)
     assert ledger.store.rematch() == 1
+
+
+def test_a_request_is_done_once(ledger: Ledger) -> None:
+    """Whoever is second with the yes changes nothing: it is looked at where it is done."""
+    deed = Deed(action="adjust", company="default", values={"referrals": 5})
+    number = ledger.store.ask(deed, Operator(name="a"), (0, 1))
+    yes = Operator(name="a", second="b", request=number)
+    with pytest.raises(WantsSecond):
+        ledger.store.adjust("default", Operator(name="a"), referrals=5, reason="x", limit=4)
+    ledger.store.adjust("default", yes, referrals=5, reason="x", limit=4)
+    with pytest.raises(NoRequest):
+        ledger.store.adjust("default", yes, referrals=5, reason="x", limit=4)
+    assert ledger.totals() == (5, 2, 0)
+    assert ledger.store.requests() == []
+    ledger.later(1)
+    again = ledger.store.ask(deed, Operator(name="a"), (0, 1))
+    assert again != number
+    ledger.later(8)
+    with pytest.raises(NoRequest):
+        ledger.store.adjust("default", Operator(name="a", second="b", request=again), referrals=5, reason="x")

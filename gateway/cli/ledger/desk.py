@@ -1,6 +1,5 @@
 """Opening the ledger's credit for a command, who does it, and moments that are given to it."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +22,6 @@ operator_option = click.option(
     metavar="NAME",
     envvar="CAREERRELAY_OPERATOR",
     help="Who does this, for the record. Default: your login.",
-)
-second_option = click.option(
-    "--second",
-    metavar="NAME",
-    default="",
-    help="Who else says yes, where the config wants a second operator.",
 )
 
 
@@ -96,41 +89,27 @@ def chosen_partner(store: "CreditStore", name: str | None) -> str:
     return name
 
 
-def operator_of(name: str | None, second: str = "") -> "Operator":
-    """Who does it, and who else says yes.
+def operator_of(name: str | None) -> "Operator":
+    """Who does it.
 
     A name that somebody gives for themselves is recorded with the login that gave it.
     """
     from gateway.store.credit import Operator
 
-    given, login, other = (name or "").strip(), operator(), second.strip()
-    same = {one.casefold() for one in (given, login, login.partition(" (")[0])}
-    if other and other.casefold() in same:
-        raise click.UsageError("--second is somebody else than the operator")
-    return Operator(name=f"{given}, by {login}" if given else login, second=other)
+    given, login = (name or "").strip(), operator()
+    return Operator(name=f"{given}, by {login}" if given else login)
 
 
-def want_second(who: "Operator", what: str, *, wanted: bool) -> None:
-    """Stop where somebody else has to say yes, and nobody did."""
-    if wanted and not who.second:
-        raise click.ClickException(f"{what} want a second operator: say --second NAME")
+def moment_option(text: str | None, *, end: bool = True) -> int | None:
+    """A moment on the command line; without a zone in Japanese time, as months and partners' lists are.
 
-
-def moment_option(text: str | None) -> int | None:
-    """A moment on the command line; a date means its end, and without a zone it is this machine's."""
-    from datetime import datetime, timezone
-
+    A date means its end, or else its first moment.
+    """
     from gateway.ledger.months import parse_moment
 
     if text is None:
         return None
-    offset = datetime.now().astimezone().utcoffset()
     try:
-        return parse_moment(text, zone=timezone(offset) if offset is not None else None, end=True)
+        return parse_moment(text, end=end)
     except (ValueError, OverflowError) as error:
         raise click.UsageError(str(error)) from None
-
-
-def note(text: str) -> None:
-    """A word for the person at the terminal, beside what the command prints."""
-    click.echo(text, err=True, file=sys.stderr)

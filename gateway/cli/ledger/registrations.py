@@ -15,9 +15,8 @@ from gateway.cli.ledger.desk import (
     operator_of,
     operator_option,
     partner_option,
-    second_option,
-    want_second,
 )
+from gateway.cli.ledger.second import perform
 from gateway.cli.options import config_option, export_options, json_option, last_option
 from gateway.cli.printing import local, local_text, print_json, print_table, write_records
 
@@ -151,8 +150,9 @@ def _tell_story(found: Mapping[str, object]) -> None:
         click.echo(
             f"  send        {send['token']} by {found['matched_by']}, {local_text(send['sent_at'])}{purged}"
         )
+        place = "credit to" if found["counts"] else "belongs to"
         click.echo(
-            f"  credit to   {found['company']} / {found['campaign']} {found['department'] or ''}".rstrip()
+            f"  {place:<10}  {found['company']} / {found['campaign']} {found['department'] or ''}".rstrip()
         )
     rules = f", rules {found['ruleset']}" if found["ruleset"] else ""
     click.echo(f"  decided     matcher {found['matcher'] or '-'}, settings {found['settings'] or '-'}{rules}")
@@ -205,7 +205,7 @@ def export(*, config_path: Path, kind: str, out: Path | None, excel: bool, state
 @partner_option
 @click.option("--id", "event_id", required=True, metavar="ID", help="The partner's number of what it said.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; nothing about the person.")
-@click.option("--at", metavar="TIME", help="When it happened. Default: now.")
+@click.option("--at", metavar="TIME", help="When it happened; without a zone in Japanese time. Default: now.")
 @operator_option
 @json_option
 def event(
@@ -235,7 +235,7 @@ def event(
                 registration=registration,
                 id=event_id,
                 event=Event(event),
-                occurred_at=moment_option(at),
+                occurred_at=moment_option(at, end=False),
                 reason=reason,
             ),
             operator_of(operator),
@@ -259,7 +259,11 @@ def _tell_taken(registration: str, taken: "EventTaken", *, as_json: bool) -> Non
 @click.option("--reason", required=True, metavar="TEXT", help="Why; nothing about the person.")
 @_by_option
 @click.option("--evidence", default="", metavar="TEXT", help="Where the evidence is.")
-@click.option("--deadline", metavar="DATE", help="Until when it is to be resolved.")
+@click.option(
+    "--deadline",
+    metavar="DATE",
+    help="Until when it is to be resolved; a date means its end, in Japanese time.",
+)
 @_said_id_option
 @click.option("--partner", metavar="ID", help="Whose id it is, where several partners have it.")
 @operator_option
@@ -312,7 +316,6 @@ def dispute(
 @_said_id_option
 @click.option("--partner", metavar="ID", help="Whose id it is, where several partners have it.")
 @operator_option
-@second_option
 @json_option
 def resolve(
     *,
@@ -325,32 +328,26 @@ def resolve(
     event_id: str,
     partner: str | None,
     operator: str | None,
-    second: str,
     as_json: bool,
 ) -> None:
     """End a dispute. Who did it is recorded; the same again changes nothing.
 
-    To make more than `credit.second_operator_referrals` referrals in a month this way (`--outcome count`)
-    wants a second operator.
+    More than `credit.second_operator_referrals` referrals in a month that are made this way
+    (`--outcome count`) wait until a second operator confirms them (`careerrelay credits confirm`).
     """
+    from gateway.store.consent import Deed
+
     config, store = open_config(config_path)
-    who = operator_of(operator, second)
+    values = {
+        "registration": registration,
+        "outcome": outcome,
+        "reason": reason,
+        "partner": partner,
+        "by": by,
+        "event_id": event_id,
+    }
     with store:
-        if outcome == "count" and by == "company":
-            limit = config.credit.second_operator_referrals
-            want_second(
-                who,
-                f"more than {limit} referrals by resolve in a month",
-                wanted=store.forced_this_month() >= limit,
-            )
-        taken = store.resolve(
-            registration,
-            who,
-            outcome=outcome,
-            reason=reason,
-            partner=partner,
-            company=chosen_company(store, company) if company else "",
-            by=by,
-            event_id=event_id,
-        )
+        whose = chosen_company(store, company) if company else ""
+        deed = Deed(action="resolve", company=whose, values=values)
+        taken = perform(config, store, deed, operator_of(operator))
     _tell_taken(registration, taken, as_json=as_json)

@@ -3,15 +3,16 @@
 from collections.abc import Callable
 from functools import partial
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from gateway.ledger.books import Account, Balance, Kind, balance
 from gateway.ledger.months import month_bounds, month_of
-from gateway.store import slots
+from gateway.store import consent, slots
 from gateway.store.bounded import bounded
+from gateway.store.consent import Deed, Request, WantsSecond
 from gateway.store.credit.ground import Ground, Operator
 from gateway.store.credit_schema import slots as slots_table
-from gateway.store.journal import Journal, sums, write_audit
+from gateway.store.journal import Journal, adjusted_since, sums, write_audit
 
 
 class CompanySide(Ground):
@@ -40,10 +41,29 @@ class CompanySide(Ground):
         return self._slot(company, operator, "reserve", act)
 
     def redeem(
-        self, company: str, operator: Operator, *, requisition: str = "", slot_id: int | None = None
+        self,
+        company: str,
+        operator: Operator,
+        *,
+        requisition: str = "",
+        slot_id: int | None = None,
+        limit: int | None = None,
     ) -> slots.Slot:
-        """Use a slot. See `gateway.store.slots.redeem`."""
-        act = partial(slots.redeem, requisition=requisition, slot_id=slot_id)
+        """Use a slot. See `gateway.store.slots.redeem`.
+
+        Raises:
+            WantsSecond: it would be more than `limit` this month, and nobody else said yes.
+        """
+
+        def act(connection: Connection, journal: Journal, whose: str) -> slots.Slot:
+            before = journal.posted
+            slot = slots.redeem(connection, journal, whose, requisition=requisition, slot_id=slot_id)
+            if journal.posted > before and limit is not None and not operator.second:
+                used = slots.used_since(connection, whose, _month_of(journal.now))
+                if used > limit:
+                    raise WantsSecond(f"more than {limit} slots in a month")
+            return slot
+
         return self._slot(company, operator, "redeem", act)
 
     def give_back(
@@ -68,7 +88,10 @@ class CompanySide(Ground):
     ) -> slots.Slot:
         def work(connection: Connection, journal: Journal) -> slots.Slot:
             slots.expire_due(connection, journal)
+            before = journal.posted
             slot = act(connection, journal, company)
+            if journal.posted == before:  # said before: nothing was done
+                return slot
             # A returned slot may be one that nothing pays for any more.
             journal.settle(company)
             write_audit(
@@ -93,8 +116,14 @@ class CompanySide(Ground):
         reason: str,
         campaign: str = "",
         effective_at: int | None = None,
+        limit: int | None = None,
     ) -> Balance:
-        """Add referrals (or take some, below nought) by hand; slots follow."""
+        """Add referrals (or take some, below nought) by hand; slots follow.
+
+        Raises:
+            WantsSecond: with what operators have adjusted alone this month it would be more than `limit`, up
+                and down taken together, and nobody else said yes.
+        """
 
         def work(connection: Connection, journal: Journal) -> Balance:
             moment = journal.now if effective_at is None else effective_at
@@ -109,6 +138,10 @@ class CompanySide(Ground):
                 contract=(contract.since, contract.ratio),
             )
             journal.settle(company)
+            if limit is not None and not operator.second:
+                adjusted = adjusted_since(connection, company, _month_of(journal.now))
+                if adjusted > limit:
+                    raise WantsSecond(f"more than {limit} referrals adjusted in a month")
             write_audit(
                 connection,
                 now=journal.now,
@@ -125,16 +158,21 @@ class CompanySide(Ground):
 
         return self.writing(work, operator)
 
-    def redeemed_this_month(self, company: str) -> int:
-        """How many slots the company has used since the month (Japanese time) began, less returned ones."""
+    def ask(self, deed: Deed, operator: Operator, login: tuple[int, int | None]) -> int:
+        """Have something wait for a second operator. See `gateway.store.consent.ask`."""
+        return self.writing(
+            lambda connection, journal: consent.ask(connection, journal, deed, login), operator
+        )
+
+    def requests(self) -> list[Request]:
+        """What waits for a second operator, oldest first."""
         with self.reading() as connection:
-            since = month_bounds(month_of(self._now(connection)))[0]
-            found = connection.execute(
-                select(func.count())
-                .select_from(slots_table)
-                .where(slots_table.c.company == company, slots_table.c.used_at >= since)
-            )
-            return int(found.scalar_one())
+            return consent.waiting(connection, self._now(connection))
+
+    def request(self, number: int) -> Request:
+        """What waits under that number. See `gateway.store.consent.find`."""
+        with self.reading() as connection:
+            return consent.find(connection, self._now(connection), number)
 
     def expire_slots(self) -> int:
         """Expire the slots whose life is over; gives how many."""
@@ -148,3 +186,8 @@ class CompanySide(Ground):
                 .limit(1)
             ).first()
         return self.writing(slots.expire_due) if due is not None else 0
+
+
+def _month_of(moment: int) -> int:
+    """When its month (Japanese time) began."""
+    return month_bounds(month_of(moment))[0]

@@ -4,6 +4,7 @@ from sqlalchemy import Connection
 
 from gateway.ledger.months import month_bounds, month_of
 from gateway.store import said
+from gateway.store.consent import WantsSecond
 from gateway.store.credit.ground import Ground, Operator
 from gateway.store.journal import Journal, write_audit
 from gateway.store.said import EventTaken
@@ -52,8 +53,14 @@ class DisputeSide(Ground):
         company: str = "",
         by: str = "company",
         event_id: str = "",
+        limit: int | None = None,
     ) -> EventTaken:
-        """End a dispute. See `gateway.store.said.resolve`."""
+        """End a dispute. See `gateway.store.said.resolve`.
+
+        Raises:
+            WantsSecond: the company's operators would have made more than `limit` referrals this way this
+                month, and nobody else said yes.
+        """
 
         def work(connection: Connection, journal: Journal) -> EventTaken:
             row = said.find_registration(connection, registration, partner)
@@ -69,6 +76,10 @@ class DisputeSide(Ground):
                 event_id=event_id,
             )
             if taken.result == "new":
+                if limit is not None and not operator.second and outcome == "count" and by == "company":
+                    month = month_bounds(month_of(journal.now))[0]
+                    if said.forced_since(connection, month) > limit:
+                        raise WantsSecond(f"more than {limit} referrals by resolve in a month")
                 write_audit(
                     connection,
                     now=journal.now,
@@ -81,8 +92,3 @@ class DisputeSide(Ground):
             return taken
 
         return self.writing(work, operator)
-
-    def forced_this_month(self) -> int:
-        """How many referrals operators have made by `resolve` since the month (Japanese time) began."""
-        with self.reading() as connection:
-            return said.forced_since(connection, month_bounds(month_of(self._now(connection)))[0])

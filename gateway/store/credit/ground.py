@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.ledger.contract import Programme
 from gateway.ledger.identity import PersonKeys
+from gateway.store import consent
 from gateway.store.closing import Closing
 from gateway.store.database import Database, faults_as_ledger_faults, is_transient, now_at
 from gateway.store.journal import Journal, last_moment
@@ -31,10 +32,11 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    """Who does it by hand, and who else says yes."""
+    """Who does it by hand, and who else says yes: to the request of that number (`gateway.store.consent`)."""
 
     name: str = ""
     second: str = ""
+    request: int = 0
 
 
 class Ground(Closing):
@@ -132,6 +134,8 @@ class Ground(Closing):
                 who.second,
             )
             result = work(connection, journal)
+            if who.request:
+                consent.confirm(connection, journal, who.request)
             journal.flush()
         return result
 

@@ -1,7 +1,6 @@
 """The commands on registrations and credit, from a config file to what scripts read."""
 
 import csv
-import getpass
 import io
 import json
 import re
@@ -12,81 +11,19 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from gateway.cli.ledger.export import KINDS
 from gateway.cli.ledger.registrations import EVENTS, STATES
 from gateway.cli.main import main
 from gateway.cli.printing import local_text
-from gateway.config import embedded_config, load_keys
+from gateway.config import load_keys
 from gateway.ledger.months import month_of
 from gateway.ledger.states import PARTNER_EVENTS, State
-from gateway.store import Database, prepare
+from gateway.store import prepare
 from gateway.store.backup import faults_of
-from gateway.store.programme import person_keys
-from gateway.store.sends import write_intents
-from gateway.store.statements import ThroughSqlalchemy
 from gateway.store.tables import TABLES
-from gateway.token import encode_token
-from gateway.transaction.ports import SendIntent
-from tests.configs import ENDS, LEDGER, LINK, SENDERS
-
-CONFIG = (
-    ENDS
-    + SENDERS
-    + LINK.replace("https://careerrelay.example/o/{token}", "mailto:no-more@example.co.jp")
-    + "[credit]\nreferrals_per_slot = 2\n"
-    + LEDGER
-)
-
-
-class Desk:
-    """A config with a ledger, and commands on it."""
-
-    def __init__(self, folder: Path, more: str = "") -> None:
-        self.folder = folder
-        self.config = folder / "config.toml"
-        self.config.write_text(CONFIG + more, "utf-8")
-        self.keys = load_keys(folder / "careerrelay.key", create=True)
-        self.url = f"sqlite:///{folder}/ledger.db"
-        prepare(self.url, key_id=self.keys.id)
-
-    def send(self, number: int, address: str, at: int = 1_780_272_000_000_000, **more: object) -> str:
-        """A link to that address; gives the token as the partner sees it."""
-        keys = person_keys(embedded_config(self.folder), self.keys)
-        values: dict[str, object] = {
-            "mail_key": number.to_bytes(32, "big"),
-            "person": keys.address(address),
-            "token": number.to_bytes(16, "big"),
-            "sender": "hr@example.co.jp",
-            "campaign": "ja",
-            "rule": "r",
-            "footer": "f",
-            "ruleset": "x",
-            "message_id": "",
-            "route": "default",
-        }
-        with Database(self.url).writer(5).connect() as connection, connection.begin():
-            write_intents(ThroughSqlalchemy(connection), [SendIntent(**(values | more))], at)  # type: ignore[arg-type]
-        return encode_token(number.to_bytes(16, "big"))
-
-    def file(self, text: str, name: str = "list.csv", encoding: str = "utf-8") -> str:
-        """A list of the partner's."""
-        path = self.folder / name
-        path.write_bytes(text.encode(encoding))
-        return str(path)
-
-    def run(self, *arguments: str, fails: int = 0) -> Result:
-        """The command; it ends as expected."""
-        result = CliRunner().invoke(main, [*arguments, "--config", str(self.config)])
-        assert result.exit_code == fails, result.output
-        return result
-
-    def json(self, *arguments: str) -> dict[str, object]:
-        """What it says to a script."""
-        found = json.loads(self.run(*arguments, "--json").stdout)
-        assert isinstance(found, dict)
-        return found
+from tests.unit.cli.crediting import Desk
 
 
 @pytest.fixture
@@ -213,22 +150,6 @@ def test_several_companies_have_to_be_told_apart(tmp_path: Path) -> None:
     desk.run("credits", "adjust", "--referrals", "4", "--reason", "moved", "--company", "two")
     assert desk.json("credits", "show", "--company", "one")["slots_granted"] == 0
     assert desk.json("credits", "show", "--company", "two")["slots_granted"] == 2
-
-
-def test_much_wants_a_second_operator(desk: Desk) -> None:
-    """Adjusting by much, or redeeming many, is not for one person alone."""
-    much = ("credits", "adjust", "--referrals", "20", "--reason", "moved")
-    assert "second operator" in desk.run(*much, fails=1).output
-    for second in ("a", "A", getpass.getuser()):
-        assert "somebody else" in desk.run(*much, "--operator", "a", "--second", second, fails=2).output
-    desk.run(*much, "--operator", "a", "--second", "b")
-    for _ in range(3):
-        desk.run("credits", "redeem")
-    assert "second operator" in desk.run("credits", "redeem", fails=1).output
-    posted = json.loads(desk.run("credits", "history", "--last", "100", "--json").stdout)
-    ((said, second),) = [(one["operator"], one["second"]) for one in posted if one["kind"] == "adjust"]
-    assert said.startswith(f"a, by {getpass.getuser()}"), "a name that is given says nothing of who gave it"
-    assert second == "b"
 
 
 def test_a_balance_loads_no_more_than_it_needs(desk: Desk) -> None:
@@ -436,27 +357,6 @@ def test_ledger_and_key_belong_together(desk: Desk) -> None:
     assert key.exists()
 
 
-def test_many_referrals_by_resolve_want_a_second_operator(tmp_path: Path) -> None:
-    """Above the limit of a month; the same end of the same dispute said again is no other one."""
-    desk = Desk(tmp_path, "")
-    desk.config.write_text(CONFIG.replace("[credit]\n", "[credit]\nsecond_operator_referrals = 1\n"), "utf-8")
-    for number in (1, 2):
-        desk.send(number, f"a{number}@example.com")
-    rows = "".join(f"A-{n},,x{n}@example.com,2026-06-20T09:00:00+09:00\n" for n in (1, 2))
-    desk.run("registrations", "import", desk.file("id,token,email,registered_at\n" + rows))
-    for id_ in ("A-1", "A-2"):
-        desk.run("registrations", "dispute", id_, "--reason", "known by phone")
-        assert (
-            "known already" in desk.run("registrations", "dispute", id_, "--reason", "known by phone").output
-        )
-    end = ("--outcome", "count", "--reason", "agreed", "--operator", "a")
-    desk.run("registrations", "resolve", "A-1", *end)
-    refused = desk.run("registrations", "resolve", "A-2", *end, fails=1)
-    assert "--second" in refused.output
-    desk.run("registrations", "resolve", "A-2", *end, "--second", "b")
-    assert desk.json("credits", "show")["referrals"] == 2
-
-
 def test_status_says_since_when_a_matching_key_is_used(desk: Desk) -> None:
     """For people and for scripts: a new key finds only later sends."""
     with sqlite3.connect(desk.folder / "ledger.db") as connection:
@@ -466,3 +366,28 @@ def test_status_says_since_when_a_matching_key_is_used(desk: Desk) -> None:
     assert f"key k1 of default: for sends since {local_text('2026-06-01T00:00:00Z')}" in shown
     found = json.loads(CliRunner().invoke(main, ["status", "--json", "--config", str(desk.config)]).stdout)
     assert found["ledger"]["matching_keys"] == {"default": {"k1": "2026-06-01T00:00:00.000Z"}}
+
+
+def test_dates_on_the_command_line_are_japanese(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As months are, whatever zone the machine keeps: a balance of a month's last day is the statement's."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        desk.send(1, "a@example.com")
+        desk.run(
+            "registrations", "import", desk.file("id,email,registered_at\nA-1,a@example.com,2026-06-02\n")
+        )
+        desk.run("registrations", "event", "A-1", "placed", "--id", "E-1", "--at", "2026-06-30")
+        assert desk.json("circle", "--month", "2026-06")["placements_elsewhere"] == 1
+        assert "2026-06-30 10:59:59 EDT" in desk.run("credits", "show", "--at", "2026-06-30").output
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_slots_are_shown_alike(desk: Desk) -> None:
+    """What a command says of a slot is what `credits show --slots` says of it."""
+    desk.run("credits", "adjust", "--referrals", "2", "--reason", "x")
+    reserved = desk.json("credits", "reserve", "--requisition", "R")
+    assert desk.json("credits", "show", "--slots")["slots"] == [reserved]
+    assert str(reserved["reserved_at"]).endswith("Z")

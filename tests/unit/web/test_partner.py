@@ -1,5 +1,6 @@
 """The partner's API: what is taken, what is refused, and that it says no more than it should."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.web.issue import name_of
 from tests.fakes.web import ISSUER, LINK, NOW, OLD_SECRET, TOKEN, Web, signature
 
 REGISTRATION = {
@@ -315,6 +317,18 @@ async def test_links_for_an_ats() -> None:
         ("a@example.com", "default", "X-1"),
         ("no-more@example.com", "sales", ""),
     ]
+
+
+async def test_the_ledger_is_told_which_system_asked() -> None:
+    """By its secret; one message is taken once, whichever of two secrets it shows."""
+    old, new = b"1" * 32, b"2" * 32
+    web = Web(issuers=(new, old))
+    body = {"email": "a@example.com"}
+    assert (await web.post("/v1/links", body, secret=old)).status == 200
+    assert (await web.post("/v1/links", body, secret=new)).status == 409
+    assert (await web.post("/v1/links", body, secret=new, id_="m2")).status == 200
+    assert web.ledger.issuers == [name_of(old), name_of(new)]
+    assert name_of(old) == "system " + hashlib.sha256(old).hexdigest()[:8]
 
 
 async def test_a_partner_gives_itself_no_links() -> None:
