@@ -108,7 +108,11 @@ _SPECIAL = re.compile(f"[{_CASED_SET}{_INVISIBLE_SET}\U00010000-\U0010ffff]")
 # pattern, since `re` searches fast for that.
 _WIDE = re.compile(rb"\xff[\x01-\x5e](?>(?:\xff[\x01-\x5e])*)")
 _NARROW = {low: (chr(0xFF00 + low), chr(low + 0x20).lower()) for low in range(1, 0x5F)}
+# Those that Japanese letters are full of: to replace what is not there takes less time than to ask what is.
+_LIKELY = tuple((wide, chr(ord(wide) - 0xFEE0)) for wide in "０１２３４５６７８９（）：／！？～，．－＆％＠")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*+\n")
+# The same, and all white space behind it. NUL stands for it while white space is put in order.
+_BLANK_LINES = re.compile(r"\n[^\S\n]*+\n\s*+")
 _NEEDLESS = re.compile(f" (?<=[{_JAPANESE_SET}] )(?=[{_JAPANESE_SET}])")
 _JAPANESE = re.compile(f"[{_JAPANESE_SET}]")
 
@@ -125,11 +129,15 @@ def normalise(source: str) -> str:
     special = not ascii_only and _is_special(source, units)
     if special:
         source = _INVISIBLE.sub("", source)
-    text = "\n".join(filter(None, map(" ".join, map(str.split, _BLANK_LINE.split(source)))))
+    text = _spaced(source)
     if ascii_only:
         return text.lower()
     text = _NEEDLESS.sub("", text)
     text = text.casefold() if special else text.lower()
+    if unicodedata.is_normalized("NFKC", text):
+        return _alike(text)
+    for wide, narrow in _LIKELY:
+        text = text.replace(wide, narrow)
     if unicodedata.is_normalized("NFKC", text):
         return _alike(text)
     text = _narrowed(text, units)
@@ -151,6 +159,14 @@ def _is_special(source: str, units: bytes) -> bool:
     return _SPECIAL.search(source) is not None
 
 
+def _spaced(source: str) -> str:
+    """`source` with white space in its normal form, but for that between Japanese characters."""
+    if "\0" in source:
+        return "\n".join(filter(None, map(" ".join, map(str.split, _BLANK_LINE.split(source)))))
+    words = " ".join(_BLANK_LINES.sub("\0", source).split())
+    return words.replace(" \0", "\n").replace("\0", "\n").strip("\n")
+
+
 def _narrowed(text: str, units: bytes) -> str:
     """`text` without full-width forms of ASCII. `units` is UTF-16 that has them all, and may have others."""
     for low in set(b"".join(_WIDE.findall(units))[1::2]):
@@ -163,7 +179,7 @@ def positions(source: str) -> "array[int]":
 
     Linear, but slow: for explaining, not for judging.
     """
-    kept = _spaced(source)
+    kept = _kept(source)
     folded = [(each, at) for character, at in kept for each in character.casefold()]
     text = "".join(character for character, _ in folded)
     out = array("q")
@@ -178,7 +194,7 @@ def positions(source: str) -> "array[int]":
     return out
 
 
-def _spaced(source: str) -> list[tuple[str, int]]:
+def _kept(source: str) -> list[tuple[str, int]]:
     """The characters that stay, with their places, once white space is in its normal form."""
     seen = [(character, at) for at, character in enumerate(source) if not _INVISIBLE.match(character)]
     visible = "".join(character for character, _ in seen)

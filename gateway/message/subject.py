@@ -28,6 +28,10 @@ def decode_header(value: bytes) -> str:
     """The text of an unfolded header value. Never fails: what cannot be read comes out replaced."""
     if b"=?" not in value:
         return _decode_raw(value)
+    alone = WORD.fullmatch(value)
+    if alone is not None:
+        word = read_word(alone)
+        return _decode_payload(word.payload, word.charset)
     out: list[str] = []
     run: list[Word] = []  # adjacent encoded words: the white space between them is not text (RFC 2047 §6.2)
     reached = 0

@@ -8,8 +8,7 @@ edited.
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gateway.message import normalise
 from gateway.message.charset import CharsetError, decode, decode_anyway, lookup
@@ -31,8 +30,7 @@ _MAX_RAW = 10 * MAX_TEXT
 Kind = Literal["plain", "html"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prose:
+class Prose(NamedTuple):
     """Text in its normal form, and the way back to where it stood.
 
     `source` is the text before normalisation, put together from `spans`: ``(start in source, start beyond,
@@ -65,8 +63,7 @@ _PARAGRAPH = "\n\n"
 _NOTHING = Prose(text="")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
+class Body(NamedTuple):
     """A part of the main text.
 
     `leaf` is its index in ``Message.parts``; `charset` the name that the mail gives ("us-ascii" where it
@@ -85,16 +82,14 @@ class Body:
     quote_open: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Texts:
+class Texts(NamedTuple):
     """A passage of the main text: its two forms, each of one text, or of several with files between."""
 
     plain: tuple[Body, ...]
     html: tuple[Body, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MailText:
+class MailText(NamedTuple):
     """What a mail says.
 
     `plain` and `html` are the first text of each kind in the first passage, nearly always all there is.

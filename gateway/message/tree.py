@@ -1,7 +1,10 @@
-"""What a scan gives: the parts of a mail as values. Spans into the bytes, and no bytes."""
+"""What a scan gives: the parts of a mail as values. Spans into the bytes, and no bytes.
+
+Named tuples and not frozen dataclasses, since every mail makes them: to make one takes a quarter of the time.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.message.defects import Defect
 from gateway.message.fields import Buffer, Field
@@ -10,15 +13,14 @@ from gateway.message.header import Header
 Span = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(NamedTuple):
     """One part of a mail: its place in the tree, its spans, and what its header says about it.
 
     `body` ends before the CRLF that belongs to the following boundary. A multipart's body holds its preamble,
     parts and epilogue. `complete` is false where the data ended before the part did.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides the search that every tuple has
     leaf: int | None
     parent: int | None
     children: tuple[int, ...]
@@ -42,8 +44,7 @@ class Part:
         return self.head.first(name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(NamedTuple):
     """A scanned mail. ``parts[0]`` is the root; parts stand in reading order.
 
     `complete` is false for a held head. Any defect means: do not change this mail.

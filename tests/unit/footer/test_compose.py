@@ -416,7 +416,7 @@ def test_a_body_that_cannot_be_decoded_is_left_alone_whatever_was_said_before() 
     """The text may have been read with doubts that somebody overlooked."""
     message = scan(mail("", charset="iso-2022-jp", encoding="base64") + b"!!!\r\n")
     with pytest.raises(MailUnreadable) as caught:
-        prepare(message, replace(read_text(message), reason=None), JA)
+        prepare(message, read_text(message)._replace(reason=None), JA)
     assert caught.value.reason is Reason.UNDECODABLE
 
 

@@ -92,7 +92,7 @@ def test_another_view_is_no_agreement(data: bytes, old: bytes, new: bytes) -> No
     """Whatever the other parser sees differently (here: other bytes than were scanned), it does not agree."""
     message = scan(data)
     assert agrees_with_standard_library(message)
-    assert not agrees_with_standard_library(replace(message, data=data.replace(old, new)))
+    assert not agrees_with_standard_library(message._replace(data=data.replace(old, new)))
 
 
 @pytest.mark.parametrize("place", ["preamble", "parts", "epilogue"])
