@@ -129,7 +129,7 @@ def normalise(source: str) -> str:
     special = not ascii_only and _is_special(source, units)
     if special:
         source = _INVISIBLE.sub("", source)
-    text = _spaced(source)
+    text = _in_order(source)
     if ascii_only:
         return text.lower()
     text = _NEEDLESS.sub("", text)
@@ -159,7 +159,7 @@ def _is_special(source: str, units: bytes) -> bool:
     return _SPECIAL.search(source) is not None
 
 
-def _spaced(source: str) -> str:
+def _in_order(source: str) -> str:
     """`source` with white space in its normal form, but for that between Japanese characters."""
     if "\0" in source:
         return "\n".join(filter(None, map(" ".join, map(str.split, _BLANK_LINE.split(source)))))
@@ -179,7 +179,7 @@ def positions(source: str) -> "array[int]":
 
     Linear, but slow: for explaining, not for judging.
     """
-    kept = _kept(source)
+    kept = _spaced(source)
     folded = [(each, at) for character, at in kept for each in character.casefold()]
     text = "".join(character for character, _ in folded)
     out = array("q")
@@ -194,7 +194,7 @@ def positions(source: str) -> "array[int]":
     return out
 
 
-def _kept(source: str) -> list[tuple[str, int]]:
+def _spaced(source: str) -> list[tuple[str, int]]:
     """The characters that stay, with their places, once white space is in its normal form."""
     seen = [(character, at) for at, character in enumerate(source) if not _INVISIBLE.match(character)]
     visible = "".join(character for character, _ in seen)

@@ -106,6 +106,16 @@ def test_the_short_ways_lead_to_the_same(source: str) -> None:
     assert normalise(source) == _one_by_one(source)
 
 
+WHITE = st.text(alphabet=" \t\r\n\n　\x1c\u2028\0aか！", max_size=24)
+
+
+@given(WHITE)
+def test_white_space_in_order(source: str) -> None:
+    """In one pass or paragraph by paragraph (where NUL is in it): as the way back says it was."""
+    assert normalise(source) == _one_by_one(source)
+    assert normalise(source + "\0").removesuffix("\0").rstrip() == normalise(source)
+
+
 def test_every_character() -> None:
     """Each character that NFKC may change, between Japanese ones, by the short way and the long one."""
     for point in (

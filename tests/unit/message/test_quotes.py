@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.message import quotes
 from gateway.message.quotes import divide
 
 NEW = "山田様\r\n\r\n残念ながら採用を見送ります。\r\n-- \r\n人事部\r\n\r\n"
@@ -30,6 +31,19 @@ ORIGINALS = {
     "bare": "> old\r\n>> older\r\n>\r\n> old\r\n",
     "phone": "差出人：山田\r\n件名：応募\r\nold\r\n",
 }
+
+
+TELL_TALES = (
+    ">", "＞", "Original", "ORIGINAL", "Forwarded", "From", "FROM", "Reply ", "Message from", "メッセージ",
+    "メール：", "メール---", "転送", "差出人", "送信者", "送信元", "発信者", "発信元", "wrote", "書きました",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("word", TELL_TALES)
+def test_what_tells_a_quote_has_a_sign(word: str) -> None:
+    """The first search, for single characters, passes nothing over that the second would find."""
+    assert quotes._TELL_TALE.fullmatch(word[:4] if word.startswith("メール") else word)
+    assert any(sign in word for sign in quotes._SIGNS)
 
 
 @pytest.mark.parametrize("name", ORIGINALS)
