@@ -10,7 +10,9 @@ line that could be a boundary (`idle_spans`), can be left out of the edited byte
 as the span that it was.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 from gateway.errors import MailUnreadable
 from gateway.footer.body import Target
@@ -90,17 +92,19 @@ class _Moved:
     """Where a position of the original lies after the edits."""
 
     def __init__(self, ordered: Sequence[Edit]) -> None:
-        self._edits = [
-            (edit.start, edit.end, len(edit.replacement) - edit.end + edit.start) for edit in ordered
-        ]
+        # Edits that do not overlap: their ends are in order, too.
+        self._starts = [edit.start for edit in ordered]
+        self._ends = [edit.end for edit in ordered]
+        deltas = (len(edit.replacement) - edit.end + edit.start for edit in ordered)
+        self._deltas = list(accumulate(deltas, initial=0))  # of so many first ones together
 
     def start(self, at: int) -> int:
         """The start of a span: what is inserted right there comes after it."""
-        return at + sum(delta for start, end, delta in self._edits if start < at and end <= at)
+        return at + self._deltas[min(bisect_left(self._starts, at), bisect_right(self._ends, at))]
 
     def end(self, at: int) -> int:
         """The end of a span: what is inserted right there comes before it."""
-        return at + sum(delta for _, end, delta in self._edits if end <= at)
+        return at + self._deltas[bisect_right(self._ends, at)]
 
 
 def _check_places(message: Message, plan: FooterPlan, ordered: Sequence[Edit]) -> None:
