@@ -80,8 +80,11 @@ def has_other_words(message: Message) -> bool:
 
 
 def is_attachment(part: Part) -> bool:
-    """Whether a reader shows this text part as a file and not as the mail's words."""
-    return part.disposition == "attachment" or (part.filename != "" and part.parent is not None)
+    """Whether a reader shows this text part as a file and not as the mail's words.
+
+    A disposition that nobody knows is an attachment (RFC 2183 §2.8).
+    """
+    return part.disposition not in {"", "inline"} or (part.filename != "" and part.parent is not None)
 
 
 def _is_settled(message: Message, passage: Passage) -> bool:

@@ -34,6 +34,7 @@ IMAGE = part("image/png; name=a.png", "iVBORw0=")
 ATTACHED_TEXT = part(
     "text/plain; charset=utf-8", "attached", b"Content-Disposition: attachment; filename=a.txt"
 )
+OF_A_FORM = part("text/plain", "value", b"Content-Disposition: form-data; name=field")
 NAMED_HTML = part("text/html; name=a.html", "<p>attached</p>")
 
 
@@ -82,6 +83,9 @@ def words(text: MailText) -> tuple[str | None, str | None]:
         (multipart("mixed", "a", NAMED_HTML, PLAIN), ("plain text", None)),
         (multipart("mixed", "a", part("message/rfc822", "Subject: x\r\n\r\ninner"), PDF), (None, None)),
         (multipart("mixed", "a", PDF), (None, None)),
+        (multipart("form-data", "a", OF_A_FORM, OF_A_FORM), (None, None)),
+        (multipart("mixed", "a", OF_A_FORM, HTML), (None, "html text")),
+        (part("text/plain", "shown", b"Content-Disposition: INLINE"), ("shown", None)),
     ],
 )
 def test_the_main_body(data: bytes, expected: tuple[str | None, str | None]) -> None:
