@@ -1,7 +1,5 @@
 """A second opinion on structure: it agrees where all is well and only there."""
 
-from dataclasses import replace
-
 import pytest
 
 from gateway.message import agree

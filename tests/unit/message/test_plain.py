@@ -1,7 +1,5 @@
 """What is plain enough for one reader: the mails of every day, and nothing that has a trick in it."""
 
-from dataclasses import replace
-
 import pytest
 
 from gateway.message.agree import _compared
