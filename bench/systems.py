@@ -265,14 +265,18 @@ def haraka_with(workers: int) -> Callable[[int], contextlib.AbstractContextManag
     return run
 
 
-def gateway_with(workers: int) -> Callable[[int], contextlib.AbstractContextManager[System]]:
-    """The gateway with so many workers."""
+def gateway_with(
+    workers: int, *, recorded: bool = True
+) -> Callable[[int], contextlib.AbstractContextManager[System]]:
+    """The gateway with so many workers; without a ledger where nothing is to be `recorded`."""
+    module, name = ("gateway", "gateway") if recorded else ("bench.unrecorded", "unrecorded")
 
     @contextlib.contextmanager
     def run(sink: int) -> Iterator[System]:
         if find_spec("gateway.cli.serve") is None:
             raise UnavailableError("`careerrelay serve` is not written yet")
-        gateway = Gateway(sink, {"gateway": {"workers": workers}, "next_hop": {"connections": 100}})
+        settings = {"gateway": {"workers": workers}, "next_hop": {"connections": 100}}
+        gateway = Gateway(sink, settings, module=module)
         try:
             gateway.start()
         except (RuntimeError, TimeoutError) as error:
@@ -281,7 +285,7 @@ def gateway_with(workers: int) -> Callable[[int], contextlib.AbstractContextMana
         with contextlib.ExitStack() as stack:
             stack.callback(gateway.discard)
             stack.callback(gateway.stop)
-            yield OfGateway(gateway, f"gateway-{workers}")
+            yield OfGateway(gateway, f"{name}-{workers}")
 
     return run
 
@@ -326,6 +330,7 @@ SYSTEMS: Mapping[str, Callable[[int], contextlib.AbstractContextManager[System]]
     "haraka-2": haraka_with(2),
     "gateway-1": gateway_with(1),
     "gateway-2": gateway_with(2),
+    "unrecorded-1": gateway_with(1, recorded=False),
     "nodes-1": nodes_with(1),
     "nodes-2": nodes_with(2),
 }

@@ -34,7 +34,10 @@ _READY = re.compile(rf"\b{READY}\b")  # not in "already"
 
 
 class Gateway:
-    """One gateway. `next_hop`: ports on loopback, tried in order. `folder`: default a temporary one."""
+    """One gateway. `next_hop`: ports on loopback, tried in order. `folder`: default a temporary one.
+
+    `module`: what is run in place of ``gateway``.
+    """
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class Gateway:
         folder: Path | None = None,
         port: int | None = None,
         environment: Mapping[str, str] | None = None,
+        module: str = "gateway",
     ) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="careerrelay-") if folder is None else None
         self.folder = Path(self._temporary.name) if self._temporary is not None else folder or Path()
@@ -51,6 +55,7 @@ class Gateway:
         hops = [next_hop] if isinstance(next_hop, int) else list(next_hop)
         self.settings = merged(self.default(self.port, hops), settings or {})
         self.environment = {**os.environ, **(environment or {})}
+        self.module = module
         self.process: subprocess.Popen[bytes] | None = None
         self._lines: list[str] = []
         self._started_at = 0
@@ -132,7 +137,7 @@ class Gateway:
         """Start it and don't wait."""
         self._started_at = len(self._lines)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "serve", "--config", self.config],
+            [sys.executable, "-m", self.module, "serve", "--config", self.config],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env=self.environment,

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from email import message_from_bytes
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from bench.mails import template
 from bench.measure import FailedError, Numbers, Sink, latency, memory
 from bench.report import Results, lines, save
-from bench.systems import Direct
+from bench.systems import Direct, OfGateway, gateway_with
 from tests.peers.action import reply
 from tests.peers.scripted import ScriptedHop
 
@@ -126,6 +128,8 @@ def test_report_has_medians_ratios_and_promises(tmp_path: Path) -> None:
         "postfix": [10, 10, 10],
         "haraka-1": [8, 8, 8],
         "haraka-2": [10, 9, 11],
+        "unrecorded-1": [50, 50, 50],
+        "nodes-1": [29, 29, 29],
     }
     for system, values in (rates | {"gateway-1": [50, 30, 40], "gateway-2": [20, 29, 25]}).items():
         for value in values:
@@ -136,6 +140,20 @@ def test_report_has_medians_ratios_and_promises(tmp_path: Path) -> None:
     assert gateway.split()[:7] == ["gateway-1", "40.00", "30.00", "50.00", "0.40", "4.00", "4.00"]
     assert "kept   4 KB rejections, over Haraka at its best: 4.00, promised at least 4   (gateway-1)" in text
     assert "kept   4 KB rejections, over Postfix as a relay: 4.00" in text
+    assert "kept   4 KB rejections with a ledger in SQLite, over none: 0.80, promised at least 0.6" in text
+    assert "BROKEN the same with a ledger in PostgreSQL: 0.58" in text
     assert "altermime: no altermime here" in text
     stored = json.loads(save(results, tmp_path / "results").read_text("utf-8"))
     assert stored["runs"]["rejection-100"]["postfix"][0]["per_second"] == 10
+
+
+async def test_without_a_ledger_each_mail_has_its_link_all_the_same(sink: Sink) -> None:
+    """What the ledger costs is the difference between two gateways that do the same otherwise."""
+    with gateway_with(1, recorded=False)(sink.port) as system:
+        result = await generate(system.port, "--kind=rejection", "--seconds=0.2", "--sessions=2")
+        assert isinstance(system, OfGateway)
+        with closing(sqlite3.connect(system.gateway.folder / "ledger.db")) as ledger:
+            assert ledger.execute("SELECT count(*) FROM sends").fetchone() == (0,)
+    count = sink.count()
+    assert count.mails == count.marked == result["sent"]
+    assert system.name == "unrecorded-1"
