@@ -9,6 +9,7 @@ import click
 from gateway.cli.ledger.desk import chosen_partner, open_config, partner_option
 from gateway.cli.options import config_option, json_option
 from gateway.cli.printing import print_json
+from gateway.cli.ticker import Ticker
 
 _YES = {"true", "yes", "1", "counted", "○", "〇", "有効"}
 _NO = {"false", "no", "0", "×", "無効"}
@@ -44,6 +45,7 @@ def reconcile(
         if str(file) != "-" and file.stat().st_size > MAX_OCTETS:
             raise click.ClickException(f"{file}: larger than {MAX_OCTETS >> 20} MB; split it")
         content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        ticker = Ticker()
         theirs: list[Theirs] = []
         bad: list[tuple[int, str]] = []
         try:
@@ -56,6 +58,8 @@ def reconcile(
                     theirs.append(Theirs(line=line.number, reported=reported, counted=_counted(line.values)))
                 except Unreadable as error:
                     bad.append((line.number, str(error)))
+                ticker.tick(lambda: f"{len(theirs):,} lines read")
+            ticker.end(lambda: f"{len(theirs):,} lines read, comparing")
             moments = [one.reported.registered_at for one in theirs]
             span = month_bounds(month) if month else (min(moments, default=0), max(moments, default=-1) + 1)
         except Unreadable as error:
