@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.ledger.desk import keys_of
+from gateway.cli.ledger.desk import content_of, keys_of
 from gateway.cli.options import config_option, json_option, operator, out_option
 from gateway.cli.printing import print_json, write_octets
 
@@ -73,7 +73,7 @@ def issue(
     config = load_config(config_path)
     keys = keys_of(config)
     try:
-        sheet = read_sheet(_content(file), columns=_columns(config, columns))
+        sheet = read_sheet(content_of(file), columns=_columns(config, columns))
     except Unreadable as error:
         raise click.ClickException(f"{file}: {error}") from None
     give = issuing(config, keys, read_excluded(config))
@@ -101,16 +101,6 @@ def _columns(config: "Config", options: Sequence[str]) -> dict[str, str]:
             )
         found[name] = header
     return found
-
-
-def _content(file: Path) -> bytes:
-    from gateway.ledger.listing import MAX_OCTETS
-
-    if str(file) == "-":
-        return sys.stdin.buffer.read(MAX_OCTETS + 1)
-    if file.stat().st_size > MAX_OCTETS:
-        raise click.ClickException(f"{file}: larger than {MAX_OCTETS >> 20} MB; split it")
-    return file.read_bytes()
 
 
 def _given(config: "Config", sheet: "Sheet", campaign: str, give) -> "list[Given | Row]":  # type: ignore[no-untyped-def]  # noqa: ANN001 - the store is loaded in here only

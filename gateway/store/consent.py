@@ -15,7 +15,7 @@ from gateway.errors import GatewayError
 from gateway.ledger.contract import DAY
 from gateway.store.bounded import bounded
 from gateway.store.credit_schema import audit
-from gateway.store.journal import Journal, write_audit
+from gateway.store.journal import Journal
 
 #: How long what was asked for waits.
 WAITS_DAYS = 7
@@ -81,14 +81,7 @@ def ask(
     )
     if len(detail) > _LONGEST:
         raise NoRequest(f"this can't wait for a second operator: say it in {_LONGEST // 2} characters")
-    return write_audit(
-        connection,
-        now=journal.now,
-        operator=journal.operator,
-        action=ASK,
-        company=deed.company,
-        detail=detail,
-    )
+    return journal.audit(ASK, detail, company=deed.company)
 
 
 def waiting(connection: Connection, now: int) -> list[Request]:
@@ -123,15 +116,7 @@ def confirm(connection: Connection, journal: Journal, number: int) -> None:
         NoRequest: somebody did already, or it is too old.
     """
     found = find(connection, journal.now, number)
-    write_audit(
-        connection,
-        now=journal.now,
-        operator=journal.operator,
-        second=journal.second,
-        action=CONFIRM,
-        company=found.deed.company,
-        detail=_done(number),
-    )
+    journal.audit(CONFIRM, _done(number), company=found.deed.company)
 
 
 def _done(number: int) -> str:

@@ -136,6 +136,28 @@ class Journal:
         self.flush()
         return found
 
+    def audit(self, action: str, detail: str, *, company: str = "") -> int:
+        """Append a line on what somebody did; gives its number. `detail` names nobody."""
+        last = self.connection.execute(
+            select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)
+        ).first()
+        number, previous = (last.id + 1, bytes(last.hash)) if last else (1, books.GENESIS)
+        said = [bounded(self.operator), bounded(self.second), action, company, bounded(detail)]
+        self.connection.execute(
+            insert(audit).values(
+                id=number,
+                at=self.now,
+                operator=said[0],
+                second=said[1],
+                action=action,
+                company=company,
+                detail=said[4],
+                previous=previous,
+                hash=chained(previous, [number, self.now, *said]),
+            )
+        )
+        return number
+
     def _grant(self, company: str, price: int, contract: Contract) -> int:
         life = contract.slot_valid_days * DAY
         made = self.connection.execute(
@@ -182,36 +204,6 @@ def last_moment(connection: Connection) -> int:
         for table in (postings, audit)
     ]
     return max((moment for moment in found if moment is not None), default=0)
-
-
-def write_audit(
-    connection: Connection,
-    *,
-    now: int,
-    operator: str,
-    action: str,
-    detail: str,
-    company: str = "",
-    second: str = "",
-) -> int:
-    """Append a line on what somebody did; gives its number. `detail` names nobody."""
-    last = connection.execute(select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)).first()
-    number, previous = (last.id + 1, bytes(last.hash)) if last else (1, books.GENESIS)
-    said = [bounded(operator), bounded(second), action, company, bounded(detail)]
-    connection.execute(
-        insert(audit).values(
-            id=number,
-            at=now,
-            operator=said[0],
-            second=said[1],
-            action=action,
-            company=company,
-            detail=said[4],
-            previous=previous,
-            hash=chained(previous, [number, now, *said]),
-        )
-    )
-    return number
 
 
 # --- sums -------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from gateway.store.credit_schema import (
     webhooks,
 )
 from gateway.store.flat import iso
-from gateway.store.journal import Journal, write_audit
+from gateway.store.journal import Journal
 from gateway.store.parts import parts
 from gateway.store.people import refs_of
 from gateway.store.rollout_schema import observations
@@ -137,13 +137,8 @@ def erase(
         connection.execute(delete(suppressions).where(suppressions.c.hash.in_([*known, *hashes])))
         for part in parts([keys.tombstone_of(value) for value in {*known, *hashes}]):
             connection.execute(delete(tombstones).where(tombstones.c.hash.in_(part)))
-    write_audit(
-        connection,
-        now=journal.now,
-        operator=journal.operator,
-        second=journal.second,
-        action="forget" if forget else "erase",
-        detail=f"{len(mine)} sends, {len(subject.registrations)} registrations",
+    journal.audit(
+        "forget" if forget else "erase", f"{len(mine)} sends, {len(subject.registrations)} registrations"
     )
     return Erased(
         hashes=len(known),
@@ -298,7 +293,7 @@ def purge_step(
             delete(tombstones).where(tombstones.c.at < now - retention.dedupe)
         ).rowcount,
     }
-    _record_purge(connection, journal, {name: count for name, count in found.items() if name != "webhooks"})
+    _record_purge(journal, {name: count for name, count in found.items() if name != "webhooks"})
     return found
 
 
@@ -315,18 +310,11 @@ def _purge(
     return connection.execute(delete(number.table).where(number.in_(old.scalar_subquery()))).rowcount
 
 
-def _record_purge(connection: Connection, journal: Journal, found: Mapping[str, int]) -> None:
+def _record_purge(journal: Journal, found: Mapping[str, int]) -> None:
     """That it was done is to be shown to whoever asks; what was gone through for nothing is not."""
     told = ", ".join(f"{count} {name}" for name, count in found.items() if count)
     if told:
-        write_audit(
-            connection,
-            now=journal.now,
-            operator=journal.operator,
-            second=journal.second,
-            action="purge",
-            detail=told,
-        )
+        journal.audit("purge", told)
 
 
 def _in_use(since: int) -> "ColumnElement[bool]":
@@ -362,7 +350,7 @@ def purge_people(connection: Connection, journal: Journal, since: int, hashes: S
             .values(digest=None)
         )
         gone += connection.execute(delete(people).where(people.c.hash.in_(chosen), ~_in_use(since))).rowcount
-    _record_purge(connection, journal, {"people": gone})
+    _record_purge(journal, {"people": gone})
     return gone
 
 

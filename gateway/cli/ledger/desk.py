@@ -1,5 +1,6 @@
 """Opening the ledger's credit for a command, who does it, and moments that are given to it."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,3 +114,17 @@ def moment_option(text: str | None, *, end: bool = True) -> int | None:
         return parse_moment(text, end=end)
     except (ValueError, OverflowError) as error:
         raise click.UsageError(str(error)) from None
+
+
+def content_of(file: Path) -> bytes:
+    """What is in a list; - is standard input. What no list has is refused."""
+    from gateway.ledger.listing import MAX_OCTETS
+
+    if str(file) == "-":
+        content = sys.stdin.buffer.read(MAX_OCTETS + 1)
+    else:
+        with file.open("rb") as stream:
+            content = stream.read(MAX_OCTETS + 1)
+    if len(content) > MAX_OCTETS:
+        raise click.ClickException(f"{file}: larger than {MAX_OCTETS >> 20} MB; split it")
+    return content

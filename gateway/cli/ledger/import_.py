@@ -9,6 +9,7 @@ import click
 
 from gateway.cli.ledger.desk import (
     chosen_partner,
+    content_of,
     open_config,
     operator_of,
     operator_option,
@@ -65,7 +66,7 @@ def import_(
     with store:
         chosen = chosen_partner(store, partner)
         columns = next(one.columns for one in config.partner if one.id == chosen)
-        content = sys.stdin.buffer.read() if str(file) == "-" else _content(file)
+        content = content_of(file)
         try:
             reports, bad = _read(content, columns)
         except Unreadable as error:
@@ -99,14 +100,6 @@ def import_(
     undone = strict and any(answer.result == "conflict" for answer in taken)
     _tell(file, taken, sorted(bad), dry_run=dry_run, undone=undone, as_json=as_json)
     raise SystemExit(1 if bad else 0)
-
-
-def _content(file: Path) -> bytes:
-    from gateway.ledger.listing import MAX_OCTETS
-
-    if file.stat().st_size > MAX_OCTETS:
-        raise click.ClickException(f"{file}: larger than {MAX_OCTETS >> 20} MB; split it")
-    return file.read_bytes()
 
 
 def _read(

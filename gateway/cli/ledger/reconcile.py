@@ -1,12 +1,11 @@
 """``careerrelay reconcile``: the partner's list against the ledger."""
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from gateway.cli.ledger.desk import chosen_partner, open_config, partner_option
+from gateway.cli.ledger.desk import chosen_partner, content_of, open_config, partner_option
 from gateway.cli.options import config_option, json_option
 from gateway.cli.printing import print_json
 from gateway.cli.ticker import Ticker
@@ -34,7 +33,7 @@ def reconcile(
     are the same, 1 when they are not.
     """
     from gateway.ledger.intake import Unreadable, read_reported
-    from gateway.ledger.listing import MAX_OCTETS, read_list
+    from gateway.ledger.listing import read_list
     from gateway.ledger.months import JST, month_bounds
     from gateway.store.compare import Theirs, compare
 
@@ -42,9 +41,7 @@ def reconcile(
     with store:
         chosen = chosen_partner(store, partner)
         columns = next(one.columns for one in config.partner if one.id == chosen)
-        if str(file) != "-" and file.stat().st_size > MAX_OCTETS:
-            raise click.ClickException(f"{file}: larger than {MAX_OCTETS >> 20} MB; split it")
-        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        content = content_of(file)
         ticker = Ticker()
         theirs: list[Theirs] = []
         bad: list[tuple[int, str]] = []

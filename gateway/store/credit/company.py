@@ -12,7 +12,7 @@ from gateway.store.bounded import bounded
 from gateway.store.consent import Deed, Request, WantsSecond
 from gateway.store.credit.ground import Ground, Operator
 from gateway.store.credit_schema import slots as slots_table
-from gateway.store.journal import Journal, adjusted_since, sums, write_audit
+from gateway.store.journal import Journal, adjusted_since, sums
 
 
 class CompanySide(Ground):
@@ -94,15 +94,7 @@ class CompanySide(Ground):
                 return slot
             # A returned slot may be one that nothing pays for any more.
             journal.settle(company)
-            write_audit(
-                connection,
-                now=journal.now,
-                operator=operator.name,
-                second=operator.second,
-                action=action,
-                company=company,
-                detail=f"slot {slot.id}",
-            )
+            journal.audit(action, f"slot {slot.id}", company=company)
             return slot
 
         return self.writing(work, operator)
@@ -142,15 +134,7 @@ class CompanySide(Ground):
                 adjusted = adjusted_since(connection, company, _month_of(journal.now))
                 if adjusted > limit:
                     raise WantsSecond(f"more than {limit} referrals adjusted in a month")
-            write_audit(
-                connection,
-                now=journal.now,
-                operator=operator.name,
-                second=operator.second,
-                action="adjust",
-                company=company,
-                detail=f"{referrals:+d} referrals",
-            )
+            journal.audit("adjust", f"{referrals:+d} referrals", company=company)
             return balance(
                 sums(connection, [company]),
                 self.programme.company(company).contract_at(journal.now).ratio,

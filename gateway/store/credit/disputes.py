@@ -6,7 +6,7 @@ from gateway.ledger.months import month_bounds, month_of
 from gateway.store import said
 from gateway.store.consent import WantsSecond
 from gateway.store.credit.ground import Ground, Operator
-from gateway.store.journal import Journal, write_audit
+from gateway.store.journal import Journal
 from gateway.store.said import EventTaken
 
 
@@ -80,15 +80,7 @@ class DisputeSide(Ground):
                     month = month_bounds(month_of(journal.now))[0]
                     if said.forced_since(connection, month) > limit:
                         raise WantsSecond(f"more than {limit} referrals by resolve in a month")
-                write_audit(
-                    connection,
-                    now=journal.now,
-                    operator=operator.name,
-                    second=operator.second,
-                    action="resolve",
-                    company=row.company or chosen,
-                    detail=f"registration #{row.id}: {outcome}",
-                )
+                journal.audit("resolve", f"registration #{row.id}: {outcome}", company=row.company or chosen)
             return taken
 
         return self.writing(work, operator)

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from gateway.store.credit.ground import Ground, Operator
 from gateway.store.credit_schema import suppressions
-from gateway.store.journal import Journal, heads, write_audit
+from gateway.store.journal import Journal, heads
 from gateway.store.privacy import PURGE_ROWS, Retention, purge_people, purge_step, unused_people
 from gateway.store.schema import people, sends
 
@@ -49,7 +49,7 @@ class PeopleSide(Ground):
 
         def work(connection: Connection, journal: Journal) -> int:
             new = sum(_silence(connection, journal, person, "operator") for person in persons)
-            _record(connection, journal, "suppress", new)
+            _record(journal, "suppress", new)
             return new
 
         return self.writing(work, operator)
@@ -73,7 +73,7 @@ class PeopleSide(Ground):
                     if changed.rowcount == 0:
                         continue
                 new += 1
-                _record(connection, journal, COMPLAINT, 1, company=_company_of(connection, person))
+                _record(journal, COMPLAINT, 1, company=_company_of(connection, person))
             return new
 
         return self.writing(work, operator)
@@ -86,7 +86,7 @@ class PeopleSide(Ground):
                 connection.execute(suppressions.delete().where(suppressions.c.hash == person)).rowcount
                 for person in persons
             )
-            _record(connection, journal, "unsuppress", gone)
+            _record(journal, "unsuppress", gone)
             return gone
 
         return self.writing(work, operator)
@@ -169,14 +169,6 @@ def _company_of(connection: Connection, person: bytes) -> str:
     return connection.execute(last).scalar_one_or_none() or ""
 
 
-def _record(connection: Connection, journal: Journal, action: str, count: int, company: str = "") -> None:
+def _record(journal: Journal, action: str, count: int, company: str = "") -> None:
     if count:
-        write_audit(
-            connection,
-            now=journal.now,
-            operator=journal.operator,
-            second=journal.second,
-            action=action,
-            company=company,
-            detail=f"{count} {'person' if count == 1 else 'people'}",
-        )
+        journal.audit(action, f"{count} {'person' if count == 1 else 'people'}", company=company)
