@@ -143,7 +143,7 @@ def export(*, config_path: Path, company: str | None, kind: str, out: Path | Non
     with store:
         whose = chosen_company(store, company)
         with store.reading() as connection:
-            found = reversed(views.history(connection, whose))
+            found = views.all_postings(connection, whose)
             write_records(views.POSTING_FIELDS, found, kind=kind, out=out, excel=excel)
 
 

@@ -110,7 +110,7 @@ def reserve(
         requisition=requisition,
         reserved_at=journal.now,
     )
-    return _again(connection, chosen.id)
+    return slot_at(connection, chosen.id)
 
 
 def redeem(
@@ -155,7 +155,7 @@ def redeem(
         requisition=requisition or slot.requisition,
         used_at=journal.now,
     )
-    return _again(connection, slot.id)
+    return slot_at(connection, slot.id)
 
 
 def give_back(
@@ -202,7 +202,7 @@ def give_back(
         used_at=None,
         expires_at=None if slot.expires_at is None else slot.expires_at + away,
     )
-    return _again(connection, slot.id)
+    return slot_at(connection, slot.id)
 
 
 def _move(
@@ -224,5 +224,6 @@ def _move(
     journal.flush()
 
 
-def _again(connection: Connection, slot_id: int) -> Slot:
+def slot_at(connection: Connection, slot_id: int) -> Slot:
+    """The slot of that id as it stands."""
     return slot_of(connection.execute(select(slots).where(slots.c.id == slot_id)).one())

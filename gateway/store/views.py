@@ -240,22 +240,30 @@ def posting_record(row: "Row[tuple[object, ...]]", referrals: int | None = None)
     }
 
 
-def history(
-    connection: Connection, company: str, *, last: int | None = None, slot: int | None = None
-) -> list[dict[str, object]]:
-    """The postings of a company, newest first; `referrals` is what `unspent` gained."""
+def _of_company(company: str) -> "Select[tuple[object, ...]]":
+    """The postings of a company; `amount` is what `unspent` gained."""
     gained = and_(entries.c.posting_id == postings.c.id, entries.c.account == Account.UNSPENT.value)
-    query = (
-        select(postings, entries.c.amount)
-        .outerjoin(entries, gained)
-        .where(postings.c.company == company)
-        .order_by(postings.c.id.desc())
-    )
+    query: Select[tuple[object, ...]] = select(postings, entries.c.amount).outerjoin(entries, gained)
+    return query.where(postings.c.company == company)
+
+
+def history(
+    connection: Connection, company: str, *, last: int, slot: int | None = None
+) -> list[dict[str, object]]:
+    """The last postings of a company, newest first; `referrals` is what `unspent` gained."""
+    query = _of_company(company).order_by(postings.c.id.desc()).limit(last)
     if slot is not None:
         query = query.where(postings.c.slot_id == slot)
-    if last is not None:
-        query = query.limit(last)
     return [posting_record(row, row.amount) for row in connection.execute(query)]
+
+
+def all_postings(connection: Connection, company: str) -> Iterator[dict[str, object]]:
+    """All of them, oldest first, page by page."""
+    after = 0
+    query = _of_company(company).order_by(postings.c.id).limit(_PAGE)
+    while page := connection.execute(query.where(postings.c.id > after)).all():
+        after = page[-1].id
+        yield from (posting_record(row, row.amount) for row in page)
 
 
 def slot_record(slot: Slot) -> dict[str, object]:

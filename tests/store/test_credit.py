@@ -12,7 +12,7 @@ from gateway.store.credit import Operator
 from gateway.store.credit_schema import registration_events
 from gateway.store.proof import check_books
 from gateway.store.said import EventReport, NoSuchRegistration, NotPossible, find_registration
-from gateway.store.views import referrals_by, story
+from gateway.store.views import all_postings, history, referrals_by, story
 from tests.store.crediting import Ledger
 
 
@@ -255,3 +255,24 @@ def test_a_request_is_done_once(ledger: Ledger) -> None:
     ledger.later(8)
     with pytest.raises(NoRequest):
         ledger.store.adjust("default", Operator(name="a", second="b", request=again), referrals=5, reason="x")
+
+
+def test_a_slot_that_nothing_pays_for_is_gone_when_it_is_returned(ledger: Ledger) -> None:
+    """What the command says is what became of it."""
+    who = Operator(name="a")
+    ledger.store.adjust("default", who, referrals=2, reason="x")
+    ledger.store.redeem("default", who, requisition="R")
+    ledger.store.adjust("default", who, referrals=-2, reason="x")
+    assert ledger.totals() == (0, 1, 2)
+    assert ledger.store.give_back("default", who, requisition="R").state == "taken-back"
+    assert ledger.totals() == (0, 0, 0)
+
+
+def test_all_postings_come_page_by_page(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same as the history, the other way round."""
+    ledger.store.adjust("default", Operator(name="a"), referrals=7, reason="x")
+    monkeypatch.setattr("gateway.store.views._PAGE", 2)
+    with ledger.store.reading() as connection:
+        newest_first = history(connection, "default", last=100)
+        assert list(all_postings(connection, "default")) == newest_first[::-1]
+    assert [one["kind"] for one in newest_first[::-1]] == ["adjust", "grant", "grant", "grant"]

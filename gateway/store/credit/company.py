@@ -95,7 +95,7 @@ class CompanySide(Ground):
             # A returned slot may be one that nothing pays for any more.
             journal.settle(company)
             journal.audit(action, f"slot {slot.id}", company=company)
-            return slot
+            return slots.slot_at(connection, slot.id)
 
         return self.writing(work, operator)
 

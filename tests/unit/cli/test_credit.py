@@ -391,3 +391,14 @@ def test_slots_are_shown_alike(desk: Desk) -> None:
     reserved = desk.json("credits", "reserve", "--requisition", "R")
     assert desk.json("credits", "show", "--slots")["slots"] == [reserved]
     assert str(reserved["reserved_at"]).endswith("Z")
+
+
+def test_a_giant_list_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it is read, from a file or a pipe, by each command that takes one."""
+    monkeypatch.setattr("gateway.ledger.listing.MAX_OCTETS", 50)
+    text = "id,email,registered_at\n" + "A-1,a@example.com,2026-06-02\n" * 3
+    file = desk.file(text)
+    for words in (("registrations", "import"), ("reconcile",), ("links", "issue")):
+        assert "split it" in desk.run(*words, file, fails=1).output
+        piped = CliRunner().invoke(main, [*words, "-", "--config", str(desk.config)], input=text)
+        assert (piped.exit_code, "split it" in piped.output) == (1, True)
