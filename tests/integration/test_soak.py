@@ -271,7 +271,8 @@ class Storm:
                     has_it = answer.code // 100 == 2 or to in _delivered_to(answer)
                     (mail.taken if has_it else mail.refused).add(to)
             in_part = not lmtp and len(accepted) < len(wanted)
-            if len(mail.recipients) > 1 and (in_part or self.forgetful(begun)):
+            colleagues = all(to.endswith(b"@example.co.jp") for to in wanted)
+            if len(mail.recipients) > 1 and (in_part or colleagues or self.forgetful(begun)):
                 mail.forgotten += 1
 
     def _unanswered(self, mail: Posted) -> None:

@@ -23,7 +23,8 @@ class Posted:
 
     `dots`: attempts whose final dot was sent. `doubts`: of these, those without an answer. `forgotten`:
     those while the gateway may not have known it again, nor whom it had served (SMTP.md rules 3 and 22), or
-    at whose end it was right to forget it, since all that were accepted then were served (rule 19).
+    at whose end it was right to forget it, since all that were accepted then were served (rule 19), or that
+    named nobody who is a candidate, so that it was not looked up (rule 21).
     `given_up`: its sender broke off and does not try again. `story`: a line an attempt, for people.
     """
 
