@@ -12,7 +12,7 @@ import pytest
 from tests.integration.harness import ORDINARY
 from tests.integration.running import running
 from tests.peers.client import send_mail
-from tests.peers.folder import free_port
+from tests.peers.folder import free_port, wait_until
 from tests.peers.gateway import Gateway
 from tests.peers.postfix import Postfix
 from tests.peers.scripted import ScriptedHop
@@ -34,6 +34,11 @@ async def test_send_test() -> None:
         told = await asyncio.to_thread(gateway.command, "send-test", "--to", "me@example.com", check=False)
         assert "link      none" in told
         assert "careerrelay trace" in told
+        gateway.configure({"gateway": {"mode": "observe"}})
+        gateway.reload()
+        await asyncio.to_thread(wait_until, lambda: gateway.log().count("reloaded worker") == 2, "a reload")
+        told = await asyncio.to_thread(gateway.command, "send-test", "--to", "me@example.com", check=False)
+        assert "link      none\nreason    observe (en-rejection): all is well." in told
 
 
 @pytest.mark.peer("postfix")

@@ -121,17 +121,7 @@ class CleanRoot:
             environment: beside PATH and what leads to the registries.
             read_only: if given, nothing can be written but these folders and a fresh /tmp.
         """
-        told = {
-            name: value.replace(_AUTHORITIES, _INSIDE)
-            for name, value in os.environ.items()
-            if name.startswith(_REGISTRIES)
-        }
-        told |= {"PATH": _PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
-        told |= environment or {}
-        words = ["env", "-i", *(f"{name}={value}" for name, value in told.items())]
-        if user != "root":
-            words += ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--reset-env"]
-            words += ["env", *(f"{name}={value}" for name, value in (environment or {}).items())]
+        words = clean_words(user, environment or {})
         inner = ["chroot", str(self.folder), *words, "sh", "-c", 'cd "$0" && exec "$@"', folder, *command]
         before = ""
         if read_only is not None:
@@ -158,3 +148,19 @@ class CleanRoot:
             f"{' '.join(command)}: exit {done.returncode}\n{done.stdout[-4_000:]}\n{done.stderr[-4_000:]}"
         )
         return done
+
+
+def clean_words(user: str, environment: Mapping[str, str]) -> list[str]:
+    """What stands before a command that is to run in the system, with an environment of its own."""
+    told = {
+        name: value.replace(_AUTHORITIES, _INSIDE)
+        for name, value in os.environ.items()
+        if name.startswith(_REGISTRIES)
+    }
+    told |= {"PATH": _PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+    told |= environment
+    words = ["env", "-i", *(f"{name}={value}" for name, value in told.items())]
+    if user != "root":
+        words += ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--reset-env"]
+        words += ["env", *(f"{name}={value}" for name, value in environment.items())]
+    return words

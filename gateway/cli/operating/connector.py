@@ -4,6 +4,7 @@ The texts are files beside this module (`connectors/`), with the config's own na
 anywhere by this command.
 """
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from importlib import resources
@@ -29,13 +30,13 @@ _SAFE = re.compile(r"[A-Za-z0-9._:@/+-]+", re.ASCII)
 @click.option(
     "--mailbox",
     metavar="ADDRESS",
-    help="The one mailbox that tries it first. Default: recruiter@ your first domain.",
+    help="The one mailbox that tries it first. Default: recruiting@ your first domain.",
 )
 @click.option(
     "--from-address",
     "source",
     metavar="IP",
-    help="The gateway's address as the mail system sees it. Default: the first [[listen]] address.",
+    help="The gateway's address as the mail system sees it. Default: that of [[listen]].",
 )
 @config_option
 def connector(
@@ -72,8 +73,9 @@ def values_of(config: "Config", *, mailbox: str | None = None, source: str | Non
         "HOSTNAME": config.gateway.hostname,
         "PORT": str(listen.port),
         "ADDRESS": source or listen.address,
+        "PUBLIC": source or _public(config) or "YOUR.PUBLIC.ADDRESS",
         "DOMAIN": domain,
-        "MAILBOX": mailbox or f"recruiter@{domain}",
+        "MAILBOX": mailbox or f"recruiting@{domain}",
         "HEADER": str(tenant.tenant_header) if tenant is not None else "X-Example-Tenant",
         "SECRET_FILE": str(tenant.tenant_secret_file) if tenant is not None else "tenant.secret",
         "PROTOCOL": listen.protocol,
@@ -83,6 +85,11 @@ def values_of(config: "Config", *, mailbox: str | None = None, source: str | Non
         if not _SAFE.fullmatch(value):
             raise click.ClickException(f"{name.lower()} {value!r} can't be put into a script as it is")
     return found
+
+
+def _public(config: "Config") -> str:
+    """The first address that others could know the gateway by."""
+    return next((one.address for one in config.listen if ipaddress.ip_address(one.address).is_global), "")
 
 
 def script(system: str, values: Mapping[str, str], *, rollback: bool) -> str:

@@ -9,23 +9,46 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 import click
 
 _HOLE = re.compile(r"@([A-Z_]+)@")
-_DOMAIN = re.compile(r"(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.ASCII | re.IGNORECASE)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 #: Whose the files are where that user exists (systemd/careerrelay.sysusers).
 _USER = "careerrelay"
-_PLACE = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", re.ASCII)
-_LINK = re.compile(r"https://[^\s{}]+(?:\{token\})[^\s{}]*")
-_OPT_OUT = re.compile(r"(?:https://|mailto:)[^\s{}]+(?:\{token\}[^\s{}]*)?")
 #: Is there when a package has brought the units, with the right program in them.
 PACKAGED_UNIT = Path("/usr/lib/systemd/system/careerrelay.service")
 #: What the units in systemd/ call, and with which config.
 _PROGRAM, _CONFIG = "/opt/careerrelay/bin/careerrelay", "/etc/careerrelay/config.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How an answer looks; `words` for whoever gave another."""
+
+    pattern: re.Pattern[str]
+    words: str
+
+
+_DOMAIN = Form(
+    re.compile(r"(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.ASCII | re.IGNORECASE),
+    "a name with its domain, as mail.example.co.jp",
+)
+_PLACE = Form(
+    re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", re.ASCII),
+    "a host and its port, as smtp.example.com:587",
+)
+_LINK = Form(
+    re.compile(r"https://[^\s{}]+(?:\{token\})[^\s{}]*"),
+    "a link that begins with https:// and has {token} in it, as https://links.example.co.jp/r/{token}",
+)
+_OPT_OUT = Form(
+    re.compile(r"(?:https://|mailto:)[^\s{}]+(?:\{token\}[^\s{}]*)?"),
+    "a link that begins with https:// or mailto:, as mailto:no-more@example.co.jp",
+)
 
 
 @click.command()
@@ -184,14 +207,14 @@ class _Asked:
         self._missing: list[str] = []
 
     def one(
-        self, option: str, what: str, given: str | None, form: re.Pattern[str], *, default: str | None = None
+        self, option: str, what: str, given: str | None, form: Form, *, default: str | None = None
     ) -> str:
         """One value as it stands in the config."""
         if given:
             return _text(given, form)
         return self._answer(option, what, lambda text: _text(text, form), default)
 
-    def several(self, option: str, what: str, given: tuple[str, ...], form: re.Pattern[str]) -> str:
+    def several(self, option: str, what: str, given: tuple[str, ...], form: Form) -> str:
         """A list as it stands in the config; typed with commas or blanks between."""
         if given:
             return _texts(given, form)
@@ -220,29 +243,27 @@ class _Asked:
             click.UsageError: there is one.
         """
         if self._missing:
-            raise click.UsageError(
-                f"say it by options, too: {', '.join(self._missing)} (--help shows examples)"
-            )
+            raise click.UsageError(f"say it by options, too: {', '.join(self._missing)} (--help has each)")
 
 
 def _own_name() -> str | None:
     """This machine's name in full, where it has one."""
     name = socket.getfqdn()
-    return name if _DOMAIN.fullmatch(name) else None
+    return name if _DOMAIN.pattern.fullmatch(name) else None
 
 
 def _split(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
-def _text(value: str, form: re.Pattern[str]) -> str:
-    if not form.fullmatch(value):
+def _text(value: str, form: Form) -> str:
+    if not form.pattern.fullmatch(value):
         # At a prompt: told, and asked again.
-        raise click.UsageError(f"{value!r} is not what is wanted here (--help shows examples)")
+        raise click.UsageError(f"{value!r} is not {form.words}")
     return json.dumps(value)
 
 
-def _texts(values: tuple[str, ...], form: re.Pattern[str]) -> str:
+def _texts(values: tuple[str, ...], form: Form) -> str:
     if not values:
         raise click.UsageError("at least one is wanted")
     return "[" + ", ".join(_text(value, form) for value in values) + "]"

@@ -72,7 +72,9 @@ def send_test(
     mail = compose(sender or f"recruiting@{config.gateway.own_domains[0].removeprefix('*.')}", recipient)
     found: dict[str, Any] = {"message_id": mail["Message-ID"], "to": recipient, "from": mail["From"]}
     found["reply"] = _send(config, mail, user, password or "")
-    found["send"] = _in_ledger(config, mail["Message-ID"]) if found["reply"].startswith("250") else None
+    taken = found["reply"].startswith("250")
+    found["send"] = _in_ledger(config, mail["Message-ID"]) if taken else None
+    found["reason"] = _seen(config, mail["Message-ID"]) if taken and found["send"] is None else ""
     if as_json:
         print_json(found)
     else:
@@ -154,6 +156,25 @@ def _in_ledger(config: "Config", message_id: str) -> dict[str, Any] | None:
         time.sleep(0.2)
 
 
+def _seen(config: "Config", message_id: str) -> str:
+    """Why it has no link, as soon as what the rules saw is in the ledger; empty where they saw nothing."""
+    from gateway.errors import LedgerFault
+    from gateway.store import LedgerReader
+
+    deadline = time.monotonic() + _LEDGER_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with LedgerReader(config.ledger.url) as reader:
+                seen = reader.observations(last=50)
+        except LedgerFault:
+            return ""
+        for one in seen:
+            if one.message_id.strip("<>") == message_id.strip("<>"):
+                return f"{one.reason} ({one.rule})"
+        time.sleep(0.2)
+    return ""
+
+
 def _tell(found: dict[str, Any]) -> None:
     click.echo(f"sent      {found['from']} -> {found['to']}, Message-ID {found['message_id']}")
     click.echo(f"answered  {found['reply']}")
@@ -162,9 +183,16 @@ def _tell(found: dict[str, Any]) -> None:
         click.echo(f"link      {send['token']} ({send['rule']}, footer {send['footer']}), {send['state']}")
         return
     click.echo("link      none")
-    if found["reply"].startswith("250"):
+    reason = found["reason"]
+    if reason.startswith("observe"):
+        click.echo(
+            f"reason    {reason}: all is well. Rules begin by observing and add nothing to any mail:\n"
+            "          careerrelay rollout status"
+        )
+    elif reason:
+        click.echo(f"reason    {reason}: docs/reasons.md says what to do")
+    elif found["reply"].startswith("250"):
         click.echo(
             "Why not: the log's line about this mail has the reason (careerrelay trace, docs/reasons.md).\n"
-            "Often: the rule only observes (careerrelay rollout status), the sender is not in [rules]\n"
-            "senders, the recipient is a colleague, or had a link within rules.frequency_days."
+            "Often: the sender is not in [rules] senders, or the recipient is a colleague."
         )

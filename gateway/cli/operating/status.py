@@ -145,6 +145,6 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         for partner, mine in ledger["matching_keys"].items():
             for key_id, since in mine.items():
                 yield f"matching  key {key_id} of {partner}: for sends since {local_text(since)}"
-        yield f"rule set  {ledger['ruleset'] or '-'}"
+        yield f"rules     {ledger['ruleset'] or '-'} (careerrelay rules history)"
         for rule, brake in ledger["brakes"].items():
             yield f"brake     {rule} since {brake['since']}: {brake['why']}"
