@@ -237,12 +237,14 @@ class Parent:
         self._watch.aim(watched(self._bundle))  # before it is read: what changes meanwhile is seen
         self._supervisor.reloading()
         self._go_on(self._reloader.everything)
+        gc.collect()  # what was read is full of circles, and the collector else never comes by here
         refused = self._table.parent.get("rules-refused")
         self._ready("reload refused, see the log; " if refused else "")
 
     def _follow(self) -> None:
         """The same for rules, footers and lists that have changed by themselves."""
         self._go_on(self._reloader.files)
+        gc.collect()
 
     def _go_on(self, read: Callable[[], Taken | Refused | None]) -> None:
         before, places = self._bundle, watched(self._bundle)
