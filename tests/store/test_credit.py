@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
+from gateway.ledger.intake import Reported
 from gateway.ledger.matching import VERSION
 from gateway.ledger.states import Event
 from gateway.store.consent import Deed, NoRequest, WantsSecond
@@ -12,8 +13,8 @@ from gateway.store.credit import Operator
 from gateway.store.credit_schema import registration_events
 from gateway.store.proof import check_books
 from gateway.store.said import EventReport, NoSuchRegistration, NotPossible, find_registration
-from gateway.store.views import all_postings, history, referrals_by, story
-from tests.store.crediting import Ledger
+from gateway.store.views import all_postings, history, referrals_by, slot_records, story
+from tests.store.crediting import Ledger, token_of
 
 
 @pytest.fixture
@@ -276,3 +277,16 @@ def test_all_postings_come_page_by_page(ledger: Ledger, monkeypatch: pytest.Monk
         newest_first = history(connection, "default", last=100)
         assert list(all_postings(connection, "default")) == newest_first[::-1]
     assert [one["kind"] for one in newest_first[::-1]] == ["adjust", "grant", "grant", "grant"]
+
+
+def test_slots_are_numbered_without_gaps(ledger: Ledger) -> None:
+    """What was only tried leaves none, on either database: an auditor asks where a number went."""
+    for name in "abcd":
+        ledger.send(name, f"{name}@example.com")
+    ledger.later(1)
+    reports = [Reported(id=f"A-{name}", registered_at=ledger.now, token=token_of(name)) for name in "abcd"]
+    ledger.store.receive_registrations("default", reports, source="test", dry_run=True)
+    ledger.store.receive_registrations("default", reports[:2], source="test")
+    ledger.store.receive_registrations("default", reports, source="test")
+    with ledger.store.reading() as connection:
+        assert [one["slot"] for one in slot_records(connection, "default")] == [1, 2]
