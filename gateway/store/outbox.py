@@ -230,7 +230,6 @@ def _taken_sends(
             sends.c.token,
             sends.c.campaign,
             sends.c.partner,
-            sends.c.origin,
             func.coalesce(sends.c.accepted_at, sends.c.intended_at).label("sent_at"),
         )
         .where(
@@ -268,8 +267,8 @@ def _message_id(token: bytes) -> str:
 def _new(row: "Row[Any]", now: int) -> dict[str, object]:
     token = encode_token(bytes(row.token))
     at = moment(row.sent_at).isoformat(timespec="seconds").replace("+00:00", "Z")
-    data = {"token": token, "campaign": row.campaign, "sent_at": at, "by": row.origin}
-    payload = {"type": "send.made", "timestamp": at, "data": data}
+    # Token and campaign, and the moment, which is the message's own (Standard Webhooks): nothing else.
+    payload = {"type": "send.made", "timestamp": at, "data": {"token": token, "campaign": row.campaign}}
     return {
         "partner": row.partner,
         "message_id": _message_id(bytes(row.token)),

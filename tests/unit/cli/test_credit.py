@@ -325,15 +325,42 @@ def test_unknown_schema_refuses_every_command(desk: Desk) -> None:
     with sqlite3.connect(desk.folder / "ledger.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0099'")
     connection.close()
+    file = desk.file("id,email,registered_at\nA-1,a@example.com,2026-06-02\n")
+    reason, csv_, someone = ("--reason", "x"), ("--format", "csv"), ("--address", "a@example.com")
     for arguments in (
         ("credits", "show"),
+        ("credits", "history"),
+        ("credits", "export", *csv_),
+        ("credits", "reserve"),
         ("credits", "redeem"),
+        ("credits", "return"),
+        ("credits", "adjust", "--referrals", "1", *reason),
+        ("credits", "confirm"),
+        ("credits", "confirm", "1"),
         ("registrations", "list"),
+        ("registrations", "show", "A-1"),
+        ("registrations", "export", *csv_),
+        ("registrations", "import", file),
+        ("registrations", "event", "A-1", "placed", "--id", "E-1"),
+        ("registrations", "dispute", "A-1", *reason),
+        ("registrations", "resolve", "A-1", "--outcome", "keep", *reason),
+        ("reconcile", file),
         ("circle",),
-        ("purge",),
-        ("subject-report", "--address", "a@example.com"),
-        ("suppress", "list"),
         ("statement", "--month", "2026-06"),
+        ("export", "audit", *csv_),
+        ("purge",),
+        ("erase", *someone),
+        ("subject-report", *someone),
+        ("suppress", "list"),
+        ("suppress", "add", "a@example.com"),
+        ("suppress", "remove", "a@example.com"),
+        ("links", "issue", file),
+        ("outbox", "list"),
+        ("outbox", "retry", "--all"),
+        ("sends", "list"),
+        ("sends", "export", *csv_),
+        ("db", "check"),
+        ("db", "upgrade"),
     ):
         assert "upgrade the package" in desk.run(*arguments, fails=1).output
 
