@@ -9,6 +9,7 @@ A mail without any of the tell-tale strings costs a few searches and no more.
 """
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 Span = tuple[int, int]
@@ -139,18 +140,23 @@ def _own_header(text: str, found: re.Match[str], subject: str) -> int:
     return found.end() if own else 0
 
 
-def _division(text: str, quoted: list[Span], *, endless: bool) -> Division:
-    new: list[Span] = []
+def complement(spans: Iterable[Span], size: int) -> tuple[Span, ...]:
+    """What lies between `spans`, which are in order, up to `size`."""
+    out: list[Span] = []
     reached = 0
-    for start, end in quoted:
+    for start, end in spans:
         if start > reached:
-            new.append((reached, start))
+            out.append((reached, start))
         reached = end
-    if reached < len(text):
-        new.append((reached, len(text)))
+    if reached < size:
+        out.append((reached, size))
+    return tuple(out)
+
+
+def _division(text: str, quoted: list[Span], *, endless: bool) -> Division:
     new_end = len(text)
     for start, end in reversed(quoted):
         if text[end:new_end].strip():
             break
         new_end = start
-    return Division(tuple(new), tuple(quoted), new_end, endless)
+    return Division(complement(quoted, len(text)), tuple(quoted), new_end, endless)

@@ -14,7 +14,7 @@ from gateway.message import normalise
 from gateway.message.charset import CharsetError, decode, decode_anyway, lookup
 from gateway.message.html import HtmlText, read_html
 from gateway.message.passages import Passage, has_other_words, passages
-from gateway.message.quotes import Division, all_quoted, divide
+from gateway.message.quotes import Division, all_quoted, complement, divide
 from gateway.message.scan import Message, Part
 from gateway.message.subject import decode_header
 from gateway.message.transfer import TransferError
@@ -275,7 +275,7 @@ def _html_body(
         reason = reason or Reason.HTML_DEFECT
     division = _divide(read.text, quoted=quoted, subject=subject)
     spans = _union(read.quoted, division.quoted)
-    new = _complement(spans, len(read.text))
+    new = complement(spans, len(read.text))
     body = Body(
         leaf=part.index,
         kind="html",
@@ -325,16 +325,4 @@ def _union(first: tuple[Span, ...], second: tuple[Span, ...]) -> tuple[Span, ...
             out[-1] = (out[-1][0], max(out[-1][1], end))
         elif start < end:
             out.append((start, end))
-    return tuple(out)
-
-
-def _complement(spans: tuple[Span, ...], size: int) -> tuple[Span, ...]:
-    out: list[Span] = []
-    reached = 0
-    for start, end in spans:
-        if start > reached:
-            out.append((reached, start))
-        reached = end
-    if reached < size:
-        out.append((reached, size))
     return tuple(out)

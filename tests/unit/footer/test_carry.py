@@ -175,7 +175,14 @@ def test_base64_with_lines_of_many_lengths_is_read_by_counting() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"YWJj   ZGVm\r\nZ2hpamts", b" YWJjZGV\r\nmZ2hpamts\t\r\n", b"Y W J j ZGVm\tZ2hpamts"]
+    "raw",
+    [
+        b"YWJj   ZGVm\r\nZ2hpamts",
+        b" YWJjZGV\r\nmZ2hpamts\t\r\n",
+        b"Y W J j ZGVm\tZ2hpamts",
+        b" YWJjZGVmZ\r\n2hpamts",
+        b"\tYWJjZGVmZ\r\n2hpamts",
+    ],
 )
 def test_blanks_in_base64_do_not_count(raw: bytes) -> None:
     """What was inserted on the way stays, and the place is found all the same (RFC 2045 §6.8)."""
