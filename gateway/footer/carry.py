@@ -151,9 +151,9 @@ def quoted_offset(raw: bytes, position: int) -> int:
 
 
 def quoted_end(raw: bytes) -> int:
-    """The end of the text: before blanks, and before a soft break that would swallow the next line end."""
-    end = len(raw.rstrip(b" \t"))
-    return end - 1 if raw[end - 1 : end] == b"=" else end
+    """The end of the text: before blanks, and before a soft break, which swallows the line end behind it."""
+    bare = raw.rstrip(b" \t")
+    return len(bare.removesuffix(b"=\r\n" if bare.endswith(b"\r\n") else b"="))
 
 
 def place_quoted(raw: bytes, span: tuple[int, int], run: str, script: Script, newline: str) -> bytes | None:

@@ -109,10 +109,10 @@ class Script:
             return len(decoded[:position].encode())
         column = position - (decoded.rfind("\n", 0, position) + 1)
         line = _line_start(payload, decoded, position - column)
-        if column == 0:
-            return line
         if self.label == "iso-2022-jp":
             return _escaped_column(payload, line, column)
+        if column == 0:
+            return line
         character = _CHARACTER.get(self.label, b"[^\n]")
         found = re.compile(b"(?:%b){%d}" % (character, column), re.DOTALL).match(payload, line)
         return len(payload) if found is None else found.end()

@@ -1,4 +1,4 @@
-"""What an HTML mail does not show: elements with ``display: none`` and the like, from tag to tag.
+"""What an HTML mail does not show: elements with ``display: none`` and the like, and what is folded up.
 
 A preheader and the words for scanners stand in such an element. One that is never closed hides all that
 follows, and a footer with it. Where an element ends is told as a browser tells it, as far as mails need:
@@ -10,16 +10,24 @@ HTML Living Standard §13.2.6.4.7.
 import re
 from collections import Counter
 
-_HIDES = re.compile(r"(?:display\s*+:\s*+none|visibility\s*+:\s*+hidden)\b", re.IGNORECASE)
+_HIDES = re.compile(
+    r"(?:display\s*+:\s*+none|visibility\s*+:\s*+hidden|opacity\s*+:\s*+0(?:\.0+)?(?![.\d]))\b", re.IGNORECASE
+)
+_FLAT = re.compile(r"max-height\s*+:\s*+0(?:px)?(?![.\d\w%])", re.IGNORECASE)
+_CUT_OFF = re.compile(r"overflow\s*+:\s*+hidden\b", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"(?:^|[\s/])hidden(?=[\s/=]|$)", re.IGNORECASE)
+_OPEN = re.compile(r"(?:^|[\s/])open(?=[\s/=]|$)", re.IGNORECASE)
 _VALUES = re.compile(r""""[^"]*"|'[^']*'""")
-_HINTS = ("none", "None", "NONE", "hidden", "Hidden", "HIDDEN")
+_HINTS = ("none", "None", "NONE", "hidden", "Hidden", "HIDDEN", "opacity", "<details", "<dialog")
+# Not shown but where it says `open`.
+_FOLDED = frozenset({"details", "dialog"})
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "wbr"}
 )
 _CELLS = frozenset({"td", "th", "tr", "tbody", "thead", "tfoot", "table"})
 _BLOCKS = _CELLS | frozenset(
-    {"address", "article", "aside", "blockquote", "center", "dd", "div", "dl", "dt", "fieldset", "footer"}
+    {"address", "article", "aside", "blockquote", "center", "dd", "details", "dialog", "div", "dl", "dt"}
+    | {"fieldset", "footer"}
     | {"form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "li", "main", "nav", "ol", "p", "pre", "section"}
     | {"ul"}
 )
@@ -60,7 +68,7 @@ class Hidden:
             self.end(at)
         if self._name:
             self._inside[name] += -1 if closing else 1
-        elif not closing and attributes and _is_hidden(attributes):
+        elif not closing and _is_hidden(name, attributes):
             self._name, self._start = name, at
             self._inside.clear()
 
@@ -80,8 +88,18 @@ class Hidden:
         return name == self._name or name in _BLOCKS or self._name not in _BLOCKS
 
 
-def _is_hidden(attributes: str) -> bool:
-    return _HIDES.search(attributes) is not None or (
-        _ATTRIBUTE.search(attributes) is not None
-        and _ATTRIBUTE.search(_VALUES.sub('""', attributes)) is not None
+def _is_hidden(name: str, attributes: str) -> bool:
+    return (
+        _HIDES.search(attributes) is not None
+        or (_FLAT.search(attributes) is not None and _CUT_OFF.search(attributes) is not None)
+        or _has(_ATTRIBUTE, attributes)
+        or (name in _FOLDED and not _has(_OPEN, attributes))
+    )
+
+
+def _has(attribute: re.Pattern[str], attributes: str) -> bool:
+    """Whether it is among the attributes; what their values say does not count."""
+    return (
+        attribute.search(attributes) is not None
+        and attribute.search(_VALUES.sub('""', attributes)) is not None
     )

@@ -235,7 +235,11 @@ def test_golden_mails(name: str, look: Look) -> None:
 
 def test_what_is_hidden(look: Look) -> None:
     """A browser hides what the tokenizer says it hides, whether or not elements are closed."""
-    ask = "document.getElementById('here').checkVisibility({visibilityProperty: true})"
+    ask = """(here => {
+      const [box] = here.getClientRects();
+      return here.checkVisibility({visibilityProperty: true, opacityProperty: true})
+        && here.contains(document.elementFromPoint((box.left + box.right) / 2, (box.top + box.bottom) / 2));
+    })(document.getElementById("here"))"""
     seen = []
     for source, _ in HIDING:
         look(source.replace("@", "<i id=here>here</i>"), VIEWS[f"light-{SMALL}"])

@@ -99,7 +99,9 @@ def test_the_end_of_a_body_is_before_a_last_soft_break() -> None:
     assert quoted_end(b"abc= ") == 3
     assert quoted_end(b"abc") == 3
     assert quoted_end(b"abc  ") == 3
-    assert quoted_end(b"abc=\r\n") == 6
+    assert quoted_end(b"abc=\r\n") == 3
+    assert quoted_end(b"abc\r\n") == 5
+    assert quoted_end(b"abc=\r\n\r\n") == 8
 
 
 @pytest.mark.parametrize(

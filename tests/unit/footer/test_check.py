@@ -4,8 +4,10 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import MailUnreadable
-from gateway.footer.check import check_edit, idle_spans
-from gateway.footer.values import SAMPLE
+from gateway.footer.body import Target
+from gateway.footer.check import _reads_as, check_edit, idle_spans
+from gateway.footer.values import SAMPLE, FooterValues
+from gateway.message.scan import scan
 from gateway.message.splice import Edit, join, splice
 from gateway.reason import Reason
 from tests.unit.footer.mails import JA, LETTER_JA, QUOTED, Edited, add_footer, mail
@@ -163,3 +165,40 @@ def test_lines_that_could_be_boundaries_are_always_looked_at(attachment: bytes) 
     """Also what is short, and what is one line."""
     edited = add_footer(large(attachment))
     assert idle_spans(edited.message, edited.plan) == []
+
+
+RESPELLED = FooterValues(
+    link=SAMPLE.link, opt_out=SAMPLE.opt_out, company="サンプル～商会－", partner="人材￠"
+)
+MARKED = "山田様\r\n{{careerrelay}}\r\n見送ります。{{careerrelay}}\r\n鈴木\r\n"
+
+
+def respelled() -> tuple[Target, str, str]:
+    """A body where the charset spells the footer in another way than the template: what goes in, and how."""
+    data = mail(MARKED, charset="iso-2022-jp", encoding="7bit")
+    edited = add_footer(data, values=RESPELLED)
+    (target,) = edited.plan.targets
+    (run,) = edited.plan.runs(RESPELLED)
+    part = scan(edited.data).parts[0]
+    return target, run, edited.data[slice(*part.body)].decode("iso2022_jp")
+
+
+def test_the_spelling_of_a_charset_is_no_change() -> None:
+    """JIS and Microsoft name seven signs differently: the run may be spelled so, and nothing else."""
+    target, run, decoded = respelled()
+    assert decoded != target.new_text(run)
+    assert _reads_as(decoded, target, run)
+    for at in range(len(decoded)):
+        assert not _reads_as(decoded[:at] + "Q" + decoded[at + 1 :], target, run), at
+        assert not _reads_as(decoded[:at] + decoded[at + 1 :], target, run), at
+        assert not _reads_as(decoded[:at] + "Q" + decoded[at:], target, run), at
+    assert not _reads_as(decoded + "Q", target, run)
+    assert not _reads_as(decoded + decoded[-1], target, run)
+
+
+def test_the_old_text_is_not_respelled() -> None:
+    """What the sender wrote has to be the same to the letter: only the run may be spelled anew."""
+    target, run, decoded = respelled()
+    other = replace(target, decoded=MARKED.replace("山", "〜"))
+    assert not _reads_as(decoded.replace("山", "～", 1), other, run)
+    assert _reads_as(decoded.replace("山", "〜", 1), other, run)

@@ -1,4 +1,5 @@
 import mmap
+import quopri
 import tempfile
 from dataclasses import replace
 
@@ -478,3 +479,24 @@ def test_a_preheader_hides_nothing() -> None:
     """A hidden summary at the top, as newsletters have it, is closed; the letter gets its footer."""
     data = mail("<div style='display:none'>Result</div><p>Dear Taro</p></body>\r\n", kind="html")
     assert add_footer(data, EN).plan.parts == (0,)
+
+
+def test_a_soft_break_at_the_end_of_the_mail_stays_there() -> None:
+    """The line end that ends a mail in SMTP is not of its text; in UTF-16 it is half of a character."""
+    encoded = b"".join(b"=%02X" % octet for octet in "Dear Taro,\r\n".encode("utf-16-be")) + b"=\r\n"
+    data = mail("", charset="utf-16be", encoding="quoted-printable") + encoded
+    edited = add_footer(data, EN, ENGLISH).data
+    assert edited.endswith(b"=00=0A=\r\n")
+    text = edited.partition(b"\r\n\r\n")[2]
+    footer = EN.render_plain(ENGLISH).replace("\n", "\r\n")
+    assert quopri.decodestring(text).decode("utf-16-be") == f"Dear Taro,\r\n\r\n{footer}\r\n"
+
+
+def test_a_line_that_begins_in_two_byte_state_and_leaves_it() -> None:
+    """The footer goes behind the escape sequence: it needs none of its own, and nothing is written twice."""
+    old = b"\x1b$B;DG0\r\n\x1b(B> Hello\r\n"
+    edited = add_footer(mail("", charset="iso-2022-jp", encoding="7bit") + old, EN, ENGLISH).data
+    text = edited.partition(b"\r\n\r\n")[2]
+    assert text.startswith(b"\x1b$B;DG0\r\n\x1b(B\r\n---")
+    assert text.endswith(b"---\r\n\r\n> Hello\r\n")
+    assert text.count(b"\x1b") == 2

@@ -35,6 +35,19 @@ HIDING = [
     ("<span style='display:none'><img src=x alt='hidden'><br></span>new@", True),
     ("<div style='display:none'><div>x</div>new@", False),
     ("<center><div style='display:none'>x</center>new@", True),
+    ("<div style='opacity: 0'>x@", False),
+    ("<div style='opacity:0.0;color:red'>x</div>new@", True),
+    ("<div style='opacity:0.5'>new@", True),
+    ("<div style='overflow:hidden;max-height:0'>x@", False),
+    ("<div style='max-height:0px;overflow:hidden'>x</div>new@", True),
+    ("<div style='max-height:0.9em;overflow:hidden'>new@", True),
+    ("<div style='max-height:0'>new@", True),
+    ("<details><summary>s</summary>x@", False),
+    ("<details><summary>s</summary>x</details>new@", True),
+    ("<p><details open><summary>s</summary>new@", True),
+    ("<details title=' open '><summary>s</summary>x@", False),
+    ("<dialog>x@", False),
+    ("<p style='display:none'>x<dialog open>new@</dialog>", True),
 ]
 
 
