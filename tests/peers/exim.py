@@ -6,24 +6,19 @@
 
 The *sender* takes mail on its port and hands all of it to the gateway, tried again every second. The
 *receiver* keeps all mail, of all recipients, in one Maildir. Debian's Exim looks up a user of its own when it
-starts; nss_wrapper shows it one. Every call blocks: in a coroutine use ``asyncio.to_thread``.
+starts; nss_wrapper shows it one.
 """
 
-import contextlib
 import os
 import pwd
 import shutil
-import smtplib
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tests.programs import UNPACKED, find
 
-from .folder import free_port, group_members, listening, open_folder, wait_until
+from .mail_server import MailServer
 
 _LIBRARIES = UNPACKED / "usr/lib/x86_64-linux-gnu"
 #: Whom Exim's files belong to, and who it runs as where the tests run as root.
@@ -101,36 +96,18 @@ class Delivered:
     content: bytes
 
 
-def _delivered(stored: bytes) -> Delivered:
-    """Take apart a file of the Maildir: Exim puts Return-path, Envelope-to and its Received field on top."""
-    text = stored.replace(b"\n", b"\r\n")
-    at = 0
-    fields: list[bytes] = []
-    while len(fields) < 3:
-        end = text.index(b"\r\n", at) + 2
-        while text[end : end + 1] in (b" ", b"\t"):
-            end = text.index(b"\r\n", end) + 2
-        fields.append(text[at:end])
-        at = end
-    names = [field.partition(b":")[0] for field in fields]
-    if names != [b"Return-path", b"Envelope-to", b"Received"]:
-        raise ValueError(f"not a mail as Exim delivers it: {names}")
-    recipients = fields[1].partition(b":")[2].decode().replace(",", " ").split()
-    return Delivered(recipients=tuple(recipients), trace=text[:at], content=text[at:])
-
-
-class Exim:
+class Exim(MailServer[Delivered]):
     """One instance. `settings` go into the main section; `routes` are routers, transports and retry rules."""
 
+    title = "Exim"
+    log_file = "log/mainlog"
+    maildir = "mails/new/*"
+
     def __init__(self, routes: str, *, hostname: str, settings: Mapping[str, str], refusal: str = "") -> None:
-        self.port = free_port()
-        self.hostname = hostname
-        self.folder = Path()
+        super().__init__(hostname=hostname)
         self._routes = routes
         self._settings = settings
         self._refusal = refusal
-        self._stack = contextlib.ExitStack()
-        self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def sender(
@@ -149,36 +126,25 @@ class Exim:
         """The mail server behind the gateway. With `refusal` it refuses every recipient in these words."""
         return cls(_RECEIVER, hostname="mx.example.com", settings={}, refusal=refusal)
 
-    # life
+    def _command(self) -> Sequence[str]:
+        return [*self._as_user(), *self.program(), "-bdf", "-q1s"]
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Write the folder and run the daemon as our own child; returns once it listens."""
-        if self.folder == Path():
-            self.folder = self._stack.enter_context(open_folder("careerrelay-exim-"))
-            self._write()
-        with (self.folder / "stderr").open("ab") as stderr:
-            self._process = subprocess.Popen(
-                [*self._as_user(), *self.program(), "-bdf", "-q1s"],
-                stdin=subprocess.DEVNULL,
-                stdout=stderr,
-                stderr=stderr,
-                start_new_session=True,
-                env=self.environment(),
-            )
-        try:
-            wait_until(self._up, f"Exim on port {self.port}")
-        except BaseException:
-            self.stop()
-            raise
+    def _delivered(self, stored: bytes) -> Delivered:
+        """Exim puts Return-path, Envelope-to and its Received field on top."""
+        text = stored.replace(b"\n", b"\r\n")
+        at = 0
+        fields: list[bytes] = []
+        while len(fields) < 3:
+            end = text.index(b"\r\n", at) + 2
+            while text[end : end + 1] in (b" ", b"\t"):
+                end = text.index(b"\r\n", end) + 2
+            fields.append(text[at:end])
+            at = end
+        names = [field.partition(b":")[0] for field in fields]
+        if names != [b"Return-path", b"Envelope-to", b"Received"]:
+            raise ValueError(f"not a mail as Exim delivers it: {names}")
+        recipients = fields[1].partition(b":")[2].decode().replace(",", " ").split()
+        return Delivered(recipients=tuple(recipients), trace=text[:at], content=text[at:])
 
     def program(self) -> list[str]:
         """Exim on this instance's config, for a command of the test's own."""
@@ -200,27 +166,6 @@ class Exim:
             return []
         user = pwd.getpwnam(_USER)
         return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-
-    def _up(self) -> bool:
-        assert self._process is not None
-        if self._process.poll() is not None:
-            raise RuntimeError(f"Exim ended: {(self.folder / 'stderr').read_text()}\n{self.log()}")
-        return listening(self.port)
-
-    def stop(self) -> None:
-        """Stop the processes that were started here, and remove the folder."""
-        if self._process is not None:
-            group = self._process.pid
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(5)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(group, 9)
-            self._process.wait(5)
-            wait_until(lambda: not group_members(group), "all of Exim gone")
-            self._process = None
-        self._stack.close()
-        self.folder = Path()
 
     def _write(self) -> None:
         user = pwd.getpwuid(os.geteuid()) if os.geteuid() else pwd.getpwnam(_USER)
@@ -248,38 +193,3 @@ class Exim:
         for key, value in ids.items():
             routes = routes.replace("{" + key + "}", str(value))
         (self.folder / "config").write_text(main + routes)
-
-    # mail
-
-    def submit(self, content: bytes, *, sender: str, recipients: Sequence[str]) -> None:
-        """Hand a mail over by SMTP; it is in the queue on return. Raises smtplib's errors."""
-        with smtplib.SMTP("127.0.0.1", self.port, timeout=30) as session:
-            session.ehlo()
-            session.sendmail(sender, list(recipients), content)
-
-    def mails(self) -> list[Delivered]:
-        """All delivered mails, oldest first."""
-        paths = sorted((self.folder / "mails").glob("new/*"), key=lambda path: path.stat().st_mtime_ns)
-        return [_delivered(path.read_bytes()) for path in paths]
-
-    def wait_for_mails(self, count: int, *, patience: float = 30.0) -> list[Delivered]:
-        """Wait until `count` mails are there. TimeoutError shows the log."""
-        try:
-            wait_until(lambda: len(self.mails()) >= count, f"{count} mails", patience=patience)
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}; there are {len(self.mails())}\n{self.log()[-4000:]}") from error
-        return self.mails()
-
-    def wait_for_log(self, *words: str, patience: float = 30.0) -> str:
-        """Wait for a line that holds all these words, and give it."""
-
-        def found() -> str:
-            lines = self.log().splitlines()
-            return next((line for line in lines if all(word in line for word in words)), "")
-
-        return wait_until(found, f"{words} in Exim's log\n{self.log()[-4000:]}", patience=patience)
-
-    def log(self) -> str:
-        """The main log so far."""
-        path = self.folder / "log" / "mainlog"
-        return path.read_text("utf-8", "replace") if path.exists() else ""

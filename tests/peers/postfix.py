@@ -9,24 +9,20 @@ Two roles, often one instance of each around a gateway::
 
 The *sender* takes mail on its port (or through `submit`) and hands all of it to its relayhost. The *receiver*
 takes mail for everybody and keeps it in a Maildir; what it adds on top is told apart (`Delivered`).
-Both need root, since master starts its daemons as the user ``postfix``. Every call blocks: in a coroutine use
-``asyncio.to_thread``. `stop` ends the processes that were started here, by their ids, and no others.
+Both need root, since master starts its daemons as the user ``postfix``.
 """
 
-import contextlib
 import os
 import re
 import shutil
-import signal
-import smtplib
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from .folder import free_port, group_members, listening, open_folder, wait_until
+from .folder import wait_until
+from .mail_server import MailServer
 
 _MASTER = """\
 {listen} inet n - n - {limit} smtpd
@@ -127,18 +123,12 @@ _ON_TOP = re.compile(
 )
 
 
-def _delivered(stored: bytes) -> Delivered:
-    """Take apart a file of the Maildir. ValueError if it doesn't begin as Postfix's virtual(8) writes it."""
-    text = stored.replace(b"\n", b"\r\n")
-    found = _ON_TOP.match(text)
-    if found is None:
-        raise ValueError(f"not a delivered mail: {text[:200]!r}")
-    sender, recipient = (found[group].removesuffix(b"\r").decode() for group in (1, 2))
-    return Delivered(sender=sender, recipient=recipient, trace=found[0], content=text[found.end() :])
-
-
-class Postfix:
+class Postfix(MailServer[Delivered]):
     """One instance. `settings` are added to main.cf and win; `services` are lines added to master.cf."""
+
+    title = "Postfix"
+    log_file = "log"
+    maildir = "mails/*/new/*"
 
     def __init__(
         self,
@@ -149,14 +139,10 @@ class Postfix:
         limit: int = 100,
         port: int | None = None,
     ) -> None:
-        self.port = free_port() if port is None else port
-        self.hostname = hostname
+        super().__init__(hostname=hostname, port=port)
         self._settings = {**_MAIN, "myhostname": hostname, "default_process_limit": str(limit), **settings}
         self._services = services
         self._limit = limit
-        self._stack = contextlib.ExitStack()
-        self._process: subprocess.Popen[bytes] | None = None
-        self.folder = Path()
 
     @classmethod
     def sender(
@@ -200,70 +186,19 @@ class Postfix:
         }
         return cls({**own, **(settings or {})}, hostname=hostname, services=services)
 
-    # life
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Write the folder (once) and run master as our own child; returns once it listens."""
-        if self.folder == Path():
-            self.folder = self._stack.enter_context(open_folder("careerrelay-postfix-"))
-            self._write()
+    def _command(self) -> Sequence[str | Path]:
         # `postfix start` and `start-fg` leave a daemon in another session; with -d master and its daemons
         # stay in the process group that is made here, and that alone is signalled at the end.
-        with (self.folder / "stderr").open("ab") as stderr:
-            self._process = subprocess.Popen(
-                [_DAEMONS / "master", "-c", self.folder, "-d"],
-                stdin=subprocess.DEVNULL,
-                stdout=stderr,
-                stderr=stderr,
-                start_new_session=True,
-            )
-        try:
-            wait_until(self._up, f"Postfix on port {self.port}")
-        except BaseException:
-            self.stop()
-            raise
+        return [_DAEMONS / "master", "-c", self.folder, "-d"]
 
-    def _up(self) -> bool:
-        assert self._process is not None
-        if self._process.poll() is not None:
-            raise RuntimeError(f"Postfix ended: {(self.folder / 'stderr').read_text()}\n{self.log()}")
-        return listening(self.port)
-
-    @property
-    def process_id(self) -> int:
-        """master's, which is also the process group of all its daemons; 0 when it doesn't run."""
-        return self._process.pid if self._process is not None else 0
-
-    def halt(self) -> None:
-        """Stop the processes; folder, queue and mails stay, and `start` goes on with them."""
-        if self._process is None:
-            return
-        group = self._process.pid  # a session of our own: master and the daemons that it started
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGKILL)
-        self._process.wait(5)
-        # A daemon that still ends holds port and locks, and the next start would fail.
-        wait_until(lambda: not group_members(group), "all of Postfix gone")
-        self._process = None
-
-    def stop(self) -> None:
-        """Stop the processes and remove the folder."""
-        self.halt()
-        self._stack.close()
-        self.folder = Path()
+    def _delivered(self, stored: bytes) -> Delivered:
+        """ValueError if it doesn't begin as Postfix's virtual(8) writes it."""
+        text = stored.replace(b"\n", b"\r\n")
+        found = _ON_TOP.match(text)
+        if found is None:
+            raise ValueError(f"not a delivered mail: {text[:200]!r}")
+        sender, recipient = (found[group].removesuffix(b"\r").decode() for group in (1, 2))
+        return Delivered(sender=sender, recipient=recipient, trace=found[0], content=text[found.end() :])
 
     def _write(self) -> None:
         queue, data, mails = (self.folder / name for name in ("queue", "data", "mails"))
@@ -290,14 +225,6 @@ class Postfix:
 
     # mail in
 
-    def submit(
-        self, content: bytes, *, sender: str, recipients: Sequence[str], options: Sequence[str] = ()
-    ) -> None:
-        """Hand a mail over by SMTP; it is in the queue on return. Raises smtplib's errors."""
-        with smtplib.SMTP("127.0.0.1", self.port, timeout=30) as session:
-            session.ehlo()
-            session.sendmail(sender, list(recipients), content, mail_options=list(options))
-
     def source(
         self, count: int, *, sessions: int = 10, size: int = 4096, to: str = "taro@example.com"
     ) -> None:
@@ -310,23 +237,6 @@ class Postfix:
         )  # fmt: skip
 
     # what became of it
-
-    def paths(self) -> list[Path]:
-        """The files of all delivered mails, oldest first."""
-        return sorted((self.folder / "mails").glob("*/new/*"), key=lambda path: path.stat().st_mtime_ns)
-
-    def mails(self) -> list[Delivered]:
-        """All delivered mails, oldest first."""
-        return [_delivered(path.read_bytes()) for path in self.paths()]
-
-    def wait_for_mails(self, count: int, *, patience: float = 30.0) -> list[Delivered]:
-        """Wait until `count` mails are there. TimeoutError shows queue and log."""
-        try:
-            wait_until(lambda: len(self.paths()) >= count, f"{count} mails", patience=patience)
-        except TimeoutError as error:
-            found = f"there are {len(self.paths())}"
-            raise TimeoutError(f"{error}; {found}\n{self.queue()}\n{self.log()[-4000:]}") from error
-        return self.mails()
 
     def wait_for_empty_queue(self, *, patience: float = 30.0) -> None:
         """Wait until nothing is queued any more."""
@@ -353,12 +263,3 @@ class Postfix:
     def flush(self) -> None:
         """Try again now all that was put off."""
         subprocess.run(["postqueue", "-c", str(self.folder), "-f"], check=True, timeout=30)
-
-    def log(self) -> str:
-        """The mail log so far."""
-        path = self.folder / "log"
-        return path.read_text("utf-8", "replace") if path.exists() else ""
-
-    def log_lines(self, *words: str) -> list[str]:
-        """Lines of the log that hold all these words."""
-        return [line for line in self.log().splitlines() if all(word in line for word in words)]
