@@ -7,7 +7,7 @@ dies of the AttributeError that a hole raises. Checks look at values only; what 
 
 from gateway.config.checks.bounds import BOUND_CHECKS
 from gateway.config.checks.changes import CHANGE_CHECKS, CHANGE_WARNINGS
-from gateway.config.checks.credit import CREDIT_CHECKS
+from gateway.config.checks.credit import CREDIT_CHECKS, CREDIT_WARNINGS
 from gateway.config.checks.found import Check, hops
 from gateway.config.checks.listeners import LISTEN_CHECKS, LISTENERS_CHECKS, LISTENERS_WARNINGS
 from gateway.config.checks.next_hops import HOP_CHECKS
@@ -24,7 +24,13 @@ CHECKS: tuple[Check, ...] = (
     *WEB_CHECKS,
     *CREDIT_CHECKS,
 )
-WARNINGS: tuple[Check, ...] = (*LISTENERS_WARNINGS, *ROUTE_WARNINGS, *CHANGE_WARNINGS, *WEB_WARNINGS)
+WARNINGS: tuple[Check, ...] = (
+    *LISTENERS_WARNINGS,
+    *ROUTE_WARNINGS,
+    *CHANGE_WARNINGS,
+    *WEB_WARNINGS,
+    *CREDIT_WARNINGS,
+)
 
 
 def check(config: Config, *, file: str, whole: bool) -> list[Problem]:

@@ -85,6 +85,21 @@ def _sends_outlive_the_window(config: Config) -> Found:
         )
 
 
+def _campaigns_of_other_partners(config: Config) -> Found:
+    """A company has one balance: what one partner reports would buy slots that another owes."""
+    companies = {one.id: one for one in config.company}
+    for index, campaign in enumerate(config.campaign):
+        company = companies.get(campaign.company or "") or config.company_of(campaign.id)
+        usual = config.partner_of("", company).id
+        if campaign.partner not in (None, usual):
+            yield (
+                f"campaign[{index}].partner",
+                f'its referrals count in the books of "{company.id}", whose slots "{usual}" gives',
+                "give the other partner a [[company]] of its own with this campaign, unless both agreed to it",
+            )
+
+
+CREDIT_WARNINGS: tuple[Check, ...] = (_campaigns_of_other_partners,)
 CREDIT_CHECKS: tuple[Check, ...] = (
     _ids_once,
     _references_exist,

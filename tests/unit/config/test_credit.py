@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import embedded_config
+from gateway.config import embedded_config, examine_text
 from gateway.config.matching_key import read_matching_keys
 from gateway.errors import ConfigError
 from gateway.ledger.contract import Contract
 from gateway.ledger.months import parse_moment
 from gateway.store.programme import programme_of
+from tests.configs import ENDS, LEDGER, LINK, SENDERS
 
 
 def problems(folder: Path, **changes: object) -> list[str]:
@@ -114,3 +115,18 @@ def test_bad_matching_keys_are_told(tmp_path: Path, text: str) -> None:
     path = secret(tmp_path / "keys", text.format(base64.b64encode(bytes(32)).decode()))
     with pytest.raises(ConfigError):
         read_matching_keys(path)
+
+
+def test_a_campaign_of_another_partner_is_told_of(tmp_path: Path) -> None:
+    """A company has one balance: slots that one partner gives are not for what another reports."""
+    text = (
+        f"{ENDS}{SENDERS}{LINK}{LEDGER}"
+        '[[company]]\nid = "one"\npartner = "a"\n[[company]]\nid = "two"\npartner = "b"\n'
+        '[[partner]]\nid = "a"\n[[partner]]\nid = "b"\n'
+        '[[campaign]]\nid = "mine"\ncompany = "one"\npartner = "a"\n'
+        '[[campaign]]\nid = "theirs"\ncompany = "two"\npartner = "b"\n'
+        '[[campaign]]\nid = "odd"\ncompany = "one"\npartner = "b"\n'
+    )
+    found = examine_text(text, file="c.toml", folder=tmp_path)
+    assert found.problems == ()
+    assert [(one.key, '"one"' in one.message) for one in found.warnings] == [("campaign[2].partner", True)]
