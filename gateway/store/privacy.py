@@ -4,6 +4,7 @@ Every function works inside a transaction that holds the lock of credit (`gatewa
 `report`, which only reads. Books and decisions stay: they name nobody (CREDIT.md, "People's data").
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -215,6 +216,7 @@ def report(connection: Connection, keys: PersonKeys, hashes: Sequence[bytes]) ->
             }
             for row in mine
         ],
+        "mails_judged": _judged(connection, [row.message_id for row in mine if row.message_id]),
         "registrations": [registration_record(row) for _, row in sorted(subject.registrations.items())],
         "no_more_links": [{"at": iso(row.at), "source": row.source} for row in silent],
         "erased_before": [iso(row.at) for row in stones],
@@ -227,6 +229,26 @@ def _visits(connection: Connection, tokens: Sequence[bytes]) -> dict[bytes, list
         rows = connection.execute(select(clicks).where(clicks.c.token.in_(part)).order_by(clicks.c.at))
         for row in rows:
             found.setdefault(bytes(row.token), []).append({"at": iso(row.at), "label": row.label})
+    return found
+
+
+def _judged(connection: Connection, message_ids: Sequence[str]) -> list[dict[str, object]]:
+    """What the rules saw in the mails that brought the links; sentences where they are kept."""
+    found: list[dict[str, object]] = []
+    for part in parts(sorted(set(message_ids))):
+        seen = select(observations).where(observations.c.message_id.in_(part)).order_by(observations.c.id)
+        found += [
+            {
+                "at": iso(row.at),
+                "message_id": row.message_id,
+                "sender": row.sender,
+                "rule": row.rule,
+                "matched": row.matched,
+                "reason": row.reason,
+                "snippets": json.loads(row.snippets) if row.snippets else [],
+            }
+            for row in connection.execute(seen)
+        ]
     return found
 
 

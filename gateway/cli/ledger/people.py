@@ -127,7 +127,7 @@ def subject_report(*, config_path: Path, address: str, as_json: bool) -> None:
     if not found["known"]:
         click.echo("the ledger knows nothing of this address")
         return
-    for title in ("identifiers", "sends", "registrations", "no_more_links", "erased_before"):
+    for title in ("identifiers", "sends", "mails_judged", "registrations", "no_more_links", "erased_before"):
         entries = found[title]
         lines = entries if isinstance(entries, list) else []
         click.echo(f"{title.replace('_', ' ')}: {len(lines) or 'none'}")

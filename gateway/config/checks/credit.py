@@ -95,7 +95,7 @@ def _campaigns_of_other_partners(config: Config) -> Found:
             yield (
                 f"campaign[{index}].partner",
                 f'its referrals count in the books of "{company.id}", whose slots "{usual}" gives',
-                "give the other partner a [[company]] of its own with this campaign, unless both agreed to it",
+                "make a [[company]] for that partner with this campaign, unless both agreed to it",
             )
 
 
