@@ -1,6 +1,7 @@
 """Each bound of a listener: what the peer hears, that it is counted, that others go on; and memory."""
 
 import asyncio
+import ssl
 from base64 import b64encode
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from gateway.config.users import User, write_users
 from gateway.edge.limits import SENDERS, TABLE, Limit, Rates
 from tests.integration.harness import ORDINARY, gateway, greeted, other_mail
 from tests.integration.running import running
-from tests.integration.test_tls import LISTEN, pair
+from tests.integration.test_tls import LISTEN, listener, pair
 from tests.peers.action import Action, reply
 from tests.peers.client import Client, send_mail, stuffed, transact
 from tests.peers.folder import free_port
@@ -186,10 +187,13 @@ def _resident(gateway: Gateway) -> int:
     return total
 
 
-async def _hostile(port: int, kind: int) -> Client:
+async def _hostile(port: int, kind: int, tls: ssl.SSLContext | None) -> Client:
     """A session that takes as much memory as it can, in one of five ways, and then keeps still."""
     client = await Client.connect(port, receive_buffer=4_096 if kind == 3 else None)
     await client.hello()
+    if tls is not None:
+        await client.starttls(tls)
+        await client.greet()
     if kind == 0:  # a line without an end
         await client.send(b"NOOP " + b"x" * 900_000)
     elif kind == 1:  # a header without an end, as much as is held before the verdict
@@ -213,9 +217,11 @@ async def _hostile(port: int, kind: int) -> Client:
     return client
 
 
-async def test_memory_has_the_bound_that_is_stated() -> None:
+@pytest.mark.parametrize("secure", [False, True])
+async def test_memory_has_the_bound_that_is_stated(tmp_path: Path, *, secure: bool) -> None:
     """docs/security.md: 2 MiB a session, whatever its peer does. Sixty sessions do their worst."""
     sessions = 60
+    server = pair(tmp_path, "server")
     async with ScriptedHop() as hop:
         hop.script(
             lambda moment: (
@@ -225,11 +231,18 @@ async def test_memory_has_the_bound_that_is_stated() -> None:
                 else None
             )
         )
-        settings = {"limits": {"connections_per_peer": 100}, "next_hop": {"connections": 100}}
-        async with running(hop, settings) as relay:
+        port = free_port()
+        settings = {
+            **listener(server, port=port),
+            "limits": {"connections_per_peer": 100},
+            "next_hop": {"connections": 100},
+        }
+        async with running(hop, settings, port=port) as relay:
             await send_mail(relay.port, ORDINARY)
             before = _resident(relay)
-            clients = await asyncio.gather(*(_hostile(relay.port, at % 5) for at in range(sessions)))
+            clients = await asyncio.gather(
+                *(_hostile(relay.port, at % 5, server.client() if secure else None) for at in range(sessions))
+            )
             await asyncio.sleep(1.0)
             grown = _resident(relay) - before
             assert (await send_mail(relay.port, ORDINARY))[-1].code == 250

@@ -41,8 +41,8 @@ BACKLOG = 100
 STUCK = 60.0
 #: Mails before anything breaks.
 CALM = 200
-#: Memory and descriptors at the end are compared with those after this share of the storm. At the start the
-#: processes share nearly all of their memory; reloads and restarts give each its own, and that is no leak.
+#: Memory and descriptors at the end are compared with those after this share of the storm: what a first
+#: reload and a first fault bring into memory is there by then. Each time `CALM` mails go before.
 WARM_UP = 0.2
 #: What the gateway waits for the next hop's word on a mail; a hop that is "late" takes longer.
 DOT_SECONDS = 2.5
@@ -253,6 +253,8 @@ class Storm:
         if codes[0] // 100 != 2:
             refused = list(wanted) if codes[0] // 100 == 5 else []
         mail.refused.update(refused)
+        if mail.dots:
+            mail.contradicted.update(refused)
         accepted = [to for to, code in zip(wanted, codes[1:], strict=False) if code == 250]
         if len(codes) != len(lines) + 1 or codes[-1] != 354:
             if codes[-1] // 100 == 5 and accepted and len(codes) == len(lines) + 1:
@@ -493,10 +495,13 @@ async def breaking(weather: Weather) -> AsyncIterator[None]:
 # --- the test ---------------------------------------------------------------------------------------------
 
 
-async def at_rest(gateway: Gateway) -> tuple[float, int]:
-    """MiB and descriptors of all processes once nothing is left of any mail."""
+async def at_rest(storm: Storm, gateway: Gateway) -> tuple[int, int, int]:
+    """MiB of the parent and of all, and descriptors of all, once nothing is left of any mail."""
+    storm.most = len(storm.mails) + CALM
+    await storm.run()
     await asyncio.sleep(3)  # idle connections to the next hop are kept for 1 s, a session's last words 2 s
-    return gateway.pss_bytes() / (1 << 20), faults.descriptors(gateway.processes())
+    parent, *others = [faults.resident(one) >> 20 for one in gateway.processes()]
+    return parent, parent + sum(others), faults.descriptors(gateway.processes())
 
 
 async def rage(storm: Storm, weather: Weather, seconds: float, seed: int) -> None:
@@ -540,9 +545,9 @@ async def soak(folder: Path, *, seconds: float, seed: int) -> None:
         storm = Storm(port=port, lmtp_port=lmtp_port, source=source, forgetful=weather.forgetful, most=CALM)
         await asyncio.wait_for(storm.run(), 60)
         await rage(storm, weather, seconds * WARM_UP, seed)
-        before = await at_rest(gateway)
+        before = await at_rest(storm, gateway)
         await rage(storm, weather, seconds * (1 - WARM_UP), seed)
-        after = await at_rest(gateway)
+        after = await at_rest(storm, gateway)
 
         result = audit(
             storm.mails,
@@ -552,7 +557,8 @@ async def soak(folder: Path, *, seconds: float, seed: int) -> None:
         )
         links = check_links(hop, gateway)
         print(f"soak: {len(storm.mails)} mails, {links} links, trouble {dict(weather.seen)}")  # noqa: T201
-        print(f"soak: {dict(result.counts)}, {dict(storm.counts)}; (MiB, fds) {before} {after}")  # noqa: T201
+        print(f"soak: {dict(result.counts)}, {dict(storm.counts)}")  # noqa: T201
+        print(f"soak: MiB of the parent and of all, descriptors: {before}, {after}")  # noqa: T201
         doubtful = [mail for mail in storm.mails if f" mail {mail.number} " in " ".join(result.findings)]
         told = "\n\n".join(story(mail, hop, gateway) for mail in doubtful[:10])
         assert result.findings == [], f"seed {seed}\n{told}"
@@ -561,8 +567,9 @@ async def soak(folder: Path, *, seconds: float, seed: int) -> None:
         assert storm.counts["unanswered"] <= weather.seen["worker killed"] * SENDERS, f"seed {seed}"
         given_up = sum(mail.given_up for mail in storm.mails)
         assert open_records(file_of(gateway)) <= given_up * len(OTHERS) * 2, f"seed {seed}"
-        assert after[0] < before[0] * 1.15 + 4, f"seed {seed}"
-        assert after[1] <= before[1] + 2, f"seed {seed}"
+        assert after[0] <= before[0] + 4, f"seed {seed}"
+        assert after[1] <= before[1] * 1.1, f"seed {seed}"
+        assert after[2] <= before[2] + 2, f"seed {seed}"
 
 
 def story(mail: Posted, hop: ScriptedHop, gateway: Gateway) -> str:

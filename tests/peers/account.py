@@ -25,7 +25,9 @@ class Posted:
     those while the gateway may not have known it again, nor whom it had served (SMTP.md rules 3 and 22), or
     at whose end it was right to forget it, since all that were accepted then were served (rule 19), or that
     named nobody who is a candidate, so that it was not looked up (rule 21).
-    `given_up`: its sender broke off and does not try again. `story`: a line an attempt, for people.
+    `given_up`: its sender broke off and does not try again. `contradicted`: whom the next hop refused at RCPT
+    when an earlier attempt had got as far as its dot: it may have taken that one, and at RCPT nobody can know
+    which mail is to come. `story`: a line an attempt, for people.
     """
 
     number: int
@@ -38,6 +40,7 @@ class Posted:
     doubts: int = 0
     forgotten: int = 0
     given_up: bool = False
+    contradicted: set[bytes] = field(default_factory=set)
     story: list[str] = field(default_factory=list, repr=False)
 
     @property
@@ -119,7 +122,7 @@ def _judge(mail: Posted, recipient: bytes, heard: int, lost: int, *, noticed: bo
             return "refused, with a notice" if noticed else "LOST"
         return "delivered" if arrived == 1 else "delivered twice, in doubt"
     if recipient in mail.refused:
-        if heard and not (mail.doubts or mail.forgotten):
+        if heard and not (mail.doubts or mail.forgotten or recipient in mail.contradicted):
             return "REFUSED AND DELIVERED"
         return "refused" if not arrived else "refused, but taken before in doubt"
     if arrived and not mail.dots:

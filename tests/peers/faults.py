@@ -63,6 +63,14 @@ def kill_one(processes: Iterable[int], source: random.Random) -> int:
     return chosen
 
 
+def resident(process: int) -> int:
+    """Octets of memory of a process, shared ones included (RSS); 0 if it is gone."""
+    with contextlib.suppress(OSError):
+        pages = int(Path(f"/proc/{process}/statm").read_text("ascii").split()[1])
+        return pages * resource.getpagesize()
+    return 0
+
+
 def descriptors(processes: Iterable[int]) -> int:
     """Open file descriptors of these processes together."""
     count = 0
