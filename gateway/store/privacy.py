@@ -1,28 +1,19 @@
-"""People's data: what the ledger knows of one, taking it out, and forgetting what is too old.
+"""People's data: what the ledger knows of one, and taking it out. What is too old: `gateway.store.retention`.
 
 Every function works inside a transaction that holds the lock of credit (`gateway.store.credit`), except
 `report`, which only reads. Books and decisions stay: they name nobody (CREDIT.md, "People's data").
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from gateway.ledger.contract import DAY, Programme
 from gateway.ledger.identity import PersonKeys
 from gateway.store.base import insert_for
 from gateway.store.chronicle import event_row
-from gateway.store.credit_schema import (
-    clicks,
-    outbox,
-    registration_events,
-    registrations,
-    suppressions,
-    tombstones,
-    webhooks,
-)
+from gateway.store.credit_schema import clicks, registration_events, registrations, suppressions, tombstones
 from gateway.store.flat import iso
 from gateway.store.journal import Journal
 from gateway.store.parts import parts
@@ -31,9 +22,6 @@ from gateway.store.rollout_schema import observations
 from gateway.store.schema import people, sends
 from gateway.store.views import registration_record
 from gateway.token import encode_token
-
-#: Rows that one transaction of `purge` deletes of a table, so that the mail path never waits long.
-PURGE_ROWS = 5_000
 
 
 @dataclass(slots=True)
@@ -250,136 +238,3 @@ def _judged(connection: Connection, message_ids: Sequence[str]) -> list[dict[str
             for row in connection.execute(seen)
         ]
     return found
-
-
-# --- purge ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retention:
-    """How long each kind of data is kept, in microseconds."""
-
-    sends: int
-    clicks: int
-    outbox: int
-    dedupe: int
-
-    @classmethod
-    def of_days(cls, *, sends: int, clicks: int, outbox: int, dedupe_years: int) -> "Retention":
-        """From the units of the config."""
-        return cls(
-            sends=sends * DAY, clicks=clicks * DAY, outbox=outbox * DAY, dedupe=dedupe_years * 366 * DAY
-        )
-
-
-def purge_step(
-    connection: Connection,
-    journal: Journal,
-    retention: Retention,
-    programme: Programme,
-    *,
-    rows: int = PURGE_ROWS,
-) -> Mapping[str, int]:
-    """Delete what is too old, at most so many `rows` of each kind that may have many; gives how many.
-
-    Sends are kept for as long as a registration may be matched with them, whatever `retention` says. People
-    are for `unused_people` and `purge_people`.
-    """
-    longest = max(
-        (
-            (contract.window_days + contract.report_within_days) * DAY
-            for company in programme.companies.values()
-            for contract in company.contracts
-        ),
-        default=0,
-    )
-    now = journal.now
-    oldest = now - max(retention.sends, longest)
-    found = {
-        "clicks": _purge(connection, clicks.c.id, rows, clicks.c.at, now - retention.clicks),
-        "sends": _purge(
-            connection, sends.c.id, rows, sends.c.intended_at, oldest, sends.c.attempted_at < oldest
-        ),
-        "outbox": _purge(
-            connection,
-            outbox.c.id,
-            rows,
-            outbox.c.settled_at,
-            now - retention.outbox,
-            outbox.c.state != "waiting",
-        ),
-        "webhooks": connection.execute(
-            delete(webhooks).where(webhooks.c.at < now - retention.outbox)
-        ).rowcount,
-        "tombstones": connection.execute(
-            delete(tombstones).where(tombstones.c.at < now - retention.dedupe)
-        ).rowcount,
-    }
-    _record_purge(journal, {name: count for name, count in found.items() if name != "webhooks"})
-    return found
-
-
-def _purge(
-    connection: Connection,
-    number: "Column[int]",
-    rows: int,
-    moment: "Column[int]",
-    before: int,
-    *conditions: "ColumnElement[bool]",
-) -> int:
-    """Delete the oldest by `moment`, which has an index: what is young is not gone through."""
-    old = select(number).where(moment < before, *conditions).order_by(moment).limit(rows)
-    return connection.execute(delete(number.table).where(number.in_(old.scalar_subquery()))).rowcount
-
-
-def _record_purge(journal: Journal, found: Mapping[str, int]) -> None:
-    """That it was done is to be shown to whoever asks; what was gone through for nothing is not."""
-    told = ", ".join(f"{count} {name}" for name, count in found.items() if count)
-    if told:
-        journal.audit("purge", told)
-
-
-def _in_use(since: int) -> "ColumnElement[bool]":
-    """Whether a row of `people` has a send, or a registration that came after `since`."""
-    young = registrations.c.received_at >= since
-    return or_(
-        select(sends.c.id).where(sends.c.person_ref == people.c.ref).exists(),
-        select(registrations.c.id).where(registrations.c.address_ref == people.c.ref, young).exists(),
-        select(registrations.c.id).where(registrations.c.person_id_ref == people.c.ref, young).exists(),
-    )
-
-
-def unused_people(connection: Connection, since: int, after: bytes, rows: int) -> list[bytes]:
-    """The first `rows` hashes beyond `after` of people that nothing needs any more. Reads only.
-
-    All of `people` is looked at for that, which takes seconds for a million: not in the lock.
-    """
-    query = select(people.c.hash).where(people.c.hash > after, ~_in_use(since)).order_by(people.c.hash)
-    return [bytes(value) for value in connection.execute(query.limit(rows)).scalars()]
-
-
-def purge_people(connection: Connection, journal: Journal, since: int, hashes: Sequence[bytes]) -> int:
-    """Delete those of `unused_people` that nothing needs still; gives how many."""
-    gone = 0
-    for part in parts(hashes):
-        # Locked before it is looked at once more: a send that takes hold of the row meanwhile keeps it.
-        query = select(people.c.hash).where(people.c.hash.in_(part), ~_in_use(since))
-        chosen = list(connection.execute(query.order_by(people.c.hash).with_for_update()).scalars())
-        refs = select(people.c.ref).where(people.c.hash.in_(chosen)).scalar_subquery()
-        connection.execute(
-            update(registrations)
-            .where(or_(registrations.c.address_ref.in_(refs), registrations.c.person_id_ref.in_(refs)))
-            .values(digest=None)
-        )
-        gone += connection.execute(delete(people).where(people.c.hash.in_(chosen), ~_in_use(since))).rowcount
-    _record_purge(journal, {"people": gone})
-    return gone
-
-
-def counts(connection: Connection) -> dict[str, int]:
-    """How many rows each kind of data has."""
-    tables = {"sends": sends, "clicks": clicks, "people": people, "registrations": registrations}
-    return {
-        name: int(connection.execute(select(func.count()).select_from(table)).scalar_one())
-        for name, table in tables.items()
-    }

@@ -28,8 +28,8 @@ from gateway.store.credit import Operator
 from gateway.store.credit_schema import registrations
 from gateway.store.journal import held_slots, referrals_of, sums
 from gateway.store.links import Click, LinkDesk
-from gateway.store.privacy import Retention
 from gateway.store.proof import check_books
+from gateway.store.retention import Retention
 from gateway.store.said import EventReport
 from tests.store.crediting import KEYS, START, Ledger, programme, token_of
 

@@ -11,11 +11,12 @@ from gateway.ledger.contract import DAY
 from gateway.ledger.states import Event
 from gateway.store import Database, privacy
 from gateway.store.credit import Operator
+from gateway.store.credit.ground import _CREDIT_LOCK
 from gateway.store.credit_schema import audit
 from gateway.store.figures import EVER, circle
 from gateway.store.links import Click, LinkDesk
-from gateway.store.privacy import Retention
 from gateway.store.proof import check_books
+from gateway.store.retention import Retention
 from gateway.store.rollout_schema import observations
 from gateway.store.said import EventReport
 from tests.store.crediting import KEYS, START, Ledger
@@ -266,3 +267,32 @@ def test_what_the_rules_saw_is_reported_and_erased(ledger: Ledger) -> None:
     erase(ledger, "a@example.com")
     assert report(ledger, "a@example.com")["mails_judged"] == []
     assert len(report(ledger, "b@example.com")["mails_judged"]) == 1
+
+
+def test_a_dry_run_keeps_nobody_waiting(ledger: Ledger) -> None:
+    """It only counts, while somebody else writes; what it says is what is deleted then."""
+    counted(ledger)
+    assert ledger.store.consume_webhook("default", "m")
+    ledger.later(500)
+    with Database(ledger.url).writer(1).connect() as connection, connection.begin():
+        if not ledger.url.startswith("sqlite"):
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CREDIT_LOCK})")
+        told = purged(ledger, dry_run=True)
+    assert (told["clicks"], told["sends"], told["webhooks"]) == (1, 1, 1)
+    gone = purged(ledger)
+    assert {name: gone[name] for name in told if name != "people"} == {
+        name: count for name, count in told.items() if name != "people"
+    }
+
+
+def test_purge_in_parts(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each transaction deletes so many of each kind, the oldest first, tables with two keys too."""
+    monkeypatch.setattr("gateway.store.credit.people.PURGE_ROWS", 2)
+    for number in range(5):
+        ledger.send(f"s{number}", f"a{number}@example.com")
+        ledger.store.consume_webhook("default", f"m{number}")
+        ledger.later(0.01)
+    ledger.later(500)
+    steps = list(ledger.store.purge(KEPT))
+    assert [step["sends"] for step in steps if "sends" in step] == [2, 2, 1]
+    assert [step["webhooks"] for step in steps if "webhooks" in step] == [2, 2, 1]

@@ -41,7 +41,7 @@ def purge(*, config_path: Path, dry_run: bool, operator: str | None, as_json: bo
     Books and decisions stay; they name nobody. Slots whose life is over expire. For a timer, once a day
     (systemd/careerrelay-purge.timer).
     """
-    from gateway.store.privacy import Retention
+    from gateway.store.retention import Retention
 
     config, store = open_config(config_path)
     kept = config.retention

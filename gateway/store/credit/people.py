@@ -7,21 +7,11 @@ from sqlalchemy import Connection, insert, select, update
 from gateway.store.credit.ground import Ground, Operator
 from gateway.store.credit_schema import suppressions
 from gateway.store.journal import Journal, heads
-from gateway.store.privacy import PURGE_ROWS, Retention, purge_people, purge_step, unused_people
+from gateway.store.retention import PURGE_ROWS, Retention, count_old, purge_people, purge_step, unused_people
 from gateway.store.schema import people, sends
 
 #: The source of a suppression that began with a complaint, and what the audit calls it.
 COMPLAINT = "complaint"
-#: More rows than any ledger has.
-_MANY = 1 << 60
-
-
-class _Counted(Exception):
-    """No error: it ends a purge that only counts."""
-
-    def __init__(self, found: Mapping[str, int]) -> None:
-        self.found = found
-        super().__init__()
 
 
 class PeopleSide(Ground):
@@ -101,20 +91,16 @@ class PeopleSide(Ground):
         self, retention: Retention, *, dry_run: bool = False, operator: Operator | None = None
     ) -> Iterator[Mapping[str, int]]:
         """Delete what is too old, in transactions of bounded size; gives what each of them deleted."""
-
-        def work(connection: Connection, journal: Journal) -> Mapping[str, int]:
-            rows = _MANY if dry_run else PURGE_ROWS
-            found = purge_step(connection, journal, retention, self.programme, rows=rows)
-            if dry_run:
-                raise _Counted(found)
-            return found
-
-        while True:
-            try:
-                found = self.writing(work, operator)
-            except _Counted as counted:
-                yield counted.found
-                break
+        if dry_run:
+            with self.reading() as connection:
+                yield count_old(connection, retention, self.programme, self._now(connection))
+        while not dry_run:
+            found = self.writing(
+                lambda connection, journal: purge_step(
+                    connection, journal, retention, self.programme, rows=PURGE_ROWS
+                ),
+                operator,
+            )
             yield found
             if max(found.values()) < PURGE_ROWS:
                 break

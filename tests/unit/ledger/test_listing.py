@@ -47,6 +47,14 @@ def test_bad_lines_are_told_and_others_read() -> None:
     assert found[-1] == (4, {"id": "A-3", "registered_at": "2026"})
 
 
+def test_empty_fields_behind_the_last_are_no_fault() -> None:
+    """Spreadsheets leave commas behind, in every line or in one."""
+    assert entries(b"id,registered_at\nA-1,2026,,\nA-2,2026, \n") == [
+        (2, {"id": "A-1", "registered_at": "2026"}),
+        (3, {"id": "A-2", "registered_at": "2026"}),
+    ]
+
+
 def test_apostrophe_of_an_export_is_taken_off() -> None:
     """What a spreadsheet was kept from running is read as it was."""
     assert entries(b"id,registered_at\n'=1+1,2026\n'quoted,2026\n") == [
