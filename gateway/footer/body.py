@@ -68,7 +68,7 @@ class Target:
             return True  # it moves to UTF-8
         if not self.script.wide:
             meta = _META.search(self.decoded, 0, 4096)
-            if meta is not None and not same_charset(meta[1], self.charset or "us-ascii"):
+            if meta is not None and not same_charset(meta[1], self.charset):
                 return False
         written = self.script.write(footer)
         if written is None:

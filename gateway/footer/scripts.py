@@ -193,6 +193,4 @@ def _escaped_column(payload: bytes, line: int, column: int) -> int:
         left -= count
         at = escape.end()
         width = 2 if escape[0][1:2] == b"$" else 1
-        if left == 0:
-            break
     return at + left * width

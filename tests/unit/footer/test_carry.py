@@ -1,5 +1,6 @@
 import base64
 import binascii
+import quopri
 import re
 
 import pytest
@@ -122,6 +123,15 @@ def test_a_run_is_joined_by_soft_breaks(raw: bytes, at: int, run: str, expected:
     written = place_quoted(raw, (at, at), run, UTF_8, "\r\n")
     assert written is not None
     assert raw[:at] + written + raw[at:] == expected
+
+
+@pytest.mark.parametrize("length", [74, 75, 76, 77])
+def test_a_soft_break_behind_a_long_run_fits_in(length: int) -> None:
+    """With the sign at its end a line has 76 octets at most."""
+    written = place_quoted(b"one</b>", (3, 3), "x" * length, UTF_8, "\r\n")
+    assert written is not None
+    assert max(map(len, written.split(b"\r\n"))) <= 76
+    assert quopri.decodestring(b"one" + written + b"</b>") == b"one" + b"x" * length + b"</b>"
 
 
 def test_a_lone_line_feed_is_encoded() -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from gateway.footer.scripts import UTF_8, Script, same_charset, same_text, script_of, shift_at
+from gateway.message.charset import decode, lookup
 
 
 def script(label: str, payload: bytes = b"") -> Script:
@@ -96,10 +97,34 @@ def test_offset_prefers_the_ascii_state() -> None:
     assert shift_at(payload, script("iso-2022-jp").offset(payload, text, 4)) == b""
 
 
+@pytest.mark.parametrize(
+    ("label", "payload"),
+    [
+        ("utf-16", "\ufeff山a".encode("utf-16-le")),
+        ("utf-16", "\ufeff山a".encode("utf-16-be")),
+        ("utf-16le", "\ufeff山a".encode("utf-16-le")),
+        ("utf-16be", "山a".encode("utf-16-be")),
+        ("utf-16le", "山\U0001f600a".encode("utf-16-le")),
+    ],
+)
+def test_offset_in_utf_16(label: str, payload: bytes) -> None:
+    """A byte order mark is of the text where the name says the order, and before it where not."""
+    known = lookup(label)
+    assert known is not None
+    text = decode(payload, known)
+    assert payload[script(label, payload).offset(payload, text, len(text) - 1) :].strip(b"\0") == b"a"
+
+
 def test_shift_at_names_the_state() -> None:
     """Also one that the text never leaves."""
     payload = b"a\x1b$B0F\x1b(Jb\x1b(Bc"
     assert [shift_at(payload, at) for at in (1, 5, 10, len(payload))] == [b"", b"\x1b$B", b"\x1b(J", b""]
+
+
+def test_no_state_comes_before_the_first_escape_sequence() -> None:
+    """At the very start of a text it is ASCII, whatever comes."""
+    assert shift_at(b"\x1b$B;D", 0) == b""
+    assert shift_at(b"\x1b$B;D", 3) == b"\x1b$B"
 
 
 def test_same_charset_and_same_text() -> None:
