@@ -11,7 +11,7 @@ RFC 5322 §2.2, RFC 2045, RFC 2046 §5.1.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -28,6 +28,8 @@ MAX_DEPTH = 100
 MAX_PARTS = 10_000
 # Lines that could be a boundary (they begin as one does). Bounds the work on a body made of such lines.
 MAX_CANDIDATES = 200_000
+# From this size on it pays to ask whether there is anything to be looked for.
+_LARGE = 64 * 1024
 # RFC 2046 §5.1.1 allows 70; some programs write a little more.
 MAX_BOUNDARY = 200
 
@@ -143,18 +145,34 @@ class _Scan:
     def _check_dashes(self) -> None:
         """Whether a CR or LF stands alone before two dashes, as a boundary has them."""
         data = self.data
-        at = data.find(b"\r--")
-        if at >= 0:
-            self._defect(DefectKind.BARE_LINE_END, at)
-            return
-        for _ in range(MAX_CANDIDATES):
-            at = data.find(b"\n--", at + 1)
-            if at < 0:
-                return
-            if data[at - 1 : at] != b"\r":
+        candidates = 0
+        for start, end in self._with_dashes():
+            at = data.find(b"\r--", start, end)
+            if at >= 0:
                 self._defect(DefectKind.BARE_LINE_END, at)
                 return
-        self._defect(DefectKind.TOO_MANY, at)
+            at = data.find(b"\n--", start, end)
+            while at >= 0:
+                candidates += 1
+                if data[at - 1 : at] != b"\r":
+                    self._defect(DefectKind.BARE_LINE_END, at)
+                    return
+                if candidates >= MAX_CANDIDATES:
+                    self._defect(DefectKind.TOO_MANY, at)
+                    return
+                at = data.find(b"\n--", at + 1, end)
+
+    def _with_dashes(self) -> Iterator[Span]:
+        """All of the mail but for large files without a dash, as base64 is: that is found out at once."""
+        position = 0
+        for draft in self.drafts:
+            end = draft.body if draft.end is None else draft.end
+            if end - draft.body > _LARGE and not draft.children:
+                at = self.data.find(b"-", draft.body, end)
+                if at < 0:
+                    yield position, draft.body
+                    position = end
+        yield position, len(self.data)
 
     def _open_part(self, start: int, parent: _Draft | None, default: ContentType) -> int:
         """Read the header at `start`, add the part, and give back where to look for the next boundary."""

@@ -121,6 +121,13 @@ def test_shift_at_names_the_state() -> None:
     assert [shift_at(payload, at) for at in (1, 5, 10, len(payload))] == [b"", b"\x1b$B", b"\x1b(J", b""]
 
 
+def test_only_japanese_charsets_spell_signs_anew() -> None:
+    """Elsewhere a full-width pound is not the pound."""
+    assert script("iso-8859-1").write("￡") is None
+    assert script("windows-1252").write("￠￢") is None
+    assert script("euc-jp").write("￡") == script("euc-jp").write("£")
+
+
 def test_no_state_comes_before_the_first_escape_sequence() -> None:
     """At the very start of a text it is ASCII, whatever comes."""
     assert shift_at(b"\x1b$B;D", 0) == b""

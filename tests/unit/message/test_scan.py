@@ -242,6 +242,30 @@ def test_doubts_are_named(data: bytes, expected: list[str]) -> None:
     assert kinds(data) == expected
 
 
+LARGE = b"\r\n".join([b"QUJD" * 18] * 1_000)
+FILE = b"--b\r\nContent-Type: application/pdf\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([FILE + LARGE], []),
+        ([FILE + LARGE, FILE + LARGE, FILE + b"x"], []),
+        ([FILE + LARGE + b"\r\n--x\r\n" + LARGE], []),
+        ([FILE + LARGE + b"\n--x\r\n" + LARGE], ["bare-cr-or-lf"]),
+        ([FILE + LARGE + b"\r--x\r\n" + LARGE], ["bare-cr-or-lf"]),
+        ([FILE + LARGE, FILE + b"x\n--z"], ["bare-cr-or-lf"]),
+        ([FILE + b"x\r--z", FILE + LARGE], ["bare-cr-or-lf"]),
+        ([FILE + LARGE, FILE + b"x\n--z", FILE + LARGE], ["bare-cr-or-lf"]),
+        ([FILE + LARGE + b"\n"], []),
+    ],
+)
+def test_lines_that_begin_with_dashes_between_large_files(parts: list[bytes], expected: list[str]) -> None:
+    """A large file without a dash is passed over, and nothing else."""
+    assert kinds(multipart(*parts, b"--b--")) == expected
+    assert kinds(multipart(*parts, b"--b--", b"epilogue\n--z")) == ["bare-cr-or-lf"]
+
+
 def test_nesting_has_a_bound() -> None:
     """Deeper than any letter: named, and not walked into."""
     levels = range(MAX_DEPTH + 2)
