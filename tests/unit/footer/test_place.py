@@ -95,3 +95,12 @@ def test_a_placeholder_in_new_text_goes_before_one_in_a_quote() -> None:
     assert placed(decoded) == "> \r\nnew \r\n\r\nFOOT\r\n"
     spot = plain_spot("{{careerrelay}}\r\n> {{careerrelay}}", 17, Where.AUTO, newline="\r\n", flowed=False)
     assert (spot.start, spot.removed) == (0, ((19, 34),))
+
+
+@pytest.mark.parametrize("mark", ["> ", ">", "  > ", "＞"])
+def test_a_placeholder_in_newly_written_text_comes_before_a_quoted_one(mark: str) -> None:
+    """Also where it is the very last thing that was written."""
+    decoded = f"{mark}{{{{careerrelay}}}}\nnew {{{{careerrelay}}}}"
+    spot = plain_spot(decoded, len(decoded), Where.AUTO, newline="\n", flowed=False)
+    assert (spot.start, spot.end) == (decoded.rindex("{{"), len(decoded))
+    assert spot.removed == ((len(mark), len(mark) + 15),)
