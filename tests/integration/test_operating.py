@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,17 @@ async def test_status_top_and_trace(tmp_path: Path) -> None:
         assert "injected" in text
         assert "is accepted" in text
         assert await asyncio.to_thread(gateway.command, "trace", "<nobody@example.com>", check=False) == ""
+
+        # without --log the journal is asked, where there is one
+        journal = tmp_path / "bin/journalctl"
+        journal.parent.mkdir()
+        journal.write_text(f'#!/bin/sh\nprintf "%s " "$@" > "$0.asked"\ncat {log}\n')
+        journal.chmod(0o755)
+        gateway.environment["PATH"] = f"{journal.parent}:{os.environ['PATH']}"
+        assert await asyncio.to_thread(gateway.command, "trace", refused) == text
+        asked = (tmp_path / "bin/journalctl.asked").read_text()
+        assert "--unit=careerrelay.service" in asked
+        assert f"--grep={re.escape(refused.strip('<>'))}" in asked
     stopped = json.loads(await asyncio.to_thread(_status_of_what_is_gone, gateway.settings, tmp_path))
     assert next(one["what"] for one in stopped["troubles"]) == "not-running"
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -75,7 +76,9 @@ async def test_life(machine: Booted, package: Path, tmp_path: Path) -> None:
         assert machine.show(SERVICE, "StatusText") == [f"taking mail on 127.0.0.1:{port}"]
         assert (await send_mail(port, rejection(1)))[-1].code == 250
         assert LINK.search(hop.taken[-1].content)
-        assert "message_id=" in journal(machine)
+        found = re.search(r"message_id=(\S+)", journal(machine))
+        assert found
+        assert "reason    injected" in run("careerrelay", "trace", found[1]).stdout
         assert "all is well" in (await asyncio.to_thread(run, "careerrelay", "status")).stdout
 
         # what the sandbox leaves to it

@@ -4,7 +4,7 @@ import gzip
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -21,11 +21,16 @@ def mails_in(path: Path) -> Iterator[dict[str, Any]]:
         OSError: it can't be read.
     """
     with _open(path) as file:
-        for line in iter(lambda: file.readline(_LONGEST), b""):
-            if b"message_id" in line:
-                found = read_line(line.decode("utf-8", "replace").rstrip("\r\n"))
-                if found is not None and "message_id" in found:
-                    yield found
+        yield from mails_of(iter(lambda: file.readline(_LONGEST), b""))
+
+
+def mails_of(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """Those of the lines that are about mails."""
+    for line in lines:
+        if b"message_id" in line:
+            found = read_line(line.decode("utf-8", "replace").rstrip("\r\n"))
+            if found is not None and "message_id" in found:
+                yield found
 
 
 def read_line(line: str) -> dict[str, Any] | None:
