@@ -282,13 +282,6 @@ def held_slots(connection: Connection, company: str) -> list[Held]:
     return [Held(id=row.id, state=Account(row.state), price=row.price) for row in rows]
 
 
-def companies_of(connection: Connection) -> list[str]:
-    """All companies that the books know."""
-    return list(
-        connection.execute(select(entries.c.company).distinct().order_by(entries.c.company)).scalars()
-    )
-
-
 def heads(connection: Connection) -> dict[str, tuple[int, str]]:
     """The last number and hash (hex) of each chain."""
     found: dict[str, tuple[int, str]] = {}

@@ -16,13 +16,15 @@ from gateway.cli.ledger.desk import (
     partner_option,
 )
 from gateway.cli.options import config_option, json_option
-from gateway.cli.printing import print_json
+from gateway.cli.printing import print_json, printable
 
 if TYPE_CHECKING:
     from gateway.ledger.intake import Reported
     from gateway.ledger.listing import Line
     from gateway.store.registrations import Taken
 
+#: So many registrations of one person in one list are hardly meant.
+_CROWD = 10
 #: Bad lines that are told one by one; the rest as a number.
 _SHOWN = 100
 
@@ -95,11 +97,13 @@ def import_(
                 whole=strict,
                 operator=operator_of(operator),
             )
+    recorded = "" if dry_run or strict else "; recorded as a conflict"
     bad += [
-        (number, "the id is taken by a registration with other content; recorded as a conflict")
+        (number, f"the id is taken by a registration with other content{recorded}")
         for number, answer in zip(numbers, taken, strict=True)
         if answer.result == "conflict"
     ]
+    _tell_crowd(file, [report.person_id for _, report in reports])
     undone = strict and any(answer.result == "conflict" for answer in taken)
     _tell(file, taken, sorted(bad), dry_run=dry_run, undone=undone, as_json=as_json)
     raise SystemExit(1 if bad else 0)
@@ -139,6 +143,14 @@ def _tell_bad(file: Path, bad: list[tuple[int, str]]) -> None:
         click.echo(f"{file}:{number}: {reason}", err=True)
     if len(bad) > _SHOWN:
         click.echo(f"{file}: and {len(bad) - _SHOWN} more bad lines", err=True)
+
+
+def _tell_crowd(file: Path, person_ids: list[str]) -> None:
+    """A number that many lines have is hardly a person's; by it, all of them count once."""
+    number, count = next(iter(Counter(filter(None, person_ids)).most_common(1)), ("", 0))
+    if count >= _CROWD:
+        told = f'{count} lines have the person_id "{printable(number)}": they count as one person'
+        click.echo(f"{file}: {told}; leave it out where it isn't known", err=True)
 
 
 def _tell(

@@ -429,3 +429,29 @@ def test_a_giant_list_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
         assert "split it" in desk.run(*words, file, fails=1).output
         piped = CliRunner().invoke(main, [*words, "-", "--config", str(desk.config)], input=text)
         assert (piped.exit_code, "split it" in piped.output) == (1, True)
+
+
+def test_a_number_that_many_have_is_told_of(desk: Desk) -> None:
+    """A partner that writes "unknown" for everybody would have all of them count as one person."""
+    rows = "".join(f"A-{n},a{n}@example.com,2026-06-02,unknown\n" for n in range(12))
+    rows += "".join(f"B-{n},b{n}@example.com,2026-06-02,P-{n}\n" for n in range(12))
+    file = desk.file("id,email,registered_at,person_id\n" + rows)
+    assert '12 lines have the person_id "unknown"' in desk.run("registrations", "import", file).output
+    file = desk.file("id,email,registered_at,person_id\n" + rows.replace("unknown", ""))
+    assert "lines have the person_id" not in desk.run("registrations", "import", file, fails=1).output
+
+
+def test_what_is_undone_is_not_recorded(desk: Desk) -> None:
+    """A conflict is told in the same words only where the ledger keeps it."""
+    desk.run("registrations", "import", desk.file("id,person_id,registered_at\nA-1,P,2026-06-02\n"))
+    other = desk.file("id,person_id,registered_at\nA-1,Q,2026-06-02\n")
+    for option in ("--dry-run", "--strict"):
+        said = desk.run("registrations", "import", other, option, fails=1).output
+        assert "with other content" in said
+        assert "recorded" not in said
+    assert "recorded as a conflict" in desk.run("registrations", "import", other, fails=1).output
+    kinds = [
+        json.loads(line)["kind"]
+        for line in desk.run("export", "registration-events", "--format", "jsonl").stdout.splitlines()
+    ]
+    assert kinds.count("conflict") == 1
