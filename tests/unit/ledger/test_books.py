@@ -1,10 +1,23 @@
+from dataclasses import asdict, replace
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.ledger.books import Account, Held, Kind, balance, lines, settle, target
+from gateway.ledger.books import (
+    GENESIS,
+    Account,
+    Held,
+    Kind,
+    Posting,
+    balance,
+    lines,
+    posting_hash,
+    settle,
+    target,
+)
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -82,3 +95,76 @@ def test_settling_reaches_the_target(
     now = spent - sum(s.price for s in found.take_backs) + sum(found.grants) + found.reprice
     again = settle(aim, after, now)
     assert (again.grants, again.take_backs, again.reprice) == ((), (), 0)
+
+
+def test_books_without_a_posting() -> None:
+    """All nought, and the whole price ahead."""
+    found = balance({}, 10)
+    assert found.to_next_slot == 10
+    assert {value for name, value in asdict(found).items() if name != "to_next_slot"} == {0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "moves"),
+    [
+        (Kind.COUNT, {"source": -1, "unspent": 1}),
+        (Kind.UNCOUNT, {"unspent": -1, "source": 1}),
+        (Kind.ADJUST, {"source": -1, "unspent": 1}),
+        (Kind.GRANT, {"unspent": -1, "spent": 1, "issued": -1, "available": 1}),
+        (Kind.TAKE_BACK, {"spent": -1, "unspent": 1, "available": -1, "issued": 1}),
+        (Kind.REPRICE, {"unspent": -1, "spent": 1}),
+        (Kind.RESERVE, {"available": -1, "reserved": 1}),
+        (Kind.RELEASE, {"reserved": -1, "available": 1}),
+        (Kind.USE, {"reserved": -1, "used": 1}),
+        (Kind.RETURN, {"used": -1, "available": 1}),
+        (Kind.EXPIRE, {"available": -1, "expired": 1}),
+    ],
+)
+def test_what_each_posting_moves(kind: Kind, moves: dict[str, int]) -> None:
+    """One unit, where nothing else is said; a slot costs its price in referrals, and is one slot."""
+    assert {entry.account.value: entry.amount for entry in lines(kind)} == moves
+    if kind in (Kind.GRANT, Kind.TAKE_BACK):
+        assert [abs(entry.amount) for entry in lines(kind, 10)] == [10, 10, 1, 1]
+
+
+def test_a_hash_stays_what_it_is() -> None:
+    """Signed statements and heads in logs are compared with it for years."""
+    posting = Posting(
+        kind=Kind.COUNT,
+        at=1_796_083_200_000_000,
+        effective_at=1_796_083_200_000_001,
+        company="default",
+        entries=lines(Kind.COUNT),
+        campaign="春",
+        department="sales",
+        registration=7,
+        operator="花子 (uid 1)",
+        reason="x",
+        ratio=10,
+        contract_from=3,
+    )
+    first = posting_hash(1, GENESIS, posting)
+    assert first.hex() == "3538b676420bee14e26d409ffd36a1f4d487bdbdc19b53482cddaff75a0e6f62"
+    assert (
+        posting_hash(2, first, posting).hex()
+        == "1dd926290217832d7afd266c44b1809becba02a25a6ffbe6c8e3b178bd8c41ba"
+    )
+    changes: dict[str, Any] = {
+        "kind": Kind.ADJUST,
+        "at": 1,
+        "effective_at": 1,
+        "company": "c",
+        "entries": lines(Kind.COUNT, 2),
+        "campaign": "",
+        "department": "",
+        "registration": None,
+        "slot": 1,
+        "operator": "",
+        "second": "b",
+        "reason": "y",
+        "ratio": 1,
+        "contract_from": 1,
+    }
+    assert changes.keys() == asdict(posting).keys()
+    others = {posting_hash(1, GENESIS, replace(posting, **{name: changes[name]})) for name in changes}
+    assert len(others - {first}) == len(changes)
