@@ -93,9 +93,10 @@ def _fits(name: CertificateName, certificate: x509.Certificate, subject: str) ->
             return name.value in shown
         case "san":
             below = name.value[1:] if name.value.startswith("*.") else None
+            # A wildcard stands for hosts: an address of somebody's mail below that domain is none.
             return any(
-                shown == name.value or (below is not None and shown.endswith(below))
-                for shown in _alternative_names(certificate)
+                shown == name.value or (below is not None and is_host and shown.endswith(below))
+                for shown, is_host in _alternative_names(certificate)
             )
 
 
@@ -103,10 +104,15 @@ def _fingerprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
-def _alternative_names(certificate: x509.Certificate) -> list[str]:
+def _alternative_names(certificate: x509.Certificate) -> list[tuple[str, bool]]:
+    """Each, and whether it is a host's."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return []
     kinds = (x509.DNSName, x509.IPAddress, x509.UniformResourceIdentifier, x509.RFC822Name)
-    return [str(name.value).lower() for name in extension.value if isinstance(name, kinds)]
+    return [
+        (str(name.value).lower(), isinstance(name, x509.DNSName))
+        for name in extension.value
+        if isinstance(name, kinds)
+    ]

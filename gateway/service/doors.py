@@ -115,7 +115,13 @@ def build_doors(
             rates=rates,
             forwards=any(hop.forward_client != "none" for hop in config.next_hops.values()),
         )
-    return Doors(by_label=MappingProxyType(doors), watched=tuple(watched), auth=config.auth, logins=logins)
+    return Doors(
+        by_label=MappingProxyType(doors),
+        watched=tuple(watched),
+        auth=config.auth,
+        logins=logins,
+        rates=rates,
+    )
 
 
 def _rates(per_hour: int, clock: Callable[[], float], before: Doors | None) -> Rates | None:

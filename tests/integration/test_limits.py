@@ -12,7 +12,7 @@ from gateway.config.password import hash_password
 from gateway.config.users import User, write_users
 from gateway.edge.limits import SENDERS, TABLE, Limit, Rates
 from tests.integration.harness import ORDINARY, gateway, greeted, other_mail
-from tests.integration.running import running
+from tests.integration.running import running, until
 from tests.integration.test_tls import LISTEN, listener, pair
 from tests.peers.action import Action, reply
 from tests.peers.client import Client, send_mail, stuffed, transact
@@ -151,6 +151,21 @@ async def test_mails_of_a_sender_in_an_hour() -> None:
         (answer,) = await send_mail(relay.port, ORDINARY)
         assert (answer.code, answer.enhanced) == (450, "4.7.1")
         assert relay.journal.counts[Limit.SENDER] == 1
+
+
+async def test_a_reload_forgets_no_sender(tmp_path: Path) -> None:
+    """The hour goes on: whoever can have the rules reloaded sends no more for that."""
+    settings = {"limits": {"sender_mails_per_hour": 1}}
+    async with ScriptedHop() as hop, running(hop, settings, folder=tmp_path) as relay:
+        assert (await send_mail(relay.port, ORDINARY))[-1].code == 250
+        relay.configure({"limits": {"sender_mails_per_hour": 1, "recipients": 500}})
+        relay.reload()
+        await until(lambda: "reloaded worker" in relay.log(), "a reload")
+        assert (await send_mail(relay.port, ORDINARY))[-1].code == 450
+        relay.configure({"limits": {"sender_mails_per_hour": 2}})
+        relay.reload()
+        await until(lambda: relay.log().count("reloaded worker") == 2, "another bound")
+        assert (await send_mail(relay.port, ORDINARY))[-1].code == 250
 
 
 def test_rates() -> None:

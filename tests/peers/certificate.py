@@ -31,7 +31,10 @@ class Certificate:
 
 
 def make_certificate(folder: Path, *names: str) -> Certificate:
-    """Write ``cert.pem`` and ``key.pem`` for these host names and addresses (localhost, 127.0.0.1)."""
+    """Write ``cert.pem`` and ``key.pem`` for these names (localhost, 127.0.0.1).
+
+    A name may be a host's, an IP address, an address of mail, or a URI.
+    """
     hosts = names or ("localhost", "127.0.0.1")
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
@@ -60,6 +63,10 @@ def make_certificate(folder: Path, *names: str) -> Certificate:
 
 
 def _name(host: str) -> x509.GeneralName:
+    if "://" in host:
+        return x509.UniformResourceIdentifier(host)
+    if "@" in host:
+        return x509.RFC822Name(host)
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
