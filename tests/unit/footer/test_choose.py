@@ -16,6 +16,7 @@ from tests.unit.footer.mails import EN, mail
 from tests.unit.message.test_passages import BLANK, FILE, IMAGE, PAIR, of, page, plain
 
 QUOTED = plain("> old\r\n> older\r\n")
+ASKS_IN_QUOTE = plain("> old {{careerrelay}}\r\n> older\r\n")
 FORWARD = plain("see below\r\n-----Original Message-----\r\nFrom: x\r\n")
 LAST_PAGE = page("<br>")
 
@@ -42,6 +43,7 @@ LAST_PAGE = page("<br>")
         (of("mixed", plain("a {{careerrelay}}"), plain("b")), (0,), Where.AUTO),
         (of("mixed", PAIR, plain("a {{careerrelay}}")), (2,), Where.AUTO),
         (of("alternative", plain("p"), of("mixed", page("{{careerrelay}}"), page("i"))), (0, 1), Where.AUTO),
+        (of("mixed", ASKS_IN_QUOTE, IMAGE, plain("b")), (0,), Where.AUTO),
     ],
 )
 def test_one_passage_gets_it(data: bytes, parts: tuple[int, ...], where: Where) -> None:
@@ -69,6 +71,15 @@ def test_further_placeholders_are_taken_out() -> None:
     removal = prepare_removal(message, read_text(message))
     assert removal is not None
     assert b"{{" not in join(data, splice(data, removal.edits()))
+
+
+def test_a_placeholder_in_newly_written_text_decides() -> None:
+    """A quoted one in a text before it is only taken out."""
+    data = of("mixed", ASKS_IN_QUOTE, plain("a {{careerrelay}}"), plain("b"))
+    plan = prepare(scan(data), read_text(scan(data)), EN)
+    edited = join(data, splice(data, plan.edits(SAMPLE)))
+    found = [SAMPLE.link.encode() in edited[slice(*leaf.body)] for leaf in scan(edited).leaves]
+    assert (found, b"{{" in edited, plan.placement) == ([False, True, False], False, "placeholder")
 
 
 WORD = "a {{careerrelay}} b\r\n"

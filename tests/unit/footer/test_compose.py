@@ -289,6 +289,16 @@ def test_base64_keeps_its_line_length(line: int) -> None:
     assert new[:kept] == old[:kept]
 
 
+@pytest.mark.parametrize("line", [60, 64, 72])
+def test_a_base64_body_that_moves_keeps_the_length_of_its_lines(line: int) -> None:
+    """Written anew in UTF-8, in lines as it came in."""
+    data = mail(LETTER_EN, charset="iso-8859-1", encoding="base64", line=line)
+    moved = add_footer(data, JA)
+    assert b"charset=UTF-8" in moved.data
+    *full, _, end = moved.data.partition(b"\r\n\r\n")[2].split(b"\r\n")
+    assert ({len(each) for each in full}, end) == ({line}, b"")
+
+
 def test_base64_on_one_line_moves_into_lines_of_76() -> None:
     """There is no line length to keep."""
     data = mail("Hello", charset="us-ascii", encoding="base64").rstrip()
