@@ -3,7 +3,8 @@
 Knows how Outlook, Exchange, Gmail, Apple Mail, Thunderbird, Becky! and carriers' mail, in Japanese and
 English, introduce what somebody wrote before. A separator or a block of header lines takes everything after
 it; lines with a quote mark and the line that introduces them are quoted one by one, so that answers between
-them stay new. Header lines at the very top that tell the mail's own subject, and no date, are the letter's.
+them stay new. Header lines at the very top that tell the mail's own subject, and no date, are the letter's;
+those that tell no more than a sender and a date introduce the quoted lines below them.
 
 A mail without any of the tell-tale strings costs a few searches and no more.
 """
@@ -74,6 +75,7 @@ _LINE = re.compile(r"[^\n]*+(?:\n|\Z)")
 _NAME = re.compile(r"[ \t\u3000*]*+([^\s:：*]{1,20})[ \t\u3000*]*+[:：]")
 _SUBJECTS = frozenset({"Subject", "SUBJECT", "件名", "題名"})
 _DATES = frozenset({"Sent", "Date", "DATE", "送信日時", "日時", "日付", "送信日", "送信"})
+_WHO_AND_WHEN = frozenset(_FROM.split("|")) | _DATES
 _MAX_BLOCK = 4096
 
 
@@ -88,9 +90,13 @@ def divide(text: str, subject: str = "") -> Division:
     while (found := _MARK.search(text, position)) is not None:
         start, end = found.span()
         if found.lastgroup == "rest":
-            own = 0 if text[:start].strip() else _own_header(text, found, subject)
-            if own:
+            on_top = not text[:start].strip()
+            if on_top and (own := _own_header(text, found, subject)):
                 position = own
+                continue
+            if on_top and (answered := _introduction(text, found)):
+                quoted.append((start, answered))
+                position = answered
                 continue
             quoted.append((start, size))
             endless = True
@@ -138,6 +144,20 @@ def _own_header(text: str, found: re.Match[str], subject: str) -> int:
         if name[1] in _SUBJECTS:
             own = line[0][name.end() :].split() == subject.split()
     return found.end() if own else 0
+
+
+def _introduction(text: str, found: re.Match[str]) -> int:
+    """Where the header lines end that only say whom the quoted lines below are from, and when; 0 if more."""
+    at = found.start("block")
+    if at != found.start():
+        return 0
+    for line in _LINE.finditer(text, at, at + _MAX_BLOCK):
+        name = _NAME.match(line[0])
+        if not line[0].strip():
+            return line.start() if _NEXT_LINE.match(text, line.start()) else 0
+        if name is None or name[1] not in _WHO_AND_WHEN:
+            return 0
+    return 0
 
 
 def complement(spans: Iterable[Span], size: int) -> tuple[Span, ...]:

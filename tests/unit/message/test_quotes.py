@@ -134,3 +134,25 @@ def test_an_own_header_and_a_quote_below() -> None:
     division = divide(own + ORIGINALS["phone"], "Result")
     assert division.new_end == len(own)
     assert division.open
+
+
+@pytest.mark.parametrize(
+    ("header", "new"),
+    [
+        ("From: Taro <t@example.com>\r\nDate: Fri, 5 Jan 2024 10:00:00 +0900\r\n", True),
+        ("差出人：山田\r\n日時：2024年1月5日\r\n", True),
+        ("*From:* Taro\r\n*Date:* Friday\r\n", True),
+        ("From: Taro <t@example.com>\r\nDate: Friday\r\nTo: HR\r\n", False),
+        ("From: Taro <t@example.com>\r\nSubject: Application\r\n", False),
+        ("-----Original Message-----\r\nFrom: Taro\r\nDate: Friday\r\n", False),
+    ],
+)
+def test_a_sender_and_a_date_introduce_quoted_lines(header: str, *, new: bool) -> None:
+    """What is written below those lines is new; with more than that it is another mail."""
+    text = f"{header}\r\n> old\r\n> older\r\n\r\nWe regret.\r\n"
+    division = divide(text)
+    written = "".join(text[slice(*span)] for span in division.new).strip()
+    assert (written, division.open) == (("We regret.", False) if new else ("", True))
+    assert division.new_end == (len(text) if new else 0)
+    assert divide(header + "\r\nold\r\n> older\r\n").open
+    assert divide("Hello\r\n\r\n" + text).open
