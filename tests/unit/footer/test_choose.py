@@ -18,6 +18,7 @@ from tests.unit.message.test_passages import BLANK, FILE, IMAGE, PAIR, of, page,
 QUOTED = plain("> old\r\n> older\r\n")
 ASKS_IN_QUOTE = plain("> old {{careerrelay}}\r\n> older\r\n")
 FORWARD = plain("see below\r\n-----Original Message-----\r\nFrom: x\r\n")
+QUOTED_PAGE = page("<blockquote type=cite>old</blockquote>")
 LAST_PAGE = page("<br>")
 
 
@@ -40,6 +41,7 @@ LAST_PAGE = page("<br>")
         (of("alternative", plain("p"), of("mixed", page("h"), IMAGE, LAST_PAGE)), (0, 1), Where.AUTO),
         (of("alternative", plain("p"), of("mixed", page("h"), plain("a list"))), (0, 1), Where.AUTO),
         (of("mixed", QUOTED, QUOTED), (0,), Where.AUTO),
+        (of("alternative", plain("p"), of("mixed", QUOTED_PAGE, IMAGE, QUOTED_PAGE)), (0, 1), Where.AUTO),
         (of("mixed", plain("a {{careerrelay}}"), plain("b")), (0,), Where.AUTO),
         (of("mixed", PAIR, plain("a {{careerrelay}}")), (2,), Where.AUTO),
         (of("alternative", plain("p"), of("mixed", page("{{careerrelay}}"), page("i"))), (0, 1), Where.AUTO),
