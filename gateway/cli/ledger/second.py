@@ -27,9 +27,12 @@ def perform(config: "Config", store: "CreditStore", deed: "Deed", who: "Operator
     except WantsSecond as much:
         own = Login.own()
         number = store.ask(deed, who, (own.uid, own.login))
+        hint = ""
+        if own.login is None and _BY not in who.name:
+            hint = " (where all share this account: ask for it again with --operator YOUR-NAME)"
         raise click.ClickException(
             f"{much} want a second operator. Nothing was done yet: within {WAITS_DAYS} days somebody else, "
-            f"with a login of their own, runs `careerrelay credits confirm {number}`"
+            f"with a login of their own, runs `careerrelay credits confirm {number}`{hint}"
         ) from None
 
 

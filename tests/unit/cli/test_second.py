@@ -117,6 +117,7 @@ def test_a_shared_account_needs_names(desk: Desk, login_as: LoginAs) -> None:
     login_as(0, 1_002)
     assert "--operator" in desk.run("credits", "confirm", number, "--operator", "b", fails=1).output
     login_as(0, None)
+    assert "--operator YOUR-NAME" in desk.run(*MUCH, fails=1).output
     number = asked(desk, *MUCH, "--operator", "a")
     for name in ("", "A", "root"):
         assert "--operator" in desk.run("credits", "confirm", number, "--operator", name, fails=1).output
