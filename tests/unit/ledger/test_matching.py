@@ -242,3 +242,25 @@ def test_every_state_is_reached() -> None:
         for parameters in test_one_alone.pytestmark[0].args[1]  # type: ignore[attr-defined]
     } | {"duplicate", "shared-token"}
     assert reached == {state.value for state in State}
+
+
+@pytest.mark.parametrize(
+    ("registered", "received", "within", "state"),
+    [
+        (-600, 0, 0, State.COUNTED),
+        (-600 - 1e-6, 0, 0, State.BEFORE_SEND),
+        (1_600, 1_000, 0, State.COUNTED),
+        (1_600 + 1e-6, 1_000, 0, State.FUTURE),
+        (0, 86_400 + 600, 1, State.COUNTED),
+        (0, 86_400 + 600 + 1e-6, 1, State.LATE),
+    ],
+)
+def test_clocks_may_differ_by_ten_minutes_and_no_microsecond_more(
+    registered: float, received: float, within: int, state: State
+) -> None:
+    """Before the send, after the receipt, and where reports come late."""
+    at, came = round(registered * 1_000_000), round(received * 1_000_000)
+    shift = 10 * DAY  # no moment is below nought
+    one = said(token="t", registered_at=shift + at, received_at=shift + came)
+    (found,) = decided(one, sends=(sent("t", day=10),), terms=programme(report_within_days=within))
+    assert found.state is state
