@@ -77,6 +77,9 @@ def prepare(message: Message, text: MailText, footer: FooterText, *, where: Wher
     """
     _check_text(message, text)
     bodies, cleared = chosen(text, where)
+    if len(bodies) > len({body.kind for body in bodies}):
+        # Many programs string all plain texts together: they would show the footer twice.
+        raise MailUnreadable(Reason.DISAGREE, "both forms of the text end in a plain one")
     targets = []
     for body in bodies:
         if not _has_room(message, body):

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.errors import MailUnreadable
 from gateway.footer.choose import may_have_placeholder, placeholders
 from gateway.footer.compose import prepare, prepare_removal
 from gateway.footer.place import Where
@@ -11,6 +12,7 @@ from gateway.footer.values import SAMPLE
 from gateway.message.scan import scan
 from gateway.message.splice import join, splice
 from gateway.message.text import read_text
+from gateway.reason import Reason
 from tests.fuzz.collection import made
 from tests.unit.footer.mails import EN, mail
 from tests.unit.message.test_passages import BLANK, FILE, IMAGE, PAIR, of, page, plain
@@ -73,6 +75,16 @@ def test_further_placeholders_are_taken_out() -> None:
     removal = prepare_removal(message, read_text(message))
     assert removal is not None
     assert b"{{" not in join(data, splice(data, removal.edits()))
+
+
+@pytest.mark.parametrize("where", [Where.AUTO, Where.TOP, Where.END])
+def test_two_forms_that_are_both_plain_where_it_goes(where: Where) -> None:
+    """Mailparser and postal-mime string all plain texts together, and would show it twice."""
+    pages = [plain("n"), page("h"), plain("n")] if where is not Where.AUTO else [QUOTED_PAGE, plain("n")]
+    message = scan(of("alternative", plain("p"), of("mixed", *pages)))
+    with pytest.raises(MailUnreadable) as caught:
+        prepare(message, read_text(message), EN, where=where)
+    assert caught.value.reason is Reason.DISAGREE
 
 
 def test_a_placeholder_in_newly_written_text_decides() -> None:
