@@ -234,6 +234,11 @@ def test_missing_content_type_is_plain_text() -> None:
         (multipart(b"--b", b"Content-Type: a/b", b"", b"x\r--z", b"--b--"), ["bare-cr-or-lf"]),
         (multipart(b"--b", b"Content-Type: a/b", b"", b"x\ny\rz", b"--b--"), []),
         (multipart(b"--b", b"Content-Type: text/x", b"", b"x\ny", b"--b--"), ["bare-cr-or-lf"]),
+        (
+            multipart(b"--b", b"Content-Type: a/b; boundary=z", b"", b"--z", b"--b--"),
+            ["line-like-a-boundary"],
+        ),
+        (multipart(b"--b", b"Content-Type: a/b; boundary=z", b"", b"x", b"--b", b"", b"--z", b"--b--"), []),
         (multipart(b"--b", b"", b"x", b"--b--", b"epilogue --b")[:-2] + b"\r\n--b", ["boundary-after-close"]),
     ],
 )
