@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 #: The newest revision that this version of the package knows, and the only one that it writes to.
-REVISION = "0004"
+REVISION = "0005"
 
 meta = Table(
     "meta",

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
 from gateway.ledger.intake import Reported
 from gateway.ledger.matching import VERSION
 from gateway.ledger.states import Event
+from gateway.store import Database
 from gateway.store.consent import Deed, NoRequest, WantsSecond
 from gateway.store.credit import Operator
 from gateway.store.credit_schema import registration_events
@@ -290,3 +292,20 @@ def test_slots_are_numbered_without_gaps(ledger: Ledger) -> None:
     ledger.store.receive_registrations("default", reports, source="test")
     with ledger.store.reading() as connection:
         assert [one["slot"] for one in slot_records(connection, "default")] == [1, 2]
+
+
+def test_the_partners_event_takes_no_others_place(ledger: Ledger) -> None:
+    """By its id alone SQLite would delete the older one, and ask no trigger."""
+    ledger.send("one", "a@example.com")
+    ledger.later(1)
+    ledger.report("A-1", token="one")
+    ledger.store.receive_event("default", EventReport(registration="A-1", id="E-1", event=Event.PLACED))
+    verb = "INSERT OR REPLACE" if ledger.url.startswith("sqlite") else "INSERT"
+    columns = "registration_id, at, kind, state, reason, operator, detail, partner, event_id"
+    statement = (
+        f"{verb} INTO registration_events ({columns}) SELECT registration_id, at, 'refused', state, reason,"  # noqa: S608 - constants
+        " operator, detail, partner, event_id FROM registration_events WHERE event_id = 'E-1'"
+    )
+    database = Database(ledger.url)
+    with pytest.raises(DBAPIError), database.writer(5).connect() as connection, connection.begin():
+        connection.exec_driver_sql(statement)
