@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
+from gateway.ledger.contract import Contract
 from gateway.ledger.intake import Reported
 from gateway.ledger.matching import VERSION
 from gateway.ledger.states import Event
@@ -16,7 +17,7 @@ from gateway.store.credit_schema import registration_events
 from gateway.store.proof import check_books
 from gateway.store.said import EventReport, NoSuchRegistration, NotPossible, find_registration
 from gateway.store.views import all_postings, history, referrals_by, slot_records, story
-from tests.store.crediting import Ledger, token_of
+from tests.store.crediting import Ledger, programme, token_of
 
 
 @pytest.fixture
@@ -309,3 +310,19 @@ def test_the_partners_event_takes_no_others_place(ledger: Ledger) -> None:
     database = Database(ledger.url)
     with pytest.raises(DBAPIError), database.writer(5).connect() as connection, connection.begin():
         connection.exec_driver_sql(statement)
+
+
+@pytest.mark.parametrize(
+    ("event", "counts"),
+    [(Event.CONFIRMED, True), (Event.REINSTATED, True), (Event.PLACED, False), (Event.REFUSED, False)],
+)
+def test_the_partners_yes_to_a_proposal(url: str, event: Event, counts: bool) -> None:  # noqa: FBT001 - a case
+    """Found by address alone it waits, where the contract says so; only a yes makes it count."""
+    ledger = Ledger(url, terms=programme(Contract(ratio=2, no_token="propose")))
+    ledger.send("one", "a@example.com")
+    ledger.later(1)
+    proposed = ledger.report("A-1", email="a@example.com")
+    assert (proposed.state, proposed.reason, proposed.counts) == ("unmatched", "proposed", False)
+    ledger.store.receive_event("default", EventReport(registration="A-1", id="E-1", event=event))
+    assert ledger.totals()[0] == int(counts)
+    ledger.store.close()
