@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from gateway.ledger.contract import Contract
 from gateway.ledger.intake import Reported
 from gateway.ledger.matching import VERSION
+from gateway.ledger.months import month_bounds
 from gateway.ledger.states import Event
 from gateway.store import Database
 from gateway.store.consent import Deed, NoRequest, WantsSecond
@@ -326,3 +327,39 @@ def test_the_partners_yes_to_a_proposal(url: str, event: Event, counts: bool) ->
     ledger.store.receive_event("default", EventReport(registration="A-1", id="E-1", event=event))
     assert ledger.totals()[0] == int(counts)
     ledger.store.close()
+
+
+def test_what_one_operator_adjusts_is_summed_by_the_month(ledger: Ledger) -> None:
+    """From its first microsecond in Japan; up and down together; what a second one agreed to is left out."""
+    who = Operator(name="a")
+    begin = month_bounds("2027-01")[0]
+    ledger.now = begin - 1
+    ledger.store.adjust("default", who, referrals=4, reason="x", limit=4)
+    ledger.now = begin
+    ledger.store.adjust("default", Operator(name="a", second="b"), referrals=9, reason="x", limit=4)
+    ledger.store.adjust("default", who, referrals=-3, reason="x", limit=4)
+    with pytest.raises(WantsSecond):
+        ledger.store.adjust("default", who, referrals=2, reason="x", limit=4)
+    ledger.store.adjust("default", who, referrals=1, reason="x", limit=4)
+    assert ledger.totals()[0] == 4 + 9 - 3 + 1
+
+
+def test_an_adjustment_in_the_first_moment_of_a_month_is_of_that_month(ledger: Ledger) -> None:
+    """Nothing falls between two months."""
+    ledger.now = month_bounds("2027-01")[0]
+    ledger.store.adjust("default", Operator(name="a"), referrals=4, reason="x", limit=4)
+    with pytest.raises(WantsSecond):
+        ledger.store.adjust("default", Operator(name="a"), referrals=1, reason="x", limit=4)
+
+
+def test_each_requisition_uses_the_slot_that_is_reserved_for_it(ledger: Ledger) -> None:
+    """Of several reserved ones, and again the same one when it is said again."""
+    who = Operator(name="a")
+    ledger.store.adjust("default", who, referrals=6, reason="x")
+    reserved = {name: ledger.store.reserve("default", who, requisition=name).id for name in ("R-1", "R-2")}
+    assert len(set(reserved.values())) == 2
+    for name in ("R-2", "R-1", "R-2"):
+        used = ledger.store.redeem("default", who, requisition=name)
+        assert (used.id, used.state, used.requisition) == (reserved[name], "used", name)
+    found = ledger.store.balance("default")
+    assert (found.slots_redeemed, found.slots_reserved, found.slots_available) == (2, 0, 1)
