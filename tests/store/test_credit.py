@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
 from gateway.ledger.contract import Contract
@@ -17,6 +17,7 @@ from gateway.store.credit import Operator
 from gateway.store.credit_schema import registration_events
 from gateway.store.proof import check_books
 from gateway.store.said import EventReport, NoSuchRegistration, NotPossible, find_registration
+from gateway.store.schema import sends
 from gateway.store.views import all_postings, history, referrals_by, slot_records, story
 from tests.store.crediting import Ledger, programme, token_of
 
@@ -363,3 +364,15 @@ def test_each_requisition_uses_the_slot_that_is_reserved_for_it(ledger: Ledger) 
         assert (used.id, used.state, used.requisition) == (reserved[name], "used", name)
     found = ledger.store.balance("default")
     assert (found.slots_redeemed, found.slots_reserved, found.slots_available) == (2, 0, 1)
+
+
+@pytest.mark.parametrize("state", ["refused", "unlinked"])
+def test_a_link_that_never_arrived_is_found_by_its_token_alone(ledger: Ledger, state: str) -> None:
+    """Whoever shows the token has it; an address alone proves nothing where no link went out."""
+    for name in ("one", "two"):
+        ledger.send(name, f"{name}@example.com")
+    with Database(ledger.url).writer(5).connect() as connection, connection.begin():
+        connection.execute(update(sends).values(state=state))
+    ledger.later(1)
+    assert ledger.report("A-1", email="one@example.com").reason == "no-send"
+    assert ledger.report("A-2", token="two").state == "counted"
