@@ -132,6 +132,7 @@ def test_a_rule_can_ask_for_end_or_top() -> None:
         ("<p>{{<b>career</b>relay}}</p>", [["{{", "career", "relay}}"]]),
         ("<p>{{<b></b>careerrelay}}</p>", [["{{", "careerrelay}}"]]),
         ("<p>{{&nbsp;careerrelay&#125;}</p>", [["{{&nbsp;careerrelay&#125;}"]]),
+        ("&#123;&lcub;careerrelay&rcub;&#x7D;", [["&#123;&lcub;careerrelay&rcub;&#x7D;"]]),
         ('<p title="{{careerrelay}}">x</p>', []),
         ("<!-- {{careerrelay}} -->", []),
         ("<style>{{careerrelay}}</style>", []),
