@@ -113,7 +113,10 @@ def _decode_run(piece: bytes, state: bytes) -> str:
         return piece.decode("cp932")
     if state in _ONE_BYTE:
         return piece.decode("ascii")
-    codec = "iso2022_jp_2004" if state[-1:] in b"OPQ" else "iso2022_jp_2"
+    # The first plane of JIS X 0213 as of 2000 (O) and of 2004 (Q), and the second (P).
+    codec = {b"O": "iso2022_jp_3", b"P": "iso2022_jp_3", b"Q": "iso2022_jp_2004"}.get(
+        state[-1:], "iso2022_jp_2"
+    )
     return (state + piece + _ASCII).decode(codec)
 
 

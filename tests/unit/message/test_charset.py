@@ -159,3 +159,23 @@ def test_half_characters_of_euc_jp_are_not_read(data: bytes) -> None:
     """Not even with the rows of NEC and IBM."""
     with pytest.raises(CharsetError):
         read(data, "euc-jp")
+
+
+@pytest.mark.parametrize(
+    ("final", "codec"), [("O", "iso2022_jp_3"), ("P", "iso2022_jp_3"), ("Q", "iso2022_jp_2004")]
+)
+def test_planes_of_jis_x_0213(final: str, codec: str) -> None:
+    """Read, under any name of ISO-2022-JP; never written."""
+    known = lookup("iso-2022-jp-2004")
+    assert known is not None
+    escaped = f"\x1b$({final}".encode()
+    kanji = (escaped + b"!!\x1b(B").decode(codec)
+    assert decode(b"a" + escaped + b"!!\x1b(Bz", known) == f"a{kanji}z"
+
+
+@pytest.mark.parametrize("name", ["iso-2022-kr", "hz-gb-2312"])
+def test_charsets_that_are_only_read(name: str) -> None:
+    """No text is written in them."""
+    known = lookup(name)
+    assert known is not None
+    assert known.encoder is None

@@ -76,3 +76,19 @@ def test_undo_needs_the_replacement_in_its_place() -> None:
 def test_blocks_of_new_and_old_bytes() -> None:
     """What is new comes whole, what is old no more than so many octets at a time."""
     assert list(blocks(b"0123456789", [(0, 5), b"new", (8, 10)], 4)) == [b"0123", b"4", b"new", b"89"]
+
+
+def test_what_is_taken_out_leaves_no_piece() -> None:
+    """Nothing is written for it."""
+    assert splice(b"abc", [Edit(start=1, end=2, replacement=b"")]) == ((0, 1), (2, 3))
+
+
+@pytest.mark.parametrize("at", [0, 1_300_000, 2_600_002])
+def test_large_mails_are_compared_to_the_end(at: int) -> None:
+    """In chunks, each of them at its own place."""
+    data = b"".join(b"%07d\r\n" % number for number in range(290_000))
+    edits = [Edit(start=1_000_000, end=1_000_001, replacement=b"new")]
+    edited = bytearray(join(data, splice(data, edits)))
+    assert differs_only_by(bytes(edited), edits, data)
+    edited[at] ^= 1
+    assert not differs_only_by(bytes(edited), edits, data)
