@@ -200,6 +200,11 @@ def _target(message: Message, body: Body, spot: Spot, newline: str) -> Target:
     payload = _payload(raw, part.encoding, body)
     if len(spot.removed) > MAX_PLACEHOLDERS:
         raise MailUnreadable(Reason.DEFECT, f"more than {MAX_PLACEHOLDERS} placeholders")
+    if part.parent is not None and any(
+        last > first and body.decoded.startswith("--", last)
+        for first, last in ((spot.start, spot.end), *spot.removed)
+    ):
+        raise MailUnreadable(Reason.DEFECT, "what stands behind a placeholder could become a boundary")
     script = script_of(body.charset, payload)
     offsets: tuple[tuple[int, int], ...] = ()
     if script is not None:

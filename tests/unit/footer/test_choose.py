@@ -145,3 +145,16 @@ def test_whatever_reading_finds_was_found_before(number: int, where: int) -> Non
     message = scan(data[:where] + b"{{careerrelay}}" + data[where:])
     if any(placeholders(body) for body in read_text(message).bodies):
         assert may_have_placeholder(message)
+
+
+@pytest.mark.parametrize("encoding", [b"8bit", b"quoted-printable"])
+def test_a_placeholder_before_what_could_become_a_boundary(encoding: bytes) -> None:
+    """Found by fuzzing: with a line end before it that text would end its part."""
+    inner = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: " + encoding
+    data = of("mixed", inner + b"\r\n\r\na {{careerrelay}}--bound\r\n", IMAGE)
+    message = scan(data)
+    text = read_text(message)
+    for action in (lambda: prepare(message, text, EN), lambda: prepare_removal(message, text)):
+        with pytest.raises(MailUnreadable) as caught:
+            action()
+        assert caught.value.reason is Reason.DEFECT
