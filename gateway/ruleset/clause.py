@@ -82,7 +82,7 @@ class Clause:
             places = _places(present, self.slots[0], self.needed[0])
         else:
             places = self._chains(present) if self.ordered else self._windows(present)
-        if not self.disturbing & present.terms:
+        if not places or not self.disturbing & present.terms:
             return places[0] if places else None
         for place in places:
             if self._undisturbed(present, place):
@@ -149,9 +149,8 @@ class Clause:
 def _places(present: Present, terms: Sequence[int], together: TermSet) -> list[Place]:
     """Where one of the terms stands, in order; a word that is several of them counts as often."""
     found = present.places(together)
-    if len(terms) == 1:
+    if len(terms) == 1 or len(found) < 2:
         return found[:MOST_PLACES]
     if len(found) * len(terms) > MOST_PLACES:
         found = [place for term in terms for place in present.places(1 << term)[:MOST_PLACES]]
-    found.sort()
-    return found[:MOST_PLACES]
+    return sorted(found)[:MOST_PLACES]

@@ -158,32 +158,28 @@ class Page:
         """Try the clauses wherever the words at a glance allow it; `named`: in refusals and thanks alone."""
         reading, clauses = self._reading, self._book.clauses
         about = self._subject.reading.terms
-        for number, _ in able(trials.subject, about):
+        for _, _, number in able(trials.subject, about):
             self._try(number, SUBJECT)
         # What its nouns have to be near is for `_is_bound` to tell: here, that they are there at all.
+        all_terms = reading.terms | about
         left = [
             trial
             for trial in able(trials.body, reading.terms)
-            if _may_be_bound(clauses[trial[0]], reading.terms | about)
+            if not (bound := clauses[trial[2]]).bound or _may_be_bound(bound, all_terms)
         ]
         thanks = self._book.thanks
         begin = beginning(left)
         for at, likely in enumerate(reading.likely):
             if likely & begin and (not named or likely & thanks or at in self._refused):
+                # By what may stand in it and then, for the few that are left, by what does.
+                able_here = able(left, likely)
+                if not able_here:
+                    continue
                 found = len(self.hits)
-                terms, exact = likely, False
-                for number, needed in left:
-                    for slot in needed:
-                        if not slot & terms:
-                            break
-                    else:
-                        if not exact:  # from here on, what stands in it and not what may
-                            terms, exact = reading.sentence(at).terms, True
-                            if not all(slot & terms for slot in needed):
-                                continue
-                        self._try(number, at)
-                if len(self.hits) > found:
-                    left = [trial for trial in left if trials.again or trial[0] not in self.hits]
+                for _, _, number in able(able_here, reading.sentence(at).terms):
+                    self._try(number, at)
+                if len(self.hits) > found and not trials.again:
+                    left = [trial for trial in left if trial[2] not in self.hits]
                     begin = beginning(left)
 
     def _try(self, number: int, at: int) -> None:
@@ -192,15 +188,11 @@ class Page:
         known = self.hits.get(number)
         if known is not None and (not clause.unlocks or len(known) >= MOST_HITS):
             return
-        if not ("body" in clause.where and at != SUBJECT) and not self._is_allowed(clause, at):
+        if (at == SUBJECT or "body" not in clause.where) and not self._is_allowed(clause, at):
             return
         sentence = self._sentence(at)
-        terms = sentence.terms
-        if clause.none & terms:
+        if clause.none & sentence.terms:
             return
-        for slot in clause.needed:
-            if not slot & terms:
-                return
         place = clause.find(sentence)
         if (
             place is None

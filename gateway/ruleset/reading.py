@@ -4,7 +4,7 @@ What the lexicon finds is compared in bulk; which of the words stand (the longes
 the sentences in which something may hold, a few of a letter's twenty.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import reduce
 from operator import itemgetter, or_
@@ -24,7 +24,7 @@ _start = itemgetter(0)
 class Sentence:
     """The words of one sentence in order, and all `terms` that they stand for."""
 
-    __slots__ = ("_words", "terms")
+    __slots__ = ("_places", "_words", "terms")
 
     def __init__(self, book: Book, words: list[Found]) -> None:
         held = 0
@@ -32,13 +32,18 @@ class Sentence:
             held |= terms
         if held & book.denier:
             words = _less_denied(words, book)
-            held = reduce(or_, (terms for _, _, terms in words))
+            held = reduce(or_, [terms for _, _, terms in words])
         self._words = words
+        self._places: dict[TermSet, list[Place]] = {}
         self.terms: TermSet = held
 
     def places(self, terms: TermSet) -> list[Place]:
-        """Where the words stand that are one of the terms, in order."""
-        return [(start, end) for start, end, held in self._words if held & terms]
+        """Where the words stand that are one of the terms, in order. Not to be changed."""
+        places = self._places.get(terms)
+        if places is None:
+            places = [(start, end) for start, end, held in self._words if held & terms]
+            self._places[terms] = places
+        return places
 
     def begins(self, terms: TermSet, low: int, high: int) -> bool:
         """Does one of the terms begin in [low, high], and end behind `low`?"""
@@ -108,12 +113,42 @@ class Reading:
             likely.append(held)
         breaks = sentence_ends(stretches)
         if together & self._book.crosser:
-            stretches, first, likely = [len(text)], [0], [together]
+            stretches, first, likely = self._joined(stretches, first, likely)
         if breaks is not stretches:
             likely = [likely[bisect_left(stretches, end)] for end in breaks]
         del breaks[min(bisect_left(breaks, self._limit) + 1, MOST_SENTENCES) :]
         self._breaks, self._stretches, self._first = breaks, stretches, first
         self.likely, self.terms = likely[: len(breaks)], together
+
+    def _joined(
+        self, stretches: list[int], first: list[int], likely: list[TermSet]
+    ) -> tuple[list[int], list[int], list[TermSet]]:
+        """The stretches, those over whose ends a word goes joined to one."""
+        meanings, crosser = self._meanings, self._book.crosser
+        gone: set[int] = set()
+        for word, start, end in self._matches:
+            if word >= FIRST_WORD and meanings[word] & crosser:
+                # What ends a sentence and is nothing else is listed behind that end, as if it went over it.
+                low = bisect_right(stretches, start)
+                gone.update(range(low, bisect_left(stretches, end + (end == start + 1), low)))
+        gone.discard(len(stretches) - 1)
+        if not gone:
+            return stretches, first, likely
+        ends: list[int] = []
+        begins: list[int] = []
+        terms: list[TermSet] = []
+        held = 0
+        fresh = True
+        for number, end in enumerate(stretches):
+            if fresh:
+                begins.append(first[number] if number < len(first) else len(self._matches))
+            held |= likely[number]
+            fresh = number not in gone
+            if fresh:
+                ends.append(end)
+                terms.append(held)
+                held = 0
+        return ends, begins, terms
 
     def __len__(self) -> int:
         """How many sentences there are."""
@@ -138,11 +173,16 @@ class Reading:
 
     def _found(self, number: int) -> list[Found]:
         """The words that stand in one sentence; none that runs over its end."""
-        high = self._breaks[number]
+        low, high = self.bounds(number)
         if self._stretches is self._breaks and high <= self._limit:
             return self._stand(number)
-        low = self._breaks[number - 1] if number else 0
         stretch = bisect_left(self._stretches, high)
+        if (
+            high <= self._limit
+            and self._stretches[stretch] == high
+            and low == (self._stretches[stretch - 1] if stretch else 0)
+        ):
+            return self._stand(stretch)
         found = self._standing.get(stretch)
         if found is None:
             found = self._standing[stretch] = self._stand(stretch)

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 _KANA = re.compile(r"[\u3041-\u30ff]")
-_JAPANESE = re.compile(r"[\u3041-\u30ff\u3400-\u9fff]")
-_LATIN = re.compile(r"[a-z]")
+_JAPANESE = re.compile(r"[\u3041-\u30ff\u3400-\u9fff]+")
+_LATIN = re.compile("[a-z]")
+_NOT_LATIN = bytes(octet for octet in range(256) if not 0x61 <= octet <= 0x7A)
 _SAMPLE = 4096
 
 
@@ -57,11 +58,13 @@ def language_of(*texts: str) -> str:
 
     By script alone; a coarse question for `scope.language`, answered on the first characters only.
     """
-    sample = "".join(text[:_SAMPLE] for text in texts)
+    sample = "".join([text[:_SAMPLE] for text in texts])
+    if sample.isascii():
+        return "en" if _LATIN.search(sample) else ""
     if _KANA.search(sample):
         return "ja"
-    latin = len(_LATIN.findall(sample))
-    return "en" if latin > len(_JAPANESE.findall(sample)) else ""
+    latin = len(sample.encode("ascii", "ignore").translate(None, _NOT_LATIN))
+    return "en" if latin > sum(map(len, _JAPANESE.findall(sample))) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

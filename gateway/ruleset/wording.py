@@ -11,7 +11,6 @@ number (the scalar product with a vector of length one, so that a long text is n
 """
 
 import math
-import re
 from collections.abc import Mapping
 from operator import itemgetter
 from typing import Literal
@@ -30,7 +29,8 @@ FEWEST = 50
 Language = Literal["ja", "en"]
 
 _run = itemgetter(0)
-_WORD = re.compile(r"[a-z']+")
+# Letters and the apostrophe stay, anything else is a blank.
+_SPACED = bytes(octet if octet == 0x27 or 0x61 <= octet <= 0x7A else 0x20 for octet in range(256))
 
 
 def unrolled(language: Language, subject: str, text: str) -> str:
@@ -40,8 +40,13 @@ def unrolled(language: Language, subject: str, text: str) -> str:
     see: its runs are of characters, all white space is gone, and ``|`` stands between the two.
     """
     if language == "en":
-        return f" {' '.join(_WORD.findall(subject[:LONGEST]))} ; {' '.join(_WORD.findall(text[:LONGEST]))} "
+        return f" {_words(subject)} ; {_words(text)} "
     return f"{''.join(subject[:LONGEST].split())}|{''.join(text[:LONGEST].split())}"
+
+
+def _words(text: str) -> str:
+    """The words of a text, what stands between them one blank."""
+    return " ".join(text[:LONGEST].encode("latin-1", "replace").translate(_SPACED).decode("ascii").split())
 
 
 class Wording:
