@@ -18,6 +18,7 @@ begins in the middle of a word (合格となり in 不合格となり) is not th
 """
 
 import re
+from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -33,6 +34,9 @@ HEAD = 256
 
 MOST_QUICK = 4000
 """Core words for which the quicker form of automaton is worth its memory, some kilobytes a word."""
+
+FEW_MATCHED = 24
+"""So many matches of patterns are put in their places one by one; with more, all are sorted."""
 
 PATTERN_MEMORY = 32 << 20
 """Bytes that RE2 may use for the states of the pattern set; with its default 1,000 patterns thrash."""
@@ -153,16 +157,18 @@ class Lexicon:
         The ends of sentences are among them, and no word that a Latin letter goes on where it demands an
         edge. Not yet told: which words stand.
         """
-        if self._set is None:
-            found = _walk(self._machine, text if limit >= len(text) else text[: limit + self.longest])
-        else:
-            found = _walk(self._machine, text)
-            matched = self._matched(text)
-            if matched:
-                found = sorted([*found, *matched], key=_by_end)
+        reach = text if self._set is not None or limit >= len(text) else text[: limit + self.longest]
+        found = _walk(self._machine, reach)
         if self.first_marked < len(self._marks):
-            marks, (before, behind) = self._marks, _edges(text)
+            marks, (before, behind) = self._marks, _edges(reach)
             found = [match for match in found if not marks[match[0]] & (before[match[1]] | behind[match[2]])]
+        if self._set is not None:
+            matched = self._matched(text)
+            if len(matched) < FEW_MATCHED:
+                for match in matched:
+                    insort(found, match, key=_by_end)
+            else:
+                found = sorted([*found, *matched], key=_by_end)
         return found if len(found) <= MOST_FOUND else _first(found)
 
     def has_pattern(self, text: str) -> bool:

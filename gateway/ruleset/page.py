@@ -49,6 +49,7 @@ class Page:
     __slots__ = (
         "_anywhere",
         "_book",
+        "_cited",
         "_quoted",
         "_quoted_text",
         "_reading",
@@ -96,6 +97,7 @@ class Page:
         self._quoted_text = quoted
         self._quoted: Sequence[Sentence] | None = None
         self._anywhere: dict[TermSet, bool] = {}
+        self._cited: dict[Sequence[str], Sequence[str]] = {}
         self._refused: set[int] = set()
         self._find(book.strong)
         self._refused = {hit.sentence for hits in self.hits.values() for hit in hits}
@@ -208,12 +210,18 @@ class Page:
 
     def _is_cited(self, clause: Clause, at: int, place: Place) -> bool:
         """Does somebody else say it?"""
-        return is_cited(self._text_of(at), place[0], place[1], clause.cited)
+        if at == SUBJECT:
+            return is_cited(self._text_of(at), place[0], place[1], clause.cited)
+        marks = self._cited.get(clause.cited)
+        if marks is None:  # most texts cite nothing
+            marks = self._cited[clause.cited] = [pair for pair in clause.cited if pair[1] in self._text]
+        return bool(marks) and is_cited(self._text_of(at), place[0], place[1], marks)
 
     def _is_bound(self, clause: Clause, at: int) -> bool:
         """Is near the sentence all that has to be, and nothing that must not?"""
-        if clause.bound and not all(self._is_near(noun, at, clause.near) for noun in clause.bound):
-            return False
+        for noun in clause.bound:
+            if not self._is_near(noun, at, clause.near):
+                return False
         return not (clause.unless_near and self._is_near(clause.unless_near, at, clause.near))
 
     def _text_of(self, at: int) -> str:
@@ -238,7 +246,10 @@ class Page:
     def _is_near(self, terms: TermSet, at: int, near: frozenset[str]) -> bool:
         if "mail" in near and self._is_anywhere(terms, at):
             return True
-        return any(sentence.terms & terms for sentence in self._neighbours(at, near))
+        for sentence in self._neighbours(at, near):  # noqa: SIM110 - a loop is cheaper, and this is asked often
+            if sentence.terms & terms:
+                return True
+        return False
 
     def _is_anywhere(self, terms: TermSet, at: int) -> bool:
         """Does one of the terms stand in any sentence of the text?"""
