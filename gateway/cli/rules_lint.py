@@ -48,7 +48,7 @@ def lint(*, directory: Path | None, as_json: bool) -> None:
         else:
             warnings += map(files.located, ruleset.warnings)
             problems += map(files.located, dear_patterns(files.rules, time.process_time))
-            summary = f"{files.folder}: good ({len(ruleset.rules)} rules, rule set {ruleset.id})"
+            summary = f"{files.folder}: good (rules: {len(ruleset.rules)}, rule set {ruleset.id})"
     if as_json:
         answer = {
             "ok": not problems,
@@ -61,5 +61,5 @@ def lint(*, directory: Path | None, as_json: bool) -> None:
             click.echo(f"warning: {one}", err=True)
         for one in problems:
             click.echo(f"error: {one}", err=True)
-        click.echo(summary if not problems else f"{len(problems)} problems")
+        click.echo(summary if not problems else f"problems: {len(problems)}")
     raise SystemExit(1 if problems else 0)

@@ -13,11 +13,12 @@ from gateway.ruleset.evidence import Kind
 from gateway.ruleset.examples import failed_examples
 from gateway.ruleset.parse import ParsedFile, pack_of, parse_files
 from gateway.ruleset.ruleset import Rule, Ruleset
-from gateway.ruleset.schema import RuleTable
+from gateway.ruleset.schema import RuleTable, WordingTable
 from gateway.ruleset.scope import AddressPattern, HeaderTest, Scope, address_pattern
 from gateway.ruleset.statements import Statements
+from gateway.ruleset.termset import term_set
 from gateway.ruleset.vocabulary import Vocabulary
-from gateway.ruleset.wording import Wording
+from gateway.ruleset.wording import Weighed, Wording
 
 MODES = ("inject", "observe", "partial", "off")
 _KINDS = (
@@ -94,6 +95,11 @@ class _Loader:
         for file in parsed:
             own = vocabulary.numbers(file, "grammar.thanks", file.table.grammar.thanks)
             thanks[file.pack] = tuple(dict.fromkeys((*thanks.get(file.pack, ()), *own)))
+        wordings = {
+            (file.pack, name): _wording(file, name, table, vocabulary)
+            for file in parsed
+            for name, table in file.table.wording.items()
+        }
         rules = self._rules(parsed, statements)
         self._check_modes(parsed, rules)
         if self.problems:
@@ -103,11 +109,7 @@ class _Loader:
             clauses=statements.clauses,
             names=self.names,
             thanks_of=thanks,
-            wordings={
-                (file.pack, name): Wording(language=table.language, bias=table.bias, weights=table.weights)
-                for file in parsed
-                for name, table in file.table.wording.items()
-            },
+            wordings=wordings,
             key=self.key,
         )
         ruleset = Ruleset(id=self._id(), rules=tuple(rules), book=book, warnings=tuple(warnings))
@@ -279,3 +281,22 @@ class _Loader:
                     "names no rule and no pack",
                     'use a rule id, a pack or "*"',
                 )
+
+
+def _wording(file: ParsedFile, name: str, table: WordingTable, vocabulary: Vocabulary) -> Wording:
+    """A wording with its terms as numbers; what is unknown is said by the vocabulary."""
+
+    def weighed(key: str, weights: Mapping[str, float]) -> list[Weighed]:
+        where = f"wording.{name}.{key}"
+        return [
+            Weighed(term, term_set(vocabulary.numbers(file, where, [term])), weight)
+            for term, weight in weights.items()
+        ]
+
+    return Wording(
+        language=table.language,
+        bias=table.bias,
+        weights=table.weights,
+        terms=weighed("terms", table.terms),
+        subject=weighed("subject", table.subject),
+    )

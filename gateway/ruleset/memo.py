@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 from gateway.ruleset.lexicon import FIRST_WORD, MOST_FOUND, Match, ends_sentence
 from gateway.ruleset.names import named_places
 from gateway.ruleset.sentences import LONGEST_SENTENCE, LONGEST_TEXT, signature_start
+from gateway.ruleset.termset import TermSet
 
 if TYPE_CHECKING:
     from gateway.ruleset.book import Book
@@ -46,8 +47,9 @@ Shape = tuple[object, ...]
 Spot = tuple[int, int, int, int]
 """Sentence, line (below zero: the subject), and start and end behind the line's first word."""
 
-Finding = tuple[tuple[int, tuple[Spot, ...]], ...]
-"""By number of the clause, in the order of finding, where it holds."""
+Finding = tuple[TermSet, TermSet, tuple[tuple[int, tuple[Spot, ...]], ...]]
+"""The terms that may stand in the subject and in the text; by number of the clause, in the order of finding,
+where it holds."""
 
 
 @dataclass(frozen=True, slots=True)

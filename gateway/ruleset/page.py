@@ -47,9 +47,11 @@ class Page:
     """The evidence of one text together with the subject of its mail."""
 
     __slots__ = (
+        "_about",
         "_anywhere",
         "_book",
         "_cited",
+        "_held",
         "_quoted",
         "_quoted_text",
         "_reading",
@@ -94,6 +96,7 @@ class Page:
         """Read the text and find the strong signals, then all others."""
         book = self._book
         self._reading = Reading(book, self._text, matches=matches)
+        self._about, self._held = self._subject.reading.terms, self._reading.terms
         self._quoted_text = quoted
         self._quoted: Sequence[Sentence] | None = None
         self._anywhere: dict[TermSet, bool] = {}
@@ -106,7 +109,7 @@ class Page:
 
     def _finding(self, likeness: Likeness) -> Finding:
         """What was found, by its places in the lines."""
-        return tuple(
+        return self._about, self._held, tuple(
             (number, tuple(self._spot(likeness, hit) for hit in hits)) for number, hits in self.hits.items()
         )
 
@@ -120,7 +123,8 @@ class Page:
 
     def _recall(self, likeness: Likeness, finding: Finding) -> None:
         """The same as was found in a page like this one, at its places here."""
-        for number, spots in finding:
+        self._about, self._held, found = finding
+        for number, spots in found:
             clause = self._book.clauses[number]
             self.hits[number] = [
                 self._hit(clause, at, (start, end))
@@ -139,7 +143,9 @@ class Page:
         if reply and not strong:
             return
         for wording, numbers in self._book.wordings:
-            likely = wording.likelihood(self._subject.text, self._text)
+            likely = wording.likelihood(
+                self._subject.text, self._text, about=self._about, held=self._held
+            )
             if likely is None:
                 continue
             for number in numbers:
@@ -152,7 +158,14 @@ class Page:
     def _as_a_whole(self, clause: Clause, likely: float, wording: Wording | None) -> Hit:
         said = f"{likely:.2f}"
         if wording is not None:
-            said += f": {', '.join(wording.telling(self._subject.text, self._text, MOST_TELLING))}"
+            telling = wording.telling(
+                self._subject.text,
+                self._text,
+                MOST_TELLING,
+                about=self._about,
+                held=self._held,
+            )
+            said += f": {', '.join(telling)}"
         where = f"{self._where}, whole"
         return Hit(clause.kind, clause.name, clause.weight, clause.unlocks, where, 0, 0, 0, said)
 

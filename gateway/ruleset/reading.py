@@ -84,7 +84,11 @@ class Reading:
         self._meanings = book.in_subject if subject else book.in_body
         self.text = text = text[:LONGEST_TEXT]
         self._limit = signature_start(text)
-        self._matches = book.lexicon.matches(text, self._limit) if matches is None else matches
+        if matches is None:
+            matches = book.lexicon.matches(text, self._limit)
+        if self._limit < len(text):  # what begins in the signature is not there, however far was looked
+            matches = [match for match in matches if match[1] < self._limit or match[0] < FIRST_WORD]
+        self._matches = matches
         self._sentences: dict[int, Sentence] = {}
         self._standing: dict[int, list[Found]] = {}
         self._named = named_places(text, book.names) if book.names else []

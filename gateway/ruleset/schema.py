@@ -45,11 +45,13 @@ class GrammarTable(_Table):
 
 
 class WordingTable(_Table):
-    """``[wording.NAME]``: how texts of a kind read, as weights of short runs."""
+    """``[wording.NAME]``: how texts of a kind read, as weights of short runs and of terms."""
 
     language: Literal["ja", "en"]
     bias: Annotated[float, Field(ge=-50, le=50)] = 0.0
     weights: Annotated[dict[Annotated[str, Field(min_length=1, max_length=100)], Weight], Field(min_length=1)]
+    terms: dict[Reference, Weight] = {}
+    subject: dict[Reference, Weight] = {}
 
 
 class StatementTable(_Table):

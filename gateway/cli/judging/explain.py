@@ -124,7 +124,7 @@ class Explanation:
             yield "", ""
             yield from _rule_lines(rule)
         if self.rules and self.others:
-            yield f"\n{self.others} more rules saw nothing.", ""
+            yield f"\nRules that saw nothing: {self.others}", ""
         if self.difference:
             yield "\nWhat would change:", ""
             for line in self.difference:

@@ -79,7 +79,7 @@ RULES = f"""
 pack = "own"
 [wording.letter]
 language = "en"
-weights = {{ {", ".join(f'"{word}" = 0.0' for word in WORDS)}, yes = 30.0, no = -30.0, certainly = 90.0 }}
+weights = {{ {", ".join(f'"{word}" = 0.0' for word in WORDS)}, yes = 21.0, no = -21.0, certainly = 64.0 }}
 [terms.job]
 words = ["job"]
 core = true
