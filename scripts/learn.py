@@ -41,7 +41,7 @@ STRENGTH = 100.0
 """The inverse of the penalty on large weights, chosen by leaving one round after the other out."""
 RAREST = 3
 """Mails in which a run has to stand: what is in fewer is a name."""
-FORMULA = 0.08
+FORMULA: dict[Language, float] = {"en": 0.05, "ja": 0.03}
 """How much one formula counts beside a mail: there are thousands, and they are much alike."""
 ORDINARY = 0.03
 """The same for further mails: they show what else there is in the world, not where the border lies."""
@@ -122,7 +122,7 @@ def formulas(reader: Reader) -> Iterator[Sample]:
             normalise(frame["subject"].format(subject=subject)),
             normalise(frame["text"].format(said=said)),
             refuses=refuses,
-            weight=FORMULA,
+            weight=FORMULA[reader.language],
         )
 
     for kind, frames, refuses in (
@@ -136,6 +136,8 @@ def formulas(reader: Reader) -> Iterator[Sample]:
         for turn, (subject, formula) in enumerate(said):
             for frame in [families[frames][turn % len(families[frames])]] if refuses else families[frames]:
                 yield framed(frame, subject, formula, refuses=refuses)
+            if reader.language == "en":  # as short as a letter can be; in Japanese none is
+                yield framed({"subject": "{subject}", "text": "{said}"}, subject, formula, refuses=refuses)
     # What stands beside a refusal does not undo it.
     for turn, row in enumerate(families["besides"].strip().splitlines()):
         for number, beside in enumerate(variants(row.rpartition("|")[2])):

@@ -26,7 +26,7 @@ from gateway.ruleset.termset import TermSet
 LONGEST = 4_000
 """Characters of a text that are read: the letter, not what hangs below it. Bounds the cost, too."""
 
-FEWEST = 10
+FEWEST: Mapping[str, int] = {"en": 10, "ja": 15}
 """Runs that have to be there for an opinion: two words say nothing, nor does a text in another language."""
 
 Language = Literal["ja", "en"]
@@ -99,7 +99,7 @@ class Wording:
         if language_of(subject, text) != self._language:
             return None
         found = self._found(subject, text)
-        if len(found) < FEWEST:
+        if len(found) < FEWEST[self._language]:
             return None
         weights = [self._weights[run] for run in found]
         weights += [weight for _, term, weight in self._terms if term & held]

@@ -126,10 +126,14 @@ FLOORS = [
     ("tune", "en", range(6), 0.99, 0.97),
     ("tune", "ja", range(6, 12), 0.98, 0.91),
     ("tune", "en", range(6, 12), 0.95, 0.76),
-    ("judge", "ja", range(8), 0.98, 0.9),
-    ("judge", "en", range(8), 0.95, 0.74),
-    ("judge", "ja", range(9, 10), 0.95, 0.87),
-    ("judge", "en", range(9, 10), 0.94, 0.78),
+    ("tune", "ja", range(12, 17), 0.99, 0.86),
+    ("tune", "en", range(12, 22), 0.98, 0.85),
+    ("judge", "ja", range(8), 0.98, 0.92),
+    ("judge", "en", range(8), 0.92, 0.78),
+    ("judge", "ja", range(9, 10), 0.95, 0.88),
+    ("judge", "en", range(9, 10), 0.98, 0.79),
+    ("judge", "ja", range(14, 15), 0.95, 0.78),
+    ("judge", "en", range(14, 19), 0.92, 0.78),
 ]
 
 

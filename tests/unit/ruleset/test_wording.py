@@ -14,9 +14,10 @@ from gateway.ruleset.wording import FEWEST, LONGEST, Wording
 from tests.unit.ruleset.test_load import problems
 
 #: As many different words as an opinion needs.
-WORDS = [first + second for first in string.ascii_lowercase for second in "aeiou"][:FEWEST]
+LEAST = FEWEST["en"]
+WORDS = [first + second for first in string.ascii_lowercase for second in "aeiou"][:LEAST]
 TEXT = " ".join(WORDS)
-KANA = "".join(map(chr, range(0x3041, 0x3041 + FEWEST)))
+KANA = "".join(map(chr, range(0x3041, 0x3041 + FEWEST["ja"])))
 
 
 def english(**weights: float) -> Wording:
@@ -26,7 +27,7 @@ def english(**weights: float) -> Wording:
 
 def test_bias_and_mean_of_the_weights_make_the_likelihood() -> None:
     """The logit is the bias and the sum of weights over the root of how many runs were found."""
-    logit = 0.5 + (3 - 1) / math.sqrt(FEWEST)
+    logit = 0.5 + (3 - 1) / math.sqrt(LEAST)
     likely = english(aa=3.0, ae=-1.0).likelihood("", TEXT)
     assert likely == pytest.approx(1 / (1 + math.exp(-logit)))
 
@@ -79,7 +80,7 @@ RULES = f"""
 pack = "own"
 [wording.letter]
 language = "en"
-weights = {{ {", ".join(f'"{word}" = 0.0' for word in WORDS)}, yes = 21.0, no = -21.0, certainly = 64.0 }}
+weights = {{ {", ".join(f'"{word}" = 0.0' for word in WORDS)}, yes = 14.0, no = -14.0, certainly = 45.0 }}
 [terms.job]
 words = ["job"]
 core = true

@@ -85,8 +85,10 @@ def test_what_looks_like_a_refusal_is_none(
     assert len(wrong) <= share * len(said) * len(WORDINGS[language][frame]), wrong
 
 
-@pytest.mark.parametrize(("language", "least"), [("en", 190), ("ja", 95)])
-def test_what_stands_beside_a_refusal_does_not_undo_it(ruleset: Ruleset, language: str, least: int) -> None:
+@pytest.mark.parametrize(("language", "least", "share"), [("en", 190, 0.012), ("ja", 95, 0.015)])
+def test_what_stands_beside_a_refusal_does_not_undo_it(
+    ruleset: Ruleset, language: str, least: int, share: float
+) -> None:
     """A refund, a survey, another opening: each behind a stock refusal, in every frame."""
     written = WORDINGS[language]
     said = said_in(written["besides"])
@@ -97,4 +99,4 @@ def test_what_stands_beside_a_refusal_does_not_undo_it(ruleset: Ruleset, languag
         if not matched(ruleset, frame, subject, f"{written['stock'][(turn + number) % 3]}\n{beside}")
     ]
     assert len(said) >= least
-    assert len(undone) <= 0.003 * len(said) * len(written["frames"]), undone
+    assert len(undone) <= share * len(said) * len(written["frames"]), undone
