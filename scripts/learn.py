@@ -59,7 +59,8 @@ _IN: dict[Language, re.Pattern[str]] = {"en": re.compile("[a-z]"), "ja": re.comp
 class Sample(NamedTuple):
     """What is learnt from.
 
-    The line in which runs are looked for, the terms in text and subject, whether it refuses, how much it counts.
+    The line in which runs are looked for, the terms in text and subject, whether it refuses, and how much it
+    counts.
     """
 
     line: str
@@ -192,8 +193,9 @@ def _of_terms(held: Sequence[frozenset[str]]) -> tuple[list[str], Any]:
 def _regression(table: Any, samples: Sequence[Sample]) -> tuple[float, Any]:  # noqa: ANN401 - no type there
     """Bias and weights.
 
-    Each column counts as much as it tells alone (the logarithm of how much more often it stands in refusals, or
-    in others), so that a rare one that tells much is not held down by the penalty like one that tells nothing.
+    Each column counts as much as it tells alone (the logarithm of how much more often it stands in refusals,
+    or in others), so that the penalty does not hold a rare one that tells much down like one that tells
+    nothing.
     """
     lengths = numpy.sqrt(numpy.maximum(1, table.getnnz(axis=1)))
     labels = numpy.array([sample.refuses for sample in samples])
@@ -213,7 +215,8 @@ def file_of(pack: Language, fitted: Fitted, samples: int) -> str:
 
     def rows(weights: dict[str, float]) -> str:
         listed = [
-            f"{json.dumps(name, ensure_ascii=False)} = {weight:.2f}" for name, weight in sorted(weights.items())
+            f"{json.dumps(name, ensure_ascii=False)} = {weight:.2f}"
+            for name, weight in sorted(weights.items())
         ]
         return "\n".join(row for row in listed if not re.search(r"= -?0\.00$", row))
 

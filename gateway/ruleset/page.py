@@ -109,8 +109,13 @@ class Page:
 
     def _finding(self, likeness: Likeness) -> Finding:
         """What was found, by its places in the lines."""
-        return self._about, self._held, tuple(
-            (number, tuple(self._spot(likeness, hit) for hit in hits)) for number, hits in self.hits.items()
+        return (
+            self._about,
+            self._held,
+            tuple(
+                (number, tuple(self._spot(likeness, hit) for hit in hits))
+                for number, hits in self.hits.items()
+            ),
         )
 
     @staticmethod
@@ -143,9 +148,7 @@ class Page:
         if reply and not strong:
             return
         for wording, numbers in self._book.wordings:
-            likely = wording.likelihood(
-                self._subject.text, self._text, about=self._about, held=self._held
-            )
+            likely = wording.likelihood(self._subject.text, self._text, about=self._about, held=self._held)
             if likely is None:
                 continue
             for number in numbers:

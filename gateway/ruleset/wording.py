@@ -2,14 +2,14 @@
 
 A refusal that avoids every usual word still reads like one, and an offer with a regret in it does not. A
 *wording* is a list of short runs of words or characters with a weight each, fitted to labelled mails by
-``scripts/learn.py`` and kept in a rule file like any other vocabulary. The terms of the rules have weights in it,
-too: what a hundred words mean alike need not be learnt a hundred times. It says how likely a text is to be
-what its pack looks for; statements with ``wording`` turn that into evidence (`page`).
+``scripts/learn.py`` and kept in a rule file like any other vocabulary. The terms of the rules have weights in
+it, too: what a hundred words mean alike need not be learnt a hundred times. It says how likely a text is to
+be what its pack looks for; statements with ``wording`` turn that into evidence (`page`).
 
 Theory of operation. Which of the runs stand in subject and text is found in one walk of an Aho-Corasick
-automaton; which terms may stand there `reading` knows. Each counts once. The logit is the bias and the mean of
-their weights, times the root of their number (the scalar product with a vector of length one, so that a long
-text is no surer than a short one).
+automaton; which terms may stand there `reading` knows. Each counts once. The logit is the bias and the mean
+of their weights, times the root of their number (the scalar product with a vector of length one, so that a
+long text is no surer than a short one).
 """
 
 import math
@@ -113,7 +113,9 @@ class Wording:
         """The `most` runs and terms that count most, whichever way, for `explain`."""
         found = [(self._runs[run], self._weights[run]) for run in sorted(self._found(subject, text))]
         found += [(f"[{name}]", weight) for name, term, weight in self._terms if term & held]
-        found += [(f"[{name} in the subject]", weight) for name, term, weight in self._subject if term & about]
+        found += [
+            (f"[{name} in the subject]", weight) for name, term, weight in self._subject if term & about
+        ]
         found.sort(key=lambda each: -abs(each[1]))
         return tuple(name for name, _ in found[:most])
 
