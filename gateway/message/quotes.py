@@ -103,12 +103,10 @@ def divide(text: str, subject: str = "") -> Division:
             break
         line_end = text.find("\n", end)
         line_end = size if line_end < 0 else line_end + 1
-        if found.lastgroup == "said":
-            if not _NEXT_LINE.match(text, end):
-                quoted.append((start, size))
-                endless = True
-                break
-            line_end = min(end + 1, size) if text[end : end + 1] == "\n" else line_end
+        if found.lastgroup == "said" and not _NEXT_LINE.match(text, end):
+            quoted.append((start, size))
+            endless = True
+            break
         if quoted and quoted[-1][1] == start:
             quoted[-1] = (quoted[-1][0], line_end)
         else:

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.message import quotes
-from gateway.message.quotes import divide
+from gateway.message.quotes import Division, all_quoted, divide
 
 NEW = "山田様\r\n\r\n残念ながら採用を見送ります。\r\n-- \r\n人事部\r\n\r\n"
 
@@ -156,3 +156,9 @@ def test_a_sender_and_a_date_introduce_quoted_lines(header: str, *, new: bool) -
     assert division.new_end == (len(text) if new else 0)
     assert divide(header + "\r\nold\r\n> older\r\n").open
     assert divide("Hello\r\n\r\n" + text).open
+
+
+def test_a_text_that_belongs_to_a_quote_before_it() -> None:
+    """Nothing of it is new, so that what is new ends before it."""
+    assert all_quoted("old") == Division((), ((0, 3),), 0, open=True)
+    assert all_quoted("") == Division((), (), 0, open=True)

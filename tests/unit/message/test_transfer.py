@@ -77,3 +77,9 @@ def test_other_encodings_are_refused(encoding: str) -> None:
     """RFC 2045 §6.4: what is labelled so is opaque."""
     with pytest.raises(TransferError, match="unknown transfer encoding"):
         decode(b"a", encoding)
+
+
+@pytest.mark.parametrize("raw", [b"a ", b"a\t", b"a \r\n", b"a\t\r\n", b"a \t"])
+def test_blanks_at_the_end_of_a_quoted_printable_line_are_none(raw: bytes) -> None:
+    """They were added on the way (RFC 2045 §6.7 rule 3)."""
+    assert decode(raw, "quoted-printable") == raw.rstrip(b" \t\r\n") + (b"\r\n" if raw[-1:] == b"\n" else b"")
