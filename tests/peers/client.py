@@ -209,7 +209,8 @@ class Client:
     def reset(self) -> None:
         """Send RST: as a host that crashed."""
         connection = self.writer.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if connection is not None:  # under TLS a transport that is closed has none any more
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
     async def quit(self) -> Reply:
