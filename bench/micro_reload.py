@@ -29,6 +29,7 @@ strength = "strong"
 terms = ["t{number}"]
 [[rule]]
 id = "many-{number}"
+footer = "default-en"
 signals = ["s{number}"]
 scope.senders = "config"
 """
