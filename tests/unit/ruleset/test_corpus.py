@@ -133,7 +133,7 @@ FLOORS = [
     ("judge", "ja", range(9, 10), 0.94, 0.9),
     ("judge", "en", range(9, 10), 0.98, 0.79),
     ("judge", "ja", range(14, 15), 0.95, 0.78),
-    ("judge", "en", range(14, 19), 0.92, 0.78),
+    ("judge", "en", range(14, 19), 0.94, 0.8),
 ]
 
 
