@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from gateway.edge.login import LONGEST_DELAY
 from gateway.edge.wire import TlsFailed
 from gateway.message.scan import scan
 from gateway.message.trace import count_marks
@@ -325,12 +326,13 @@ async def fuzz(
         gateway(hop, changes=changes) as relay,
     ):
         said = [await fuzzed(relay, random.Random(seed), tls)]  # noqa: S311 - to be repeated, not to be secret
-        await relay.until(lambda: len(relay.registry) == 0)
+        patience = LONGEST_DELAY + 5  # a session that guesses passwords is made to wait, and ends after that
+        await relay.until(lambda: len(relay.registry) == 0, patience=patience)
         tasks = len(asyncio.all_tasks())
         for start in range(0, sessions, 8):
             seeds = range(seed + start, seed + start + 8)
             said += await asyncio.gather(*(fuzzed(relay, random.Random(one), tls) for one in seeds))  # noqa: S311
-            await relay.until(lambda: len(relay.registry) == 0)
+            await relay.until(lambda: len(relay.registry) == 0, patience=patience)
         faults = [error for error in relay.journal.errors if not isinstance(error, TlsFailed)]
         assert faults == [], f"seed {seed}"
         assert hop.faults == [], f"seed {seed}"
