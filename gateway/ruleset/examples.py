@@ -15,6 +15,8 @@ SENDER = "recruiting@rules.example"
 CANDIDATE = "candidate@mail.example"
 SHOWN = 6
 """Pieces of evidence that one line shows."""
+WARMING = 5
+"""Examples that a new set judges before any mail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,21 @@ def read_mail(content: bytes, *, sender: str = SENDER) -> MailView:
         header=header,
         size=len(content),
     )
+
+
+def warm_up(ruleset: Ruleset, files: Sequence[ParsedFile]) -> None:
+    """Judge a few examples from all over the files, whatever comes of it.
+
+    Pattern machines are built while they run, and the first mails would wait for that: up to twice as long.
+    """
+    mails = [
+        written_mail(example.text, subject=example.subject)
+        for file in files
+        for example in file.table.example
+        if example.text
+    ]
+    for mail in mails[:: max(1, len(mails) // WARMING)]:
+        ruleset.judge(mail)
 
 
 def failed_examples(

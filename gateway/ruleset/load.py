@@ -10,7 +10,7 @@ from gateway.errors import ConfigError, Problem
 from gateway.message.normalise import normalise
 from gateway.ruleset.book import Book
 from gateway.ruleset.evidence import Kind
-from gateway.ruleset.examples import failed_examples
+from gateway.ruleset.examples import failed_examples, warm_up
 from gateway.ruleset.parse import ParsedFile, pack_of, parse_files
 from gateway.ruleset.ruleset import Rule, Ruleset
 from gateway.ruleset.schema import RuleTable, WordingTable
@@ -117,6 +117,8 @@ class _Loader:
             self.problems += failed_examples(ruleset, parsed, self.files)
             if self.problems:
                 raise ConfigError(self.problems)
+        else:
+            warm_up(ruleset, parsed)
         return ruleset
 
     def say(self, file: str, key: str, message: str, remedy: str) -> None:
