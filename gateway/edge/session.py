@@ -107,6 +107,8 @@ class Session(Guard):
 
     async def _run(self, batch: Sequence[Command | Reply]) -> None:
         """Work off one batch: MAIL and RCPT through the next hop, the rest here, replies in order."""
+        if self._over:
+            return  # good-bye was said when it had come but nobody had looked at it: the sender begins anew
         replies: list[Reply] = []
         group: list[Mail | Rcpt] = []
         self._commands += len(batch)

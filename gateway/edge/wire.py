@@ -161,7 +161,7 @@ class Wire(aiosmtpd.smtp.SMTP):
 
     def _say_goodbye(self, reply: Reply) -> None:
         self._over = True
-        if self.transport is not None:
+        if self.transport is not None and not self._lingering:
             self._writer.write(reply.wire())
             self._close(linger=True)
 

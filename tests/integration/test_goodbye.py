@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from gateway.edge.session import Session
 from tests.integration.harness import ORDINARY, Relay, gateway, greeted
 from tests.integration.test_tls import LISTEN, listener, pair
-from tests.peers.client import Client, transact
+from tests.peers.client import Client, ClosedError, transact
 from tests.peers.scripted import ScriptedHop
 
 ON_UVLOOP = True
@@ -156,3 +157,22 @@ async def test_quit_ends_at_once() -> None:
         assert (await client.command(b"QUIT")).code == 221
         assert await client.closed() == b""
         assert not relay.registry._lingering
+
+
+async def test_drained_while_a_command_waits_to_be_read() -> None:
+    """The command has come, and nobody has looked at it yet: 421 is its answer, and nothing is begun.
+
+    Found under load: the session went on with what it had read, and wrote to a connection that it had ended.
+    """
+    async with ScriptedHop() as hop, gateway(hop) as relay, greeted(relay.port) as client:
+        (session,) = relay.registry._sessions
+        assert isinstance(session, Session)
+        await relay.until(lambda: session._waiting)
+        session.data_received(b"MAIL FROM:<hr@example.co.jp>\r\n")
+        session.drain()
+        assert (await client.reply()).code == 421
+        with pytest.raises(ClosedError):
+            await client.reply()
+        await relay.until(lambda: len(relay.registry) == 0)
+        assert relay.journal.errors == []
+        assert hop.transactions == []
