@@ -40,6 +40,7 @@ def run_worker(
 
 def run_web(bundle: Bundle, listeners: Sequence[socket.socket], channel: Channel, table: Table) -> None:
     """Run the web process to its end."""
+    gc.set_threshold(GARBAGE_THRESHOLD)
     from gateway.service.web import WebProcess  # noqa: PLC0415 - workers have no use for it
 
     async def main() -> None:

@@ -181,16 +181,19 @@ async def test_offered_is_not_required(tmp_path: Path) -> None:
         assert (await client.command(b"MAIL FROM:<a@example.com>")).code == 553
 
 
+def named(own: Certificate) -> dict[str, Any]:
+    """A listener that asks for certificates, and lets in the one of that pair."""
+    return {
+        "client_certificates": "optional",
+        "client_ca_file": str(own.certificate),
+        "client_names": ["san:mail.example.co.jp"],
+    }
+
+
 async def test_certificate_instead_of_a_login(tmp_path: Path) -> None:
     """With `client_certificates = "optional"` a named certificate does what a login does."""
     server, own = pair(tmp_path, "server"), pair(tmp_path, "own", "mail.example.co.jp")
-    given = changes(
-        tmp_path,
-        server,
-        client_certificates="optional",
-        client_ca_file=str(own.certificate),
-        client_names=["san:mail.example.co.jp"],
-    )
+    given = changes(tmp_path, server, **named(own))
     async with ScriptedHop() as hop, gateway(hop, changes=given) as relay:
         async with secured(relay, with_certificate(server, own)) as client:
             assert (await transact(client, ORDINARY))[-1].code == 250
@@ -201,14 +204,7 @@ async def test_certificate_instead_of_a_login(tmp_path: Path) -> None:
 async def test_the_certificate_of_who_speaks_for_others_is_no_login_of_theirs(tmp_path: Path) -> None:
     """CWE-863: after XCLIENT only a LOGIN of the client that is spoken for lets its mail in."""
     server, own = pair(tmp_path, "server"), pair(tmp_path, "own", "mail.example.co.jp")
-    given = changes(
-        tmp_path,
-        server,
-        client_certificates="optional",
-        client_ca_file=str(own.certificate),
-        client_names=["san:mail.example.co.jp"],
-        xclient_networks=["127.0.0.0/8"],
-    )
+    given = changes(tmp_path, server, **named(own), xclient_networks=["127.0.0.0/8"])
     async with (
         ScriptedHop() as hop,
         gateway(hop, changes=given) as relay,
