@@ -292,7 +292,7 @@ async def test_wrong_login_is_451_with_an_alarm(good: Certificate, tmp_path: Pat
             told = await client.hello()
             assert (told.code, told.enhanced) == (421, "4.3.2"), "nothing is known of a host that refuses us"
         assert hop.transactions == []
-        assert "alarm=True" in process.log()
+        await until(lambda: "alarm=True" in process.log(), "an alarm")
         assert "535" in process.log()
         password.write_text("right\n")
         process.reload()

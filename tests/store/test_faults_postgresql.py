@@ -31,9 +31,9 @@ def database(postgres: PostgresServer) -> str:
     return postgres.create("careerrelay_template").rpartition("/")[2]
 
 
-def store(url: str) -> LedgerStore:
+def store(url: str, *, wait: float = WAIT) -> LedgerStore:
     """A store of that node, not started yet."""
-    return LedgerStore(url, node="node1", wait_seconds=WAIT)
+    return LedgerStore(url, node="node1", wait_seconds=wait)
 
 
 @contextmanager
@@ -154,7 +154,7 @@ async def test_commit_waits_for_the_disk_whatever_the_default(
     """
     for setting, expected in (("off", "on"), ("remote_apply", "remote_apply"), ("local", "local")):
         postgres.run(f"ALTER DATABASE {database} SET synchronous_commit = {setting}")
-        async with store(postgres.url(database)) as ledger:
+        async with store(postgres.url(database), wait=10.0) as ledger:  # nothing is at fault here
             await ledger.intend([intent(mail=setting)])
             connection = ledger._writer._session._connection
             assert connection is not None
