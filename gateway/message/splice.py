@@ -5,6 +5,7 @@ so that a changed mail costs what was changed. `undo` is the promise made checka
 again.
 """
 
+import mmap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ Span = tuple[int, int]
 Piece = bytes | Span
 
 _CHUNK = 1 << 20
+_DONT_NEED: int | None = getattr(mmap, "MADV_DONTNEED", None)  # not every system has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,10 @@ def join(data: Buffer, pieces: Iterable[Piece]) -> bytes:
 
 
 def blocks(data: Buffer, pieces: Iterable[Piece], size: int) -> Iterator[bytes]:
-    """The bytes that `pieces` stand for, no more than `size` of the data at a time."""
+    """The bytes that `pieces` stand for, no more than `size` of the data at a time.
+
+    Of a file no more than that stays in memory on the way (`let_go`).
+    """
     for piece in pieces:
         if isinstance(piece, bytes):
             yield piece
@@ -70,6 +75,16 @@ def blocks(data: Buffer, pieces: Iterable[Piece], size: int) -> Iterator[bytes]:
         start, end = piece
         for at in range(start, end, size):
             yield data[at : min(at + size, end)]
+            let_go(data)
+
+
+def let_go(data: Buffer) -> None:
+    """Give the pages of a file that were read back to the system (madvise(2), MADV_DONTNEED).
+
+    They come again when somebody reads them; until then they count as nobody's memory.
+    """
+    if isinstance(data, mmap.mmap) and _DONT_NEED is not None:
+        data.madvise(_DONT_NEED)
 
 
 def undo(edited: Buffer, edits: Sequence[Edit], original: Buffer) -> bytes:

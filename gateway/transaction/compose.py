@@ -12,7 +12,7 @@ from gateway.footer.compose import FooterPlan, nothing_of, prepare_removal
 from gateway.footer.values import FooterValues
 from gateway.message.agree import agrees_with_standard_library
 from gateway.message.scan import Buffer, Message
-from gateway.message.splice import Edit, Piece, blocks, join, splice
+from gateway.message.splice import Edit, Piece, blocks, join, let_go, splice
 from gateway.message.text import MailText
 from gateway.message.trace import own_id_field
 from gateway.reason import Reason
@@ -116,6 +116,7 @@ class Composer:
         check_edit(self.message, self.text, self.footer, values, edits, shortened, cuts)
         if treatment.keys:
             head = sign_blocks(head, blocks(data, pieces, BLOCK), treatment.keys) + head
+        let_go(data)
         return Content(head=head, data=data, pieces=pieces)
 
 

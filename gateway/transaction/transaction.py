@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from gateway.errors import LedgerFault, MailUnreadable, NextHopFault
 from gateway.message.scan import Buffer
+from gateway.message.splice import let_go
 from gateway.reason import Reason
 from gateway.smtp import failure
 from gateway.smtp.capabilities import needs_of
@@ -177,7 +178,10 @@ class Transaction:
         reading, decision, opened = await self._verdict(unstuff(head), envelope, complete=source.done)
         if reading is not None and (decision.inject or decision.whole or opened is not None):
             if not source.done:
-                return await self._whole(source, head, envelope)
+                # what was read of the head is read again in all of it: nothing is held twice meanwhile
+                held = [head]
+                del head, reading, decision, opened
+                return await self._whole(source, held, envelope)
             replies = await self._linked(source, envelope, reading, decision, opened)
             if replies is not None:
                 return replies
@@ -344,11 +348,14 @@ class Transaction:
 
     # --- a mail that gets links ---------------------------------------------------------------------------
 
-    async def _whole(self, source: Source, head: bytes, envelope: Envelope) -> list[Reply]:
-        """Take in the rest of a large mail that the verdict says to change, and decide again on all of it."""
+    async def _whole(self, source: Source, held: list[bytes], envelope: Envelope) -> list[Reply]:
+        """Take in the rest of a large mail that the verdict says to change, and decide again on all of it.
+
+        `held` is its head, and is taken out.
+        """
         spool = self._services.spool()
         try:
-            left = await self._fill(spool, source, head)
+            left = await self._fill(spool, source, held.pop())
             if left is not None:
                 self._note(Decision(reason=Reason.DISK))
                 return await self._untouched(
@@ -356,6 +363,7 @@ class Transaction:
                 )
             content = spool.buffer()
             reading, decision, opened = await self._verdict(content, envelope, complete=True)
+            let_go(content)
             if reading is not None and (decision.inject or opened is not None):
                 replies = await self._linked(source, envelope, reading, decision, opened)
                 if replies is not None:
@@ -365,10 +373,9 @@ class Transaction:
         finally:
             spool.close()
 
-    async def _fill(self, spool: Spool, source: Source, head: bytes) -> bytes | None:
-        """Write everything to the spool; give the stuffed segment that found no place, or None."""
+    async def _fill(self, spool: Spool, source: Source, segment: bytes) -> bytes | None:
+        """Write this segment and all that come to the spool; give the one that found no place, or None."""
         unstuffer = Unstuffer()
-        segment = head
         while True:
             try:
                 spool.write(unstuffer(segment))
