@@ -90,7 +90,7 @@ class Limits(Section):
         "more get 450. 0 is off: only you know how much yours send. Each worker counts its share.",
     )
     window_bytes: f.Bytes = Field(
-        default=262_144,
+        default=245_760,
         description="How much of a mail is held until the verdict is known. Without one by then: untouched.",
     )
     memory_bytes: f.Bytes = Field(

@@ -166,7 +166,7 @@ class _Scan:
         """All of the mail but for large files without a dash, as base64 is: that is found out at once."""
         position = 0
         for draft in self.drafts:
-            end = draft.body if draft.end is None else draft.end
+            end = len(self.data) if draft.end is None else draft.end
             if end - draft.body > _LARGE and not draft.children:
                 at = self.data.find(b"-", draft.body, end)
                 if at < 0:
@@ -256,7 +256,9 @@ class _Scan:
         """Go from one line that could be a boundary to the next, until no multipart is open."""
         data = self.data
         for _ in range(MAX_CANDIDATES):
-            hit = data.find(self.prefix, position)
+            # The dash first: base64 has none, and one octet is found in a tenth of the time.
+            dash = data.find(b"-", position)
+            hit = -1 if dash < 0 else data.find(self.prefix, max(dash - 2, position))
             if hit < 0:
                 break
             line_end = data.find(b"\r\n", hit + 4)

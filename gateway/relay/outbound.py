@@ -252,8 +252,12 @@ class OutboundTransaction:
         if self._corked is None and len(piece) <= CORK and not connection.fault:
             self._corked = piece
             return
-        piece, self._corked = (self._corked or b"") + piece, b""
+        corked, self._corked = self._corked, b""
         try:
+            if corked and len(piece) <= CORK:
+                piece = corked + piece
+            elif corked:
+                connection.write(corked)  # they leave together all the same, and the large one isn't copied
             if connection.write(piece):
                 await connection.drained(self._pool.settings.timeouts.block)
         except ConnectionLost as lost:

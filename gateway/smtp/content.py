@@ -10,7 +10,8 @@ Bare CR and LF become CRLF in what the reader gives (CVE-2023-51764 family: what
 ways); `bare` tells that there were some, for listeners that refuse them.
 
 Finding them has to cost next to nothing. `io.IncrementalNewlineDecoder` notes every kind of line end it sees
-in one pass in C (26 µs for 64 KB, where counting CR, LF and CRLF takes 110 µs).
+in one pass in C (26 µs for 64 KB, where counting CR, LF and CRLF takes 110 µs). Nearly all of a large mail is
+base64 in lines of one length: those are looked at in a third of that time (`_evenly_cut`).
 """
 
 import io
@@ -20,6 +21,8 @@ from collections.abc import Iterable, Iterator
 END = b"\r\n.\r\n"
 _ANY_NEWLINE = re.compile(rb"\r\n|\r|\n")
 _TORN = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
+#: From so many octets on it is worth a look whether all lines have one length.
+_MANY = 16_384
 
 
 class ContentReader:
@@ -86,6 +89,8 @@ class ContentReader:
     def _is_bare(self, segment: bytes) -> bool:
         # A segment never ends inside a CRLF, so each can be judged alone; a CR at its very end is one that no
         # LF follows.
+        if len(segment) > _MANY and _evenly_cut(segment):
+            return False
         self._newlines.decode(segment.decode("latin-1"))
         if self._newlines.newlines in (None, "\r\n") and not segment.endswith(b"\r"):
             return False
@@ -99,6 +104,24 @@ class ContentReader:
         # is a CRLF.
         unstuffed = segment.replace(b"\r\n.", b"\r\n")
         return _ANY_NEWLINE.sub(b"\r\n", unstuffed).replace(b"\r\n.", b"\r\n..")
+
+
+def _evenly_cut(segment: bytes) -> bool:
+    """Whether every CR and LF is part of a CRLF, and those stand at equal distances.
+
+    Each CRLF that should be there is looked for and taken out, with slices that have a step; then none of the
+    two octets may be left.
+    """
+    first = segment.find(b"\r\n")
+    distance = segment.find(b"\r\n", first + 2) - first
+    if first < 0 or distance < 2:
+        return False
+    rest = bytearray(segment)
+    count = len(range(first, len(rest), distance))
+    if rest[first::distance] != b"\r" * count or rest[first + 1 :: distance] != b"\n" * count:
+        return False
+    rest[first::distance] = rest[first + 1 :: distance] = bytes(count)
+    return b"\r" not in rest and b"\n" not in rest
 
 
 def unstuff(content: bytes) -> bytes:

@@ -45,7 +45,7 @@ from gateway.transaction.ports import (
 from gateway.transaction.recording import Recorder
 from gateway.transaction.report import CopyReport, MailReport
 from gateway.transaction.settle import Settlement
-from gateway.transaction.source import SenderGone, Source
+from gateway.transaction.source import Source, need_sender
 from gateway.transaction.trace import Trace
 
 TOKEN_OCTETS = 16
@@ -341,7 +341,7 @@ class LinkedMail:
             envelope=self.envelope,
             original=self.original,
             received=self.trace.received,
-            before_dot=self._check_sender,
+            before_dot=lambda: need_sender(self.source),
         )
         recorder = Recorder(
             services=self.services,
@@ -390,10 +390,6 @@ class LinkedMail:
             await courier.send_all(
                 outbound, self._jobs, finished=recorder.finished, finished_late=recorder.finished_late
             )
-
-    def _check_sender(self) -> None:
-        if self.source.gone:
-            raise SenderGone("connection lost before the final dot was sent on")
 
     # --- after the wire -----------------------------------------------------------------------------------
 

@@ -117,7 +117,7 @@ class Policy:
     refuse_bare_newlines: bool = False
     defer_on_ledger_fault: bool = False
     store_addresses: bool = False
-    window: int = 262_144
+    window: int = 245_760
     size: int = 0
     copies_seconds: float = 240.0
     parallel_copies: int = 4

@@ -61,6 +61,22 @@ class Source(Protocol):
         """
 
 
+def need_sender(source: Source) -> None:
+    """Before the final dot: a sender that is lost will try again, so nothing may be completed (rule 6).
+
+    Raises:
+        SenderGone: it is lost.
+    """
+    if source.gone:
+        raise SenderGone("connection lost before the final dot was sent on")
+
+
+async def drain(source: Source) -> None:
+    """Read a refused upload to its end, keeping nothing."""
+    while not source.done:
+        await source.read()
+
+
 class Spool(Protocol):
     """Content that is taken in whole (SMTP.md rule 27).
 

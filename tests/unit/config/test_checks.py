@@ -149,8 +149,8 @@ def keys_of(folder: Path, changes: dict[str, Any]) -> list[str]:
         ),
         ({"listen": [{**TLS, "anywhere": True, "client_certificates": "required", **NAMES}]}, []),
         # sizes
-        ({"limits": {"memory_bytes": 262_143}}, ["limits.memory_bytes"]),
-        ({"limits": {"memory_bytes": 262_144}}, []),
+        ({"limits": {"memory_bytes": 245_759}}, ["limits.memory_bytes"]),
+        ({"limits": {"memory_bytes": 245_760}}, []),
         ({"limits": {"command_line_bytes": 2_111}}, ["limits.command_line_bytes"]),
         ({"limits": {"command_line_bytes": 2_112}}, []),
         # shared clouds

@@ -68,6 +68,23 @@ def test_content_is_the_same_however_cut(content: bytes, data: st.DataObject) ->
         _check(stream, pieces)
 
 
+#: Lines of one length, as base64 is: more octets than are looked at one by one.
+EVEN = (b"QUJD" * 19 + b"\r\n") * 400
+
+
+@pytest.mark.parametrize("cut", [0, 77])
+@pytest.mark.parametrize("at", [None, 0, 76, 77, 78, 20_000, len(EVEN) - 1])
+@pytest.mark.parametrize("octets", [b"\r", b"\n", b".", b"\r\n", b"\n\r", b"\r\n.", b""])
+def test_lines_of_one_length(octets: bytes, at: int | None, cut: int) -> None:
+    """Many lines of one length are looked at in another way, with the same result: not one octet slips in."""
+    content = EVEN if at is None else EVEN[:at] + octets + EVEN[at + len(octets) :]
+    shifted = EVEN if at is None else EVEN[:at] + octets + EVEN[at:]
+    for each in (content[cut:], shifted[cut:], b"\n" * 40_000, b"\r\n" * 20_000, b"a" * 40_000):
+        stream = each + END + b"QUIT\r\n"
+        _check(stream, [stream])
+        _check(stream, _pieces(stream, [17_000]))
+
+
 @given(octets, st.data())
 def test_content_without_an_end(content: bytes, data: st.DataObject) -> None:
     """A sender that breaks off: what has been given so far holds no end and no bare line end either."""
