@@ -3,10 +3,10 @@
 Everything is HMAC-SHA256; each use has a key of its own.
 """
 
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.keyed import keyed_hash
 from gateway.ledger.intake import Reported
 from gateway.ledger.person import normalise_address, person_hash
 
@@ -33,16 +33,16 @@ class PersonKeys:
         if not keys:
             return ()
         text = normalise_address(address).encode("utf-8", "backslashreplace")
-        return tuple((key_id, hmac.digest(key, text, "sha256")) for key_id, key in keys)
+        return tuple((key_id, keyed_hash(key, text)) for key_id, key in keys)
 
     def person_id(self, partner: str, person_id: str) -> bytes:
         """The hash by which the ledger knows a partner's own id of a person."""
         text = f"person-id\0{partner}\0{person_id}"
-        return hmac.digest(self.person, text.encode("utf-8", "backslashreplace"), "sha256")
+        return keyed_hash(self.person, text.encode("utf-8", "backslashreplace"))
 
     def tombstone_of(self, known_by: bytes) -> bytes:
         """What is left of a hash by which an erased person was known."""
-        return hmac.digest(self.tombstone, known_by, "sha256")
+        return keyed_hash(self.tombstone, known_by)
 
     def digest_of(self, partner: str, reported: Reported) -> bytes:
         """Whether two reports say the same, without keeping what they say."""
@@ -58,4 +58,4 @@ class PersonKeys:
                 reported.known,
             )
         )
-        return hmac.digest(self.digest, said.encode("utf-8", "backslashreplace"), "sha256")
+        return keyed_hash(self.digest, said.encode("utf-8", "backslashreplace"))

@@ -16,10 +16,10 @@ Anything is accepted: what is no address keeps its text, folded. The time is lin
 what is longer than any path of SMTP is cut off.
 """
 
-import hmac
 import re
 import unicodedata
 
+from gateway.keyed import keyed_hash
 from gateway.ledger.providers import PROVIDERS
 
 #: Longer than any path that `gateway.smtp.address` lets in.
@@ -57,7 +57,7 @@ def person_hash(key: bytes, address: str) -> bytes:
 
     What the ledger knows a person by (promise 8).
     """
-    return hmac.digest(key, normalise_address(address).encode("utf-8", "backslashreplace"), "sha256")
+    return keyed_hash(key, normalise_address(address).encode("utf-8", "backslashreplace"))
 
 
 def _fold(text: str) -> str:

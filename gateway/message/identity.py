@@ -4,8 +4,7 @@ Made of what survives between two attempts: not of trace fields, signatures, bou
 encodings. Made of the text too, since Message-ID alone would lose mail: some tools use one for many bodies.
 """
 
-import hmac
-
+from gateway.keyed import keyed_hash
 from gateway.message.scan import Message
 from gateway.message.text import MailText
 
@@ -27,4 +26,4 @@ def mail_key(message: Message, text: MailText, *, reverse_path: bytes, key: byte
     ]
     # Each with its length, so that nothing can move from one piece into the next.
     framed = b"".join(b"%d:%b" % (len(piece), piece) for piece in pieces)
-    return hmac.digest(key, framed, "sha256")
+    return keyed_hash(key, framed)

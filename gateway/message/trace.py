@@ -10,6 +10,7 @@ RFC 5321 §4.4, RFC 5322 §3.6.7.
 import hmac
 import re
 
+from gateway.keyed import keyed_hash
 from gateway.message.scan import Message
 
 OWN_ID = b"x-careerrelay-id"
@@ -90,7 +91,7 @@ def has_own_id(message: Message, id_key: bytes) -> bool:
 
 def _keyed(key: bytes, purpose: bytes, value: bytes) -> str:
     """128 bits of HMAC-SHA256, in hexadecimal."""
-    return hmac.digest(key, purpose + b"\0" + value, "sha256")[:16].hex()
+    return keyed_hash(key, purpose + b"\0" + value)[:16].hex()
 
 
 def _verifies(key: bytes, purpose: bytes, value: bytes, mark: bytes) -> bool:

@@ -5,7 +5,6 @@ workers (SMTP.md rule 26): no worker ever sees a half-written file, and all of t
 policy from it is deterministic, so what the parent could build, every worker can.
 """
 
-import hmac
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +30,7 @@ from gateway.dkim.key import Keyring, KeyUnusable, SigningKey, load_key
 from gateway.dkim.treatment import Signing
 from gateway.errors import ConfigError, Problem
 from gateway.footer.template import load_footers
+from gateway.keyed import keyed_hash
 from gateway.ledger.identity import PersonKeys
 from gateway.ruleset.load import load_rules
 from gateway.ruleset.ruleset import Ruleset
@@ -279,5 +279,5 @@ def shown_address(config: Config, keys: Keys, address: str) -> str:
     """An address as the log shows it: as it is, or as a keyed hash that can be compared but not read."""
     if config.log.addresses == "plain" or not address:
         return address
-    digest = hmac.digest(keys.person, b"log\0" + address.lower().encode("utf-8", "replace"), "sha256")
+    digest = keyed_hash(keys.person, b"log\0" + address.lower().encode("utf-8", "replace"))
     return "h:" + digest[:8].hex()

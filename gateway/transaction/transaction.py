@@ -151,9 +151,13 @@ class Transaction:
         self._report.octets = source.octets
         self._report.sent = self._services.monotonic() - begun - self._report.held
         self._report.reply = replies[0] if len(set(replies)) == 1 else None
+        # Behind the reply: the sender doesn't wait until it is written down for people.
+        asyncio.get_running_loop().call_soon(self._tell, replies)
+        return replies
+
+    def _tell(self, replies: Sequence[Reply]) -> None:
         self._services.journal.mail(self._report)
         self._sighting.tell(self._report, replies)
-        return replies
 
     async def _guarded_content(self, source: Source) -> list[Reply]:
         try:
