@@ -16,6 +16,7 @@ UAX #15; UAX #44 (Case_Folding).
 import re
 import unicodedata
 from array import array
+from collections.abc import Iterator
 from functools import lru_cache
 
 # Soft hyphen, zero-width characters, marks of direction, word joiner, BOM.
@@ -102,6 +103,10 @@ _LEFT = re.compile(f"[{_CHANGED_SET}{_JOINING_SET}\U00010000-\U0010ffff]")
 # So many different ones are replaced by a search each; what has more is no letter.
 _FEW = 24
 _SEGMENT = re.compile(f"[^{_JOINING_SET}]?[{_JOINING_SET}]+|{_STOP_SET}")
+# The row of 256 with dashes, dots and quotation marks, of which every Japanese mail has some; and where in it
+# those invisible characters stand.
+_PUNCTUATION_ROW = b"\x20"
+_INVISIBLE_MARKS = bytes(low for low in range(256) if _INVISIBLE.match(chr(0x2000 | low)))
 # What the first step has to look at: astral characters too.
 _SPECIAL = re.compile(f"[{_CASED_SET}{_INVISIBLE_SET}\U00010000-\U0010ffff]")
 # Full-width forms of ASCII, as UTF-16 has them, and what they are. The first octet stands alone in the
@@ -153,10 +158,21 @@ def normalise(source: str) -> str:
 
 def _is_special(source: str, units: bytes) -> bool:
     """Whether something in it is invisible, or in a case that `str.lower` does not fold."""
-    rows = units[::2].translate(None, _USUAL_ROWS)
-    if not rows and not ("\u00ad" in source or "µ" in source or "ß" in source):
-        return False  # the first row has no others
+    high = units[::2]
+    rows = high.translate(None, _USUAL_ROWS)
+    if not ("\u00ad" in source or "µ" in source or "ß" in source):  # the first row has no others
+        if not rows:
+            return False
+        if len(rows) <= _FEW and not rows.strip(_PUNCTUATION_ROW):
+            return any(units[at * 2 + 1] in _INVISIBLE_MARKS for at in _places(high, _PUNCTUATION_ROW))
     return _SPECIAL.search(source) is not None
+
+
+def _places(octets: bytes, octet: bytes) -> Iterator[int]:
+    at = octets.find(octet)
+    while at >= 0:
+        yield at
+        at = octets.find(octet, at + 1)
 
 
 def _in_order(source: str) -> str:

@@ -89,6 +89,9 @@ def test_usual_text_has_nothing_to_change() -> None:
     """The short way leaves out steps that would have found nothing, whatever the character."""
     for point in (*range(0xD800), *range(0xE000, 0x10000)):
         character = chr(point)
+        among = f"…か{character}※"
+        found = module._SPECIAL.search(among) is not None
+        assert module._is_special(among, among.encode("utf-16-be")) is found
         if not module._is_special(character, character.encode("utf-16-be")):
             assert module._INVISIBLE.search(character) is None
             assert f"x{character}".lower() == f"x{character}".casefold()
