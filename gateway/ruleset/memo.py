@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Lines of a text that are looked at one by one; a letter has thirty.
 MOST_LINES = 200
+#: So many unknown lines are read one by one; with more of them all words of the text are looked for at once.
+FEW_UNKNOWN = 3
 #: How many lines and pages are remembered; when there are more, all are forgotten.
 MOST_KNOWN_LINES, MOST_KNOWN_PAGES = 20_000, 2_000
 
@@ -65,7 +67,7 @@ class _Line:
 class Likeness:
     """By what a page is known again, and where in it each line's first word begins.
 
-    `matches` are the words of the text where some line had to be read: to read the page needs them too.
+    `matches` are the words of the text where they were looked for: to read the page needs them too.
     """
 
     key: tuple[object, ...]
@@ -101,12 +103,18 @@ class Memo:
         shapes: list[object] = [self._hash(subject), self._hash(quoted) if quoted else b""]
         firsts: list[int] = []
         starts: list[int] = []
-        words = start = 0
+        words = start = unknown = 0
         found: list[Match] | None = None
         while True:
             end = text.find("\n", start) + 1 or len(text)
             last = end >= limit
-            line, found = self._line(text, start, end, found, whole=last)
+            name = self._hash(text[start:end]) + (b"w" if last else b"")
+            line = self._lines.get(name)
+            if line is None:
+                unknown += 1
+                if unknown > FEW_UNKNOWN and found is None:
+                    found = self._book.lexicon.matches(text, len(text))
+                line = self._learn_line(name, text, start, end, found, whole=last)
             words += line.words
             if len(starts) >= MOST_LINES or words > MOST_FOUND // 2:
                 return None
@@ -132,27 +140,26 @@ class Memo:
         octets = text.encode("utf-8", "surrogatepass")
         return blake2b(octets, digest_size=16, key=self._key).digest()
 
-    def _line(
-        self, text: str, start: int, end: int, found: list[Match] | None, *, whole: bool
-    ) -> tuple[_Line, list[Match] | None]:
-        """A line; `whole`: the line itself is to stand for its shape.
+    def _learn_line(
+        self, name: bytes, text: str, start: int, end: int, found: list[Match] | None, *, whole: bool
+    ) -> _Line:
+        """Read a line; `whole`: the line itself is to stand for its shape.
 
-        `found` are the words of the text, if they have been looked for: all at once, when the first line is
-        not known. No word goes over a line's end, so those of the line are among them as they are.
+        `found` are the words of the text, if they have been looked for. No word goes over a line's end, so
+        those of the line are among them as the line by itself has them.
         """
-        name = self._hash(text[start:end]) + (b"w" if whole else b"")
-        line = self._lines.get(name)
-        if line is None:
-            if len(self._lines) >= MOST_KNOWN_LINES:
-                self._lines.clear()
-                self._shapes.clear()
-                self._pages.clear()
-            if found is None:
-                found = self._book.lexicon.matches(text, len(text))
+        if len(self._lines) >= MOST_KNOWN_LINES:
+            self._lines.clear()
+            self._shapes.clear()
+            self._pages.clear()
+        content = text[start:end]
+        if found is None:
+            here = self._book.lexicon.matches(content, len(content))
+        else:
             low, high = bisect_right(found, start, key=_end), bisect_right(found, end, key=_end)
             here = [(word, at - start, stop - start) for word, at, stop in found[low:high]]
-            line = self._lines[name] = self._read(text[start:end], here, name, whole=whole)
-        return line, found
+        line = self._lines[name] = self._read(content, here, name, whole=whole)
+        return line
 
     def _read(self, text: str, matches: Sequence[Match], name: bytes, *, whole: bool) -> _Line:
         book = self._book
