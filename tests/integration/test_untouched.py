@@ -5,12 +5,14 @@ mail here would get a link if it weren't for the one thing that is said of it:
 `test_the_base_mail_gets_a_link`.
 """
 
+import asyncio
 import base64
 
 import pytest
 
 from gateway.reason import Reason
 from gateway.smtp.content import stuff
+from gateway.transaction.report import MailReport
 from tests.integration.harness import ORDINARY, Relay, gateway, other_mail, rejection, without_trace
 from tests.integration.running import LINK
 from tests.peers.client import Reply, send_mail
@@ -230,6 +232,24 @@ async def test_rules_that_only_observe() -> None:
         await pass_on(relay, hop, rejection())
         assert reasons(relay) == [Reason.OBSERVE]
         assert relay.journal.mails[0].rule
+
+
+async def test_the_log_is_written_behind_the_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sender has its answer before a line about the mail is made, and whatever becomes of that line."""
+    told: list[str] = []
+    caught: list[BaseException | None] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: caught.append(what.get("exception")))
+    async with ScriptedHop() as hop, gateway(hop) as relay:
+
+        def full(_journal: object, report: MailReport) -> None:
+            told.append(str(report.reply))
+            raise OSError("no space left")
+
+        monkeypatch.setattr(type(relay.journal), "mail", full)
+        for content in (ORDINARY, rejection()):
+            assert (await send_mail(relay.port, content))[-1].code == 250
+    assert [reply[:3] for reply in told] == ["250", "250"]
+    assert [type(error) for error in caught] == [OSError, OSError]
 
 
 HEAD = ORDINARY.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
