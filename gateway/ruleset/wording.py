@@ -26,7 +26,7 @@ from gateway.ruleset.termset import TermSet
 LONGEST = 4_000
 """Characters of a text that are read: the letter, not what hangs below it. Bounds the cost, too."""
 
-FEWEST: Mapping[str, int] = {"en": 10, "ja": 15}
+FEWEST: Mapping[str, int] = {"en": 7, "ja": 15}
 """Runs that have to be there for an opinion: two words say nothing, nor does a text in another language."""
 
 Language = Literal["ja", "en"]
