@@ -128,12 +128,15 @@ FLOORS = [
     ("tune", "en", range(6, 12), 0.95, 0.76),
     ("tune", "ja", range(12, 17), 0.99, 0.86),
     ("tune", "en", range(12, 22), 0.98, 0.85),
-    ("judge", "ja", range(8), 0.98, 0.92),
-    ("judge", "en", range(8), 0.9, 0.78),
+    ("tune", "ja", range(17, 24), 0.99, 0.83),
+    ("tune", "en", range(22, 55), 0.99, 0.86),
+    ("judge", "ja", range(8), 0.95, 0.92),
+    ("judge", "en", range(8), 0.91, 0.9),
     ("judge", "ja", range(9, 10), 0.94, 0.9),
-    ("judge", "en", range(9, 10), 0.98, 0.79),
-    ("judge", "ja", range(14, 15), 0.95, 0.78),
-    ("judge", "en", range(14, 19), 0.94, 0.8),
+    ("judge", "en", range(9, 10), 0.98, 0.81),
+    ("judge", "ja", range(14, 19), 0.98, 0.83),
+    ("judge", "en", range(14, 19), 0.95, 0.85),
+    ("judge", "en", range(27, 50), 0.98, 0.84),
 ]
 
 
