@@ -46,8 +46,11 @@ FORMULA: dict[Language, float] = {"en": 0.05, "ja": 0.03}
 ORDINARY = 0.03
 """The same for further mails: they show what else there is in the world, not where the border lies."""
 STOCK: dict[Language, float] = {"en": 2.5, "ja": 5.0}
-"""The same for a letter in the words that most firms use, and for the examples of the pack. Nearly all letters are
-of that kind, and few of those in the corpus: without it a look-alike's ``unfortunately`` would count against."""
+"""The same for a letter in the words that most firms use, and for the examples of the pack.
+
+Nearly all letters are of that kind, and few of those in the corpus: without it a look-alike's
+``unfortunately`` would count against a refusal.
+"""
 
 _COUNTED: dict[Language, dict[str, Any]] = {
     "en": {"ngram_range": (1, 3), "token_pattern": r"[a-z']+|;"},

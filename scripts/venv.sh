@@ -25,6 +25,8 @@ done
 [ -n "$python" ] || die "CareerRelay needs Python 3.11 or newer; found: $(${PYTHON:-python3} --version 2>&1 || true).
 Debian 12, Ubuntu 24.04 and later have it: apt-get install python3 python3-venv
 Elsewhere name one that is new enough: make PYTHON=/path/to/python3.12 ${MAKECMDGOALS:-test}"
+# With .venv activated it is .venv's own, which can't make itself anew: the one behind it can.
+python=$("$python" -c 'import os, sys; print(os.path.realpath(sys._base_executable))')
 "$python" -c 'import ensurepip, venv' 2>/dev/null || die "$python cannot make virtual environments.
 On Debian and Ubuntu: apt-get install python3-venv"
 
