@@ -21,7 +21,7 @@ from tests.peers.folder import free_port, listening, wait_until
 _DRAIN_SECONDS = 120
 _PATIENCE = 60.0
 #: Mails before memory is looked at: what a worker, of which there may be several, needs once is no mail's.
-_FIRST_MAILS = 8
+FIRST_MAILS = 8
 
 
 class FailedError(Exception):
@@ -269,7 +269,7 @@ def latency(system: System, sink: Sink, numbers: Numbers, *, kind: str, mails: i
 def memory(system: System, numbers: Numbers, *, kind: str, octets: int, mails: int) -> dict[str, float]:
     """Megabytes for each of many large mails in flight: all sent but the last dot."""
     mail = template(kind, octets)
-    for _ in range(_FIRST_MAILS):
+    for _ in range(FIRST_MAILS):
         _one(system.port, mail, numbers.take(1))
     idle = system.pss_bytes()
     with contextlib.ExitStack() as stack:

@@ -7,6 +7,7 @@ python -m tests.corpus.measure ROUND...   what was found and what was flagged, b
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,9 @@ def judged(labels: Path) -> Groups:
 def _results(labels: Path) -> Iterator[tuple[dict[str, Any], Result]]:
     judge, _ = make_judge(None, rules=ROOT / "rules")
     lines = [json.loads(line) for line in labels.read_text(encoding="utf-8").splitlines()]
-    yield from zip(lines, run(judge, read_labels(labels)), strict=True)
+    for line, result in zip(lines, run(judge, read_labels(labels)), strict=True):
+        # without what was found: of fifteen thousand mails that would be a gigabyte
+        yield line, replace(result, verdict=replace(result.verdict, evidence=(), pages=()))
 
 
 def rows(groups: Groups) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.mails import template
-from bench.measure import FailedError, Numbers, Sink, latency, memory
+from bench.measure import FIRST_MAILS, FailedError, Numbers, Sink, latency, memory
 from bench.report import Results, lines, save
 from bench.systems import Direct, OfGateway, gateway_with
 from tests.peers.action import reply
@@ -111,7 +111,7 @@ def test_latency_and_memory_on_the_sink_itself(sink: Sink) -> None:
     found = latency(system, sink, Numbers(), kind="ordinary", mails=40)
     assert found["added_median"] == pytest.approx(0, abs=5)
     assert memory(system, Numbers(), kind="ordinary", octets=300_000, mails=5)["each_mb"] == 0
-    assert sink.count().mails == 2 * 60 + 6
+    assert sink.count().mails == 2 * 60 + FIRST_MAILS + 5
 
 
 def test_a_closed_port_is_a_failure_with_a_reason() -> None:
