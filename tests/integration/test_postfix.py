@@ -57,7 +57,8 @@ def arrived(receiver: Postfix, *recipients: str) -> list[Delivered]:
     def found() -> list[Delivered]:
         return [mail for mail in receiver.mails() if mail.recipient in recipients]
 
-    receiver.wait_for_mails(len(receiver.mails()) + len(recipients) - len(found()))
+    # asked anew each time: one that comes between two questions must not count twice
+    wait_until(lambda: len(found()) >= len(recipients), f"mail for {recipients}", patience=30)
     mails = sorted(found(), key=lambda mail: recipients.index(mail.recipient))
     assert [mail.recipient for mail in mails] == list(recipients)
     return mails
