@@ -85,7 +85,7 @@ def test_what_looks_like_a_refusal_is_none(
     assert len(wrong) <= share * len(said) * len(WORDINGS[language][frame]), wrong
 
 
-@pytest.mark.parametrize(("language", "least", "share"), [("en", 190, 0.012), ("ja", 95, 0.04)])
+@pytest.mark.parametrize(("language", "least", "share"), [("en", 190, 0.012), ("ja", 95, 0.036)])
 def test_what_stands_beside_a_refusal_does_not_undo_it(
     ruleset: Ruleset, language: str, least: int, share: float
 ) -> None:
