@@ -17,19 +17,19 @@ from gateway.errors import GatewayError, MailUnreadable
 from gateway.ledger.person import person_hash
 from gateway.message.identity import mail_key
 from gateway.reason import Reason
-from gateway.ruleset.ruleset import Verdict
 from gateway.smtp import failure
 from gateway.smtp.envelope import Envelope
 from gateway.smtp.fold import Fate, Outcome, fold, is_mixed
 from gateway.smtp.reply import Reply
 from gateway.token import encode_token
-from gateway.transaction.compose import Composer, Content, compose_aside
+from gateway.transaction.build import Builder, Built, compose
+from gateway.transaction.compose import Content
 from gateway.transaction.context import Services
 from gateway.transaction.copies import PUT_OFF_LIMIT, UNTOUCHED_PROOF_SECONDS, Courier, Job, out_of_time
-from gateway.transaction.decide import Decision, Reading, place
+from gateway.transaction.decide import Decision, Reading
 from gateway.transaction.notice import MAX_QUOTED
-from gateway.transaction.plan import Copy, Plan, in_share, make_plan
-from gateway.transaction.policy import Policy, Terms
+from gateway.transaction.plan import Plan, in_share, make_plan
+from gateway.transaction.policy import Policy
 from gateway.transaction.ports import (
     Claim,
     CopyIntent,
@@ -38,8 +38,6 @@ from gateway.transaction.ports import (
     NextHop,
     OpenMail,
     Outbound,
-    PlannedCopy,
-    SendIntent,
     Standing,
 )
 from gateway.transaction.recording import Recorder
@@ -47,8 +45,6 @@ from gateway.transaction.report import CopyReport, MailReport
 from gateway.transaction.settle import Settlement
 from gateway.transaction.source import Source, need_sender
 from gateway.transaction.trace import Trace
-
-TOKEN_OCTETS = 16
 
 
 class Unlinkable(GatewayError):
@@ -129,7 +125,7 @@ class LinkedMail:
         taken = self._pass_brake(decision, opened)
         new = 0
         try:
-            built = [await self._build(copy, decision) for copy in self._plan.copies]
+            built = await self._build(decision)
             new = await (self._claim(built) if self._recorded else self._intend(built))
         finally:
             if taken != new:
@@ -164,88 +160,26 @@ class LinkedMail:
         self._left |= {persons[i]: Reason.PARTIAL for i in self.reading.candidates - chosen}
         return chosen
 
-    async def _build(self, copy: Copy, decision: Decision) -> "_Built":
-        original = self.original
-        if copy.person is None:
-            return _Built(copy=copy, content=original)
-        planned = self._opened.copies.get(copy.person) if self._opened else None
-        composer, verdict = self._composer(planned, decision)
-        token = self.services.random_bytes(TOKEN_OCTETS)
-        send = self._intent(copy.person, copy, token, verdict, planned)
-        if composer is None:
-            # an open record promised a link that can't be made any more: the copy goes as it came
-            return _Built(copy=copy, content=original, send=send, unlinked=True)
-        try:
-            content = await self._compose(composer, token)
-        except MailUnreadable as error:
-            raise Unlinkable(error.reason, error.detail) from error
-        return _Built(copy=copy, content=content, send=send, composer=composer)
-
-    async def _compose(self, composer: Composer, token: bytes) -> Content:
-        try:
-            content = await compose_aside(composer, token)
-        except MailUnreadable as error:
-            self.services.journal.fault("copy with a link not made", error)
-            raise
-        if content.fault is not None:
-            self.services.journal.fault("copy goes unsigned", content.fault)
-            self.services.journal.count(Reason.SIGNING_FAULT)
-        return content
-
-    def _composer(
-        self, planned: PlannedCopy | None, decision: Decision
-    ) -> tuple[Composer | None, Verdict | None]:
-        verdict, footer = decision.verdict, decision.footer
-        if planned is not None and (footer is None or verdict is None or verdict.footer != planned.footer):
-            footer = None
-            if planned.footer in self.policy.footers:
-                verdict = Verdict(matched=True, action="inject", rule=planned.rule, footer=planned.footer)
-                footer = place(self.reading, verdict, self.policy).footer
-        if footer is None or self.reading.text is None:
-            return None, verdict
-        composer = Composer(
-            message=self.reading.message,
-            text=self.reading.text,
-            footer=footer,
+    async def _build(self, decision: Decision) -> list[Built]:
+        builder = Builder(
+            services=self.services,
             policy=self.policy,
-            treatment=self.reading.treatment,
-            marks=self.reading.marked.edits,
-            link=self._terms(planned, verdict).link,
-        )
-        return composer, verdict
-
-    def _terms(self, planned: PlannedCopy | None, verdict: Verdict | None) -> Terms:
-        campaign = planned.campaign if planned else (verdict.campaign if verdict else "")
-        return self.policy.terms(campaign, self.envelope.mail.path.text())
-
-    def _intent(
-        self, person: bytes, copy: Copy, token: bytes, verdict: Verdict | None, planned: PlannedCopy | None
-    ) -> SendIntent:
-        recipient = self.envelope.recipients[copy.recipients[0]].path.text()
-        terms = self._terms(planned, verdict)
-        footer = planned.footer if planned else (verdict.footer if verdict else "")
-        return SendIntent(
-            mail_key=self._key,
-            person=person,
-            token=token,
-            sender=self.envelope.mail.path.text(),
-            campaign=planned.campaign if planned else (verdict.campaign if verdict else ""),
-            rule=planned.rule if planned else (verdict.rule if verdict else ""),
-            footer=footer,
-            ruleset=planned.ruleset if planned else self.policy.ruleset.id,
-            message_id=self.report.message_id,
+            envelope=self.envelope,
+            reading=self.reading,
+            decision=decision,
+            opened=self._opened,
+            original=self.original,
+            key=self._key,
             route=self.hop.name,
-            address=recipient if self.policy.store_addresses else None,
-            frequency_days=self.policy.frequency_days,
-            forced=verdict is not None and verdict.reason is Reason.FORCED,
-            company=terms.company,
-            partner=terms.partner,
-            footer_hash=terms.footers.get(footer),
-            matching=terms.hashes(recipient),
+            message_id=self.report.message_id,
             alone=not (self.lmtp or self._recorded),
         )
+        try:
+            return [await builder.build(copy) for copy in self._plan.copies]
+        except MailUnreadable as error:
+            raise Unlinkable(error.reason, error.detail) from error
 
-    async def _intend(self, built: Sequence["_Built"]) -> int:
+    async def _intend(self, built: Sequence[Built]) -> int:
         """Commit the intents; gives how many links are new."""
         answers = await self.services.ledger.intend([b.send for b in built if b.send is not None])
         if any(answer.recorded for answer in answers):
@@ -261,7 +195,7 @@ class LinkedMail:
             raise Unlinkable(next(iter(self._left.values()), Reason.OBSERVE))
         return sum(answer.left is None and not answer.attempts for answer in answers)
 
-    async def _claim(self, built: Sequence["_Built"]) -> int:
+    async def _claim(self, built: Sequence[Built]) -> int:
         sends = {
             one.copy.person: replace(one.send, alone=False) if one.send is not None else None
             for one in built
@@ -289,7 +223,7 @@ class LinkedMail:
     def _is_ours(self, claims: dict[bytes, Claim], index: int) -> bool:
         return claims[self._plan.persons[index]].standing is Standing.OURS
 
-    async def _add_jobs(self, jobs: Sequence[tuple["_Built", tuple[int, ...], Issued | None]]) -> None:
+    async def _add_jobs(self, jobs: Sequence[tuple[Built, tuple[int, ...], Issued | None]]) -> None:
         """A job for each copy; those who are to get no link after all share the untouched one."""
         untouched: list[int] = []
         for built, recipients, issued in jobs:
@@ -305,14 +239,14 @@ class LinkedMail:
             original = self.original
             self._jobs.append(Job(recipients=tuple(sorted(untouched)), content=original))
 
-    async def _add_job(self, built: "_Built", recipients: tuple[int, ...], issued: Issued | None) -> None:
+    async def _add_job(self, built: Built, recipients: tuple[int, ...], issued: Issued | None) -> None:
         content, unlinked, token = built.content, built.unlinked, b""
         if issued is not None and built.send is not None:
             token = issued.token
             if token != built.send.token and built.composer is not None:
                 # an earlier attempt of this mail: the same recipient keeps the same token (promise 4)
                 try:
-                    content = await self._compose(built.composer, token)
+                    content = await compose(built.composer, token, self.services.journal)
                 except MailUnreadable:
                     unlinked = True
             unlinked = unlinked or (issued.put_off >= PUT_OFF_LIMIT and self._takes_untouched())
@@ -419,14 +353,3 @@ class LinkedMail:
             )
         if self._left and not any(tokens.values()) and not any(job.unlinked for job in self._jobs):
             self.report.reason = next(iter(self._left.values()))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Built:
-    """A copy that is ready but not yet in the ledger."""
-
-    copy: Copy
-    content: Content
-    send: SendIntent | None = None
-    composer: Composer | None = None
-    unlinked: bool = False
