@@ -171,7 +171,7 @@ async def test_a_large_mail() -> None:
 
 async def test_a_fault_in_taking_out_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Promise 1: the mail goes as it came."""
-    monkeypatch.setattr("gateway.transaction.transaction.without_marks", lambda *_: 1 / 0)
+    monkeypatch.setattr("gateway.transaction.examined.without_marks", lambda *_: 1 / 0)
     async with ScriptedHop() as hop, gateway(hop) as relay:
         marked = FIELD + rejection()
         assert await sent(relay, hop, marked) == {TARO: marked}
