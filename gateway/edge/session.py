@@ -163,7 +163,7 @@ class Session(Guard):
                 command.argument, self._offered, own_size=self._policy().size, path_limit=limits.path
             )
             user = self._standing.user
-            if user is not None and isinstance(read, Mail) and not user.may_send_as(read.path.text()):
+            if user is not None and isinstance(read, Mail) and not user.may_send_as(read.path.text):
                 return failure.NOT_YOUR_SENDER
             return read if self._door.rates is None or isinstance(read, Reply) else self._rated(read)
         if mail is None:
@@ -182,7 +182,7 @@ class Session(Guard):
     def _rated(self, mail: Mail) -> Mail | Reply:
         """The mail, unless its sender has sent enough in this hour. Bounces are nobody's."""
         rates, user = self._door.rates, self._standing.user
-        sender = mail.path.text().lower() if user is None else f"user {user.name}"
+        sender = mail.path.text.lower() if user is None else f"user {user.name}"
         return mail if rates is None or not sender or rates.take(sender) else failure.SENDER_TOO_FAST
 
     async def _pass_on(self, group: list[Mail | Rcpt]) -> list[Reply]:
@@ -203,7 +203,7 @@ class Session(Guard):
         transaction = Transaction(
             services=self._door.services,
             policy=self._policy(),
-            hop=self._door.routes().hop_for(self._door.label, mail.path.text()),
+            hop=self._door.routes().hop_for(self._door.label, mail.path.text),
             mail=mail,
             session=self._info,
             lmtp=self._door.lmtp,

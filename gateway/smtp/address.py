@@ -10,7 +10,7 @@ the caller). Nothing is accepted that could end a line, close the path early or 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 #: RFC 5321 §4.5.3.1.3 says 256; generous for BATV, SRS and VERP on top of long addresses, and small enough
 #: that a header field which names the address stays below 998 octets (RFC 5322 §2.1.1).
@@ -39,11 +39,21 @@ class Path:
         raw: with its angle brackets and source route, for the wire.
         local: the local part, quotes included; empty in the null reverse-path.
         domain: lower-case, without a final dot; empty where there is none (``<>``, ``<postmaster>``).
+        mailbox: ``local@domain`` without brackets and source route; empty for ``<>``.
+        text: the mailbox for people and for rules; octets that are not UTF-8 are shown escaped. A mail is
+            asked for it a dozen times, so it is made once.
     """
 
     raw: bytes
     local: bytes
     domain: bytes
+    mailbox: bytes = field(init=False, repr=False, compare=False)
+    text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        mailbox = self.local + b"@" + self.domain if self.domain else self.local
+        object.__setattr__(self, "mailbox", mailbox)
+        object.__setattr__(self, "text", mailbox.decode("utf-8", "backslashreplace"))
 
     @property
     def null(self) -> bool:
@@ -51,18 +61,9 @@ class Path:
         return not self.local
 
     @property
-    def mailbox(self) -> bytes:
-        """``local@domain`` without brackets and source route; empty for ``<>``."""
-        return self.local + b"@" + self.domain if self.domain else self.local
-
-    @property
     def ascii(self) -> bool:
         """Whether the path can travel without SMTPUTF8 (RFC 6531 §3.1)."""
         return self.raw.isascii()
-
-    def text(self) -> str:
-        """The mailbox for people and for rules; octets that are not UTF-8 are shown escaped."""
-        return self.mailbox.decode("utf-8", "backslashreplace")
 
 
 NULL_PATH = Path(b"<>", b"", b"")

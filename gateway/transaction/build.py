@@ -101,19 +101,19 @@ class Builder:
 
     def _terms(self, planned: PlannedCopy | None, verdict: Verdict | None) -> Terms:
         campaign = planned.campaign if planned else (verdict.campaign if verdict else "")
-        return self.policy.terms(campaign, self.envelope.mail.path.text())
+        return self.policy.terms(campaign, self.envelope.mail.path.text)
 
     def _intent(
         self, person: bytes, copy: Copy, token: bytes, verdict: Verdict | None, planned: PlannedCopy | None
     ) -> SendIntent:
-        recipient = self.envelope.recipients[copy.recipients[0]].path.text()
+        recipient = self.envelope.recipients[copy.recipients[0]].path.text
         terms = self._terms(planned, verdict)
         footer = planned.footer if planned else (verdict.footer if verdict else "")
         return SendIntent(
             mail_key=self.key,
             person=person,
             token=token,
-            sender=self.envelope.mail.path.text(),
+            sender=self.envelope.mail.path.text,
             campaign=planned.campaign if planned else (verdict.campaign if verdict else ""),
             rule=planned.rule if planned else (verdict.rule if verdict else ""),
             footer=footer,

@@ -165,7 +165,7 @@ def _by_envelope(
 
 def _sent_by(message: Message, envelope: Envelope, listed: AddressTest) -> bool:
     """Whether a list names the sender, by reverse-path or by From field."""
-    senders = (envelope.mail.path.text(), *mailboxes(message.value(b"from") or b""))
+    senders = (envelope.mail.path.text, *mailboxes(message.value(b"from") or b""))
     return any(listed(sender) for sender in senders)
 
 
@@ -199,7 +199,7 @@ def _decide(reading: Reading, envelope: Envelope, policy: Policy, verdict: Verdi
         return Decision(reason=Reason.OBSERVE, verdict=verdict)
     # A mail in a file may name nobody, and yet be asked about as if it did (`rewrite --always`).
     named = envelope.recipients
-    candidates = len({named[index].path.text() for index in reading.candidates if index < len(named)})
+    candidates = len({named[index].path.text for index in reading.candidates if index < len(named)})
     if policy.max_candidates and candidates > policy.max_candidates:
         detail = f"{candidates} candidates, more than {policy.max_candidates} (max_recipients_per_mail)"
         return Decision(reason=Reason.RECIPIENTS, verdict=verdict, detail=detail)
@@ -256,10 +256,10 @@ def view_of(reading: Reading, envelope: Envelope) -> MailView:
     if reading.text is None:
         raise ValueError("a mail whose text was not read can't be judged")
     message = reading.message
-    recipients: Sequence[str] = tuple(rcpt.path.text() for rcpt in envelope.recipients)
+    recipients: Sequence[str] = tuple(rcpt.path.text for rcpt in envelope.recipients)
     return MailView(
         text=reading.text,
-        sender=envelope.mail.path.text(),
+        sender=envelope.mail.path.text,
         header_from=first_mailbox(message.value(b"from") or b""),
         recipients=tuple(recipients),
         candidates=tuple(recipients[index] for index in sorted(reading.candidates)),

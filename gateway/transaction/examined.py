@@ -55,7 +55,7 @@ class Examined:
             peer=session.peer,
             listener=session.listener,
             route=hop.name,
-            sender=mail.path.text(),
+            sender=mail.path.text,
             proven=session.proven,
             ruleset=policy.ruleset.id,
         )

@@ -116,7 +116,7 @@ class LinkedMail:
         self._opened = opened
         self._key = self.key_of(self.policy, self.reading, self.envelope)
         key = self.policy.secrets.person
-        persons = tuple(person_hash(key, rcpt.path.text()) for rcpt in self.envelope.recipients)
+        persons = tuple(person_hash(key, rcpt.path.text) for rcpt in self.envelope.recipients)
         candidates = self._candidates(persons, decision)
         self._plan = make_plan(persons, candidates, opened.copies if opened else None)
         if not self._plan.linked and opened is None:
@@ -343,7 +343,7 @@ class LinkedMail:
             token = tokens.get(index, b"")
             self.report.copies.append(
                 CopyReport(
-                    recipient=rcpt.path.text(),
+                    recipient=rcpt.path.text,
                     token=encode_token(token) if token else "",
                     host=hosts.get(index, ""),
                     fate=outcome.fate.value,

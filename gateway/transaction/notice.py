@@ -173,7 +173,7 @@ def _explanation(failures: Sequence[Failure], hostname: str) -> bytes:
         "",
     ]
     for failure in failures:
-        lines += [f"  <{failure.recipient.path.text()}>", f"    {failure.outcome.reply}"[:MAX_REPLY], ""]
+        lines += [f"  <{failure.recipient.path.text}>", f"    {failure.outcome.reply}"[:MAX_REPLY], ""]
     text = base64.encodebytes("\r\n".join(lines).encode()).replace(b"\n", b"\r\n")
     return _part(b"text/plain; charset=utf-8", text, b"base64")
 

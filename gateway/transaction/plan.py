@@ -39,7 +39,7 @@ class Plan:
 
 def persons_of(recipients: Sequence[Rcpt], person_of: Callable[[str], bytes]) -> tuple[bytes, ...]:
     """The keyed hash of each recipient's normalised address, in order."""
-    return tuple(person_of(recipient.path.text()) for recipient in recipients)
+    return tuple(person_of(recipient.path.text) for recipient in recipients)
 
 
 def in_share(person: bytes, share: float) -> bool:

@@ -134,5 +134,5 @@ class Policy:
 
     def is_candidate(self, path: Path) -> bool:
         """Whether a recipient is outside the company and on no exclude list (SMTP.md rule 12)."""
-        address = path.text()
+        address = path.text
         return bool(path.domain) and not self.is_own(address) and not self.is_excluded(address)

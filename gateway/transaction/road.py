@@ -106,7 +106,7 @@ class Road(Examined):
         if all(outcome.fate is Fate.TAKEN for outcome in delivery.outcomes):
             self._services.untouched_taken[self._hop.name] = self._services.monotonic()
         self._report.copies = [
-            CopyReport(recipient=rcpt.path.text(), token="", host=host, fate=o.fate.value, reply=str(o.reply))
+            CopyReport(recipient=rcpt.path.text, token="", host=host, fate=o.fate.value, reply=str(o.reply))
             for rcpt, o in zip(self._accepted, delivery.outcomes, strict=True)
         ]
         if self._lmtp:

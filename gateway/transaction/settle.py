@@ -51,7 +51,7 @@ class Settlement:
             notice = earlier
         else:
             notice = await self._send(failures, original, complete=complete)
-        names = [recipient.path.text() for recipient in self.envelope.recipients]
+        names = [recipient.path.text for recipient in self.envelope.recipients]
         return fold(outcomes, notice, names=names), notice
 
     async def _send(self, failures: Sequence[Failure], original: bytes, *, complete: bool) -> Notice:

@@ -257,7 +257,7 @@ def commands(data: bytes) -> str:
     promise(path.raw[:1] == b"<" and path.raw[-1:] == b">", "in angle brackets")
     promise(not any(sign < 32 or sign == 127 for sign in path.raw), "no control character")
     if path.domain.isascii() and path.local.isascii() and not path.null:
-        promise(path.text().isprintable(), "a text that is safe to show")
+        promise(path.text.isprintable(), "a text that is safe to show")
     again, behind = parse_path(keyword + b":" + path.raw, keyword, null_allowed=True)
     promise((again, behind) == (path, b""), "the path by itself is the same path")
     try:

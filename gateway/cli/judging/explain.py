@@ -80,7 +80,7 @@ class Explanation:
     def candidates(self) -> list[str]:
         """The recipients who may get a link."""
         recipients = self.seen.envelope.recipients
-        return [recipients[index].path.text() for index in sorted(self.seen.reading.candidates)]
+        return [recipients[index].path.text for index in sorted(self.seen.reading.candidates)]
 
     @property
     def difference(self) -> list[str]:
@@ -97,8 +97,8 @@ class Explanation:
             "file": self.name,
             **self.judgement.as_json(),
             "detail": self.judgement.detail,
-            "from": envelope.mail.path.text(),
-            "to": [rcpt.path.text() for rcpt in envelope.recipients],
+            "from": envelope.mail.path.text,
+            "to": [rcpt.path.text for rcpt in envelope.recipients],
             "candidates": self.candidates,
             "rules": [rule.as_json() for rule in self.rules],
             "difference": self.difference,
@@ -112,10 +112,10 @@ class Explanation:
         detail = f" ({printable(self.judgement.detail)})" if self.judgement.detail else ""
         yield f"{printable(self.name)}: {matched}, {told['verdict']}: {told['reason']}{detail}", colour
         envelope = self.seen.envelope
-        yield f"  from {printable(envelope.mail.path.text()) or '<>'}", ""
+        yield f"  from {printable(envelope.mail.path.text) or '<>'}", ""
         for index, rcpt in enumerate(envelope.recipients):
             candidate = "" if index in self.seen.reading.candidates else ", no candidate"
-            yield f"  to   {printable(rcpt.path.text())}{candidate}", ""
+            yield f"  to   {printable(rcpt.path.text)}{candidate}", ""
         if self.seen.view is None:
             yield "\nAn automatic reply: no rule is asked.", ""
         elif not self.rules:

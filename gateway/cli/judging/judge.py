@@ -124,7 +124,7 @@ class Judge:
         key = seen.policy.secrets.person
         recipients = seen.envelope.recipients
         return share >= 1 or any(
-            in_share(person_hash(key, recipients[at].path.text()), share) for at in seen.reading.candidates
+            in_share(person_hash(key, recipients[at].path.text), share) for at in seen.reading.candidates
         )
 
 

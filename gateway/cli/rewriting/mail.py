@@ -134,8 +134,8 @@ class Rewriter:
             reason=decision.reason,
             detail=decision.detail,
             verdict=decision.verdict,
-            sender=envelope.mail.path.text(),
-            recipients=tuple(rcpt.path.text() for rcpt in envelope.recipients),
+            sender=envelope.mail.path.text,
+            recipients=tuple(rcpt.path.text for rcpt in envelope.recipients),
         )
         if decision.footer is None or decision.verdict is None or reading.text is None:
             return _cleaned(left, reading, policy)
@@ -184,7 +184,7 @@ class Rewriter:
             complete=complete,
             envelope=envelope,
             policy=policy,
-            route=self.route(envelope.mail.path.text()),
+            route=self.route(envelope.mail.path.text),
             candidates=candidates,
         )
         if reading.looping:

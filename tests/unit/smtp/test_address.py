@@ -124,7 +124,7 @@ def test_the_names_of_a_path() -> None:
         ("太郎@example.jp".encode(), False, False),
         (b"", True, True),
     ]
-    assert [wide.text(), broken.text()] == ["太郎@example.jp", "\\xff@example.jp"]
+    assert [wide.text, broken.text] == ["太郎@example.jp", "\\xff@example.jp"]
 
 
 @given(hostile, st.booleans())
