@@ -92,6 +92,8 @@ class Config(Section):
 
         `listener` is the label of the one that it came in on, `sender` its reverse-path, empty for ``<>``.
         """
+        if not self.route:
+            return DEFAULT_ROUTE
         domain = fold_address(sender).rpartition("@")[2]
         for route in self.route:
             if route.listeners and listener not in route.listeners:

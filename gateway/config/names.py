@@ -126,10 +126,10 @@ def fold_address(address: str) -> str:
 
 def in_domains(patterns: Iterable[str], domain: str) -> bool:
     """Whether `domain` (folded) is one of `patterns`, or below one with ``*.`` (see `parse_own_domain`)."""
-    return any(
-        domain.endswith(pattern[1:]) if pattern.startswith("*.") else domain == pattern
-        for pattern in patterns
-    )
+    for pattern in patterns:
+        if domain == pattern or (pattern.startswith("*.") and domain.endswith(pattern[1:])):
+            return True
+    return False
 
 
 def _glob(pattern: str, text: str) -> bool:

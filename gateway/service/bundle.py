@@ -8,6 +8,7 @@ policy from it is deterministic, so what the parent could build, every worker ca
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from gateway.config import (
@@ -34,7 +35,7 @@ from gateway.keyed import keyed_hash
 from gateway.ledger.identity import PersonKeys
 from gateway.ruleset.load import load_rules
 from gateway.ruleset.ruleset import Ruleset
-from gateway.service.terms import TermBook
+from gateway.service.terms import SENDERS, TermBook
 from gateway.transaction.markers import Markers
 from gateway.transaction.policy import LinkForm, Policy, Secrets
 
@@ -148,11 +149,11 @@ def build_policy(bundle: Bundle, *, examples: bool = False, last: Built | None =
         secrets=Secrets(
             mark=bundle.keys.mark, mail=bundle.keys.mail, person=bundle.keys.person, own_id=bundle.keys.own_id
         ),
-        terms_of=book.terms,
+        terms_of=lru_cache(maxsize=SENDERS)(book.terms),
         other_prefixes=tuple({one.link.prefix for one in terms} - {link.prefix}),
         kept=kept,
         is_own=lambda address: in_domains(own_domains, address.rpartition("@")[2].lower()),
-        is_excluded=excluded.matches if excluded else lambda _: False,
+        is_excluded=excluded.matches if excluded else None,
         is_excluded_sender=excluded_senders.matches if excluded_senders else None,
         markers=Markers(off=config.markers.off, on=config.markers.on if forcing else ()),
         may_force=forcing.matches if forcing else None,

@@ -10,10 +10,13 @@ from gateway.footer.kept import KeptFooter
 from gateway.ledger.identity import PersonKeys
 from gateway.transaction.policy import LinkForm, Terms
 
+#: For so many pairs of campaign and sender a policy remembers the terms: rejections come from few addresses.
+SENDERS = 512
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TermBook:
-    """All terms of a config. Made once a policy; what is asked for each mail is a look into a table."""
+    """All terms of a config. Made once a policy, which remembers what it was told (`SENDERS`)."""
 
     config: Config
     keys: PersonKeys
@@ -50,7 +53,9 @@ class TermBook:
                 company=company.id,
                 partner=partner.id,
                 footers={one.name: one.hash for one in kept},
-                hashes=partial(self.keys.matching_hashes, partner.id),
+                hashes=partial(self.keys.matching_hashes, partner.id)
+                if self.keys.matching.get(partner.id)
+                else None,
             )
             made = self._made[key] = (terms, kept)
         return made

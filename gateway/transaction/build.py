@@ -126,7 +126,7 @@ class Builder:
             company=terms.company,
             partner=terms.partner,
             footer_hash=terms.footers.get(footer),
-            matching=terms.hashes(recipient),
+            matching=terms.hashes(recipient) if terms.hashes is not None else (),
             alone=self.alone,
         )
 

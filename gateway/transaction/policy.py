@@ -80,14 +80,15 @@ class Terms:
         partner: by whose link it goes.
         link: what the footer says.
         footers: by the footer's name: the hash under which the ledger keeps it as it is sent.
-        hashes: an address's hash under each live matching key of the partner, with the key's id.
+        hashes: an address's hash under each live matching key of the partner, with the key's id; None where
+            the partner has no such key.
     """
 
     link: LinkForm
     company: str = "default"
     partner: str = "default"
     footers: Mapping[str, bytes] = field(default_factory=dict)
-    hashes: Callable[[str], tuple[tuple[str, bytes], ...]] = lambda _: ()
+    hashes: Callable[[str], tuple[tuple[str, bytes], ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,7 @@ class Policy:
     other_prefixes: tuple[str, ...] = ()
     kept: tuple[KeptFooter, ...] = ()
     is_own: AddressTest
-    is_excluded: AddressTest
+    is_excluded: AddressTest | None = None
     is_excluded_sender: AddressTest | None = None
     markers: Markers = field(default_factory=Markers)
     may_force: AddressTest | None = None
@@ -134,5 +135,6 @@ class Policy:
 
     def is_candidate(self, path: Path) -> bool:
         """Whether a recipient is outside the company and on no exclude list (SMTP.md rule 12)."""
-        address = path.text
-        return bool(path.domain) and not self.is_own(address) and not self.is_excluded(address)
+        if not path.domain or self.is_own(path.text):
+            return False
+        return self.is_excluded is None or not self.is_excluded(path.text)

@@ -66,6 +66,8 @@ def test_in_domains() -> None:
     assert not in_domains(["*.example.jp"], "notexample.jp")
     assert in_domains(["example.jp"], "example.jp")
     assert not in_domains(["example.jp"], "")
+    assert in_domains(["x.test", "*.y.test", "example.jp"], "example.jp")
+    assert not in_domains([], "example.jp")
 
 
 @pytest.mark.parametrize(

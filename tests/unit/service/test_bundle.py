@@ -6,7 +6,9 @@ import pytest
 
 from gateway.config import embedded_config, load_keys, read_rule_files
 from gateway.errors import ConfigError
+from gateway.keyed import keyed_hash
 from gateway.service.bundle import Bundle, build_policy, observing, read_bundle, shown_address
+from gateway.service.terms import SENDERS
 
 CONFIG = """
 [gateway]
@@ -108,15 +110,41 @@ def test_who_is_a_candidate(tmp_path: Path) -> None:
     own = {"a@example.co.jp", "a@EXAMPLE.CO.JP", "a@x.example.org"}
     strangers = {"a@example.org", "a@notexample.co.jp", "a@example.co.jp.evil.example", "a@example.com"}
     assert {address for address in own | strangers if policy.is_own(address)} == own
+    is_excluded = policy.is_excluded
+    assert is_excluded is not None
     excluded = {"x@agency.example", "archive@example.net"}
-    assert {
-        address for address in excluded | {"other@example.net"} if policy.is_excluded(address)
-    } == excluded
+    assert {address for address in excluded | {"other@example.net"} if is_excluded(address)} == excluded
 
 
 def test_nobody_is_excluded_by_default(tmp_path: Path) -> None:
     """Without a list everybody outside is a candidate."""
-    assert not build_policy(made(tmp_path)).is_excluded("anybody@example.com")
+    assert build_policy(made(tmp_path)).is_excluded is None
+
+
+def test_terms_are_remembered_by_sender(tmp_path: Path) -> None:
+    """What a policy says of a sender again is what its config says, also when it has heard of many others."""
+    companies = [{"id": "one"}, {"id": "two", "campaigns": ["ja"], "sender_domains": ["two.example"]}]
+    bundle = made(tmp_path, company=companies)
+    policy = build_policy(bundle)
+    senders = [f"{n}@{domain}" for n in range(SENDERS) for domain in ("two.example", "TWO.example", "x.test")]
+    for _ in range(2):
+        asked = [(campaign, sender) for sender in ["", *senders] for campaign in ("", "ja")]
+        found = [policy.terms(*one) for one in asked]
+        assert [one.company for one in found] == [bundle.config.company_of(*one).id for one in asked]
+    assert policy.terms("ja", senders[0]) is policy.terms("ja", senders[0])
+
+
+def test_terms_have_the_hashes_of_a_partners_keys(tmp_path: Path) -> None:
+    """Under each live matching key of that partner, of the normalised address; without a key there are none."""
+    partners = [{"id": "a"}, {"id": "b"}]
+    companies = [{"id": "one", "partner": "a"}, {"id": "two", "partner": "b", "campaigns": ["ja"]}]
+    keys = {"a": (("k1", b"1" * 32), ("k2", b"2" * 32))}
+    policy = build_policy(replace(made(tmp_path, company=companies, partner=partners), matching_keys=keys))
+    hashes = policy.terms("", "").hashes
+    assert hashes is not None
+    expected = tuple((name, keyed_hash(key, b"taro@example.com")) for name, key in keys["a"])
+    assert hashes("Taro@example.com") == expected
+    assert policy.terms("ja", "").hashes is None
 
 
 def test_same_content_same_policy(tmp_path: Path) -> None:
