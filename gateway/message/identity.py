@@ -14,16 +14,11 @@ def mail_key(message: Message, text: MailText, *, reverse_path: bytes, key: byte
 
     Only of a mail whose text is complete: the same mail with less of it known has another key.
     """
-    pieces = [
-        reverse_path,
-        message.value(b"message-id") or b"",
-        message.value(b"date") or b"",
-        " ".join(text.subject.source.split()).encode("utf-8", "surrogatepass"),
-    ]
-    pieces += [
-        b"" if body is None else body.decoded.rstrip().encode("utf-8", "surrogatepass")
-        for body in (text.plain, text.html)
-    ]
+    message_id = message.value(b"message-id") or b""
+    date = message.value(b"date") or b""
+    subject = " ".join(text.subject.source.split()).encode("utf-8", "surrogatepass")
+    plain = b"" if text.plain is None else text.plain.decoded.rstrip().encode("utf-8", "surrogatepass")
+    html = b"" if text.html is None else text.html.decoded.rstrip().encode("utf-8", "surrogatepass")
+    pieces = (reverse_path, message_id, date, subject, plain, html)
     # Each with its length, so that nothing can move from one piece into the next.
-    framed = b"".join(b"%d:%b" % (len(piece), piece) for piece in pieces)
-    return keyed_hash(key, framed)
+    return keyed_hash(key, b"".join([b"%d:%b" % (len(piece), piece) for piece in pieces]))

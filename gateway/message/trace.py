@@ -9,6 +9,7 @@ RFC 5321 §4.4, RFC 5322 §3.6.7.
 
 import hmac
 import re
+from functools import lru_cache
 
 from gateway.keyed import keyed_hash
 from gateway.message.scan import Message
@@ -41,18 +42,23 @@ def received_field(
     `recipient` the path (``<a@b>`` or ``a@b``) if the copy has exactly one, `date` in the form of RFC 5322
     §3.3.
     """
-    name = _NOT_DOMAIN.sub(b"?", helo[:_MAX_HELO]).decode("ascii") or "unknown"
-    address = f" ([{'IPv6:' if ':' in peer else ''}{peer}])" if peer else ""
     nonce = _NOT_ATOM.sub("-", session_id)[:64] or "-"
     mark = _keyed(mark_key, b"loop", nonce.encode("ascii"))
     path = b"" if recipient is None else recipient if recipient.startswith(b"<") else b"<%b>" % recipient
     recipient_clause = f"\r\n\tfor {path.decode('ascii')}" if _PATH.fullmatch(path) else ""
     return (
-        f"Received: from {name}{address}\r\n"
-        f"\tby {hostname} with {protocol} id {nonce}{recipient_clause}\r\n"
+        f"{_of_session(helo, peer, hostname, protocol)} id {nonce}{recipient_clause}\r\n"
         f"\t(careerrelay-mark {nonce} {mark});\r\n"
         f"\t{date}\r\n"
     ).encode("ascii", "replace")
+
+
+@lru_cache(maxsize=256)
+def _of_session(helo: bytes, peer: str, hostname: str, protocol: str) -> str:
+    """What is the same in the field for all mails of a session."""
+    name = _NOT_DOMAIN.sub(b"?", helo[:_MAX_HELO]).decode("ascii") or "unknown"
+    address = f" ([{'IPv6:' if ':' in peer else ''}{peer}])" if peer else ""
+    return f"Received: from {name}{address}\r\n\tby {hostname} with {protocol}"
 
 
 def count_received(message: Message) -> int:
@@ -82,6 +88,8 @@ def own_id_field(token_or_id: str, id_key: bytes) -> bytes:
 
 def has_own_id(message: Message, id_key: bytes) -> bool:
     """Whether the mail carries our own header field, made with `id_key`. A forged one does not count."""
+    if OWN_ID not in message.parts[0].head.names:
+        return False
     for field in message.all(OWN_ID):
         found = _OWN_VALUE.fullmatch(field.value(message.data))
         if found is not None and _verifies(id_key, b"id", found[1], found[2]):

@@ -6,7 +6,8 @@ raise is a fault of ours, and the mail then goes untouched (promise 1).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from gateway.dkim.treatment import UNSIGNED, Treatment, treat
 from gateway.errors import MailUnreadable
@@ -31,8 +32,7 @@ _CLEANED = frozenset({Reason.NO_CANDIDATE, Reason.SENDER_EXCLUDED})
 MARKS_REFUSED = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(NamedTuple):
     """What the bytes and the envelope show before any rule is asked.
 
     Attributes:
@@ -54,8 +54,7 @@ class Reading:
     marked: Marked = NOTHING
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """What is to become of the mail.
 
     Attributes:
@@ -78,7 +77,7 @@ class Decision:
 
 def candidates_of(envelope: Envelope, policy: Policy) -> frozenset[int]:
     """The indexes of the recipients that would get a link."""
-    return frozenset(i for i, rcpt in enumerate(envelope.recipients) if policy.is_candidate(rcpt.path))
+    return frozenset([i for i, rcpt in enumerate(envelope.recipients) if policy.is_candidate(rcpt.path)])
 
 
 def read_mail(
@@ -116,7 +115,7 @@ def read_mail(
             reason = text.reason
         elif not text.bodies:
             reason = Reason.NO_TEXT
-        elif any(has_link(text, prefix) for prefix in (policy.link.prefix, *policy.other_prefixes)):
+        elif has_link(text, policy.prefixes):
             reason = Reason.HAS_LINK
     marked = find_marks(message, text, policy.markers, reason)
     if blocked is not None:
@@ -169,9 +168,13 @@ def _sent_by(message: Message, envelope: Envelope, listed: AddressTest) -> bool:
     return any(listed(sender) for sender in senders)
 
 
-def has_link(text: MailText, prefix: str) -> bool:
-    """Whether a link of ours stands anywhere in the main text, quotes included."""
-    return any(prefix in body.decoded for body in text.bodies)
+def has_link(text: MailText, prefixes: Sequence[str]) -> bool:
+    """Whether a link that begins like one of ours stands anywhere in the main text, quotes included."""
+    for body in text.bodies:
+        for prefix in prefixes:
+            if prefix in body.decoded:
+                return True
+    return False
 
 
 def decide(
@@ -180,7 +183,7 @@ def decide(
     """Ask the rules, and find the place for the footer if they say so. A `verdict` given counts as theirs."""
     decision = _decide(reading, envelope, policy, verdict)
     if not reading.message.complete and reading.marked.cleans and not decision.whole:
-        return replace(decision, whole=True)  # what is edited has to be all there
+        return decision._replace(whole=True)  # what is edited has to be all there
     return decision
 
 
@@ -197,12 +200,13 @@ def _decide(reading: Reading, envelope: Envelope, policy: Policy, verdict: Verdi
         return Decision(reason=verdict.reason, verdict=verdict)
     if policy.mode != "inject":
         return Decision(reason=Reason.OBSERVE, verdict=verdict)
-    # A mail in a file may name nobody, and yet be asked about as if it did (`rewrite --always`).
-    named = envelope.recipients
-    candidates = len({named[index].path.text for index in reading.candidates if index < len(named)})
-    if policy.max_candidates and candidates > policy.max_candidates:
-        detail = f"{candidates} candidates, more than {policy.max_candidates} (max_recipients_per_mail)"
-        return Decision(reason=Reason.RECIPIENTS, verdict=verdict, detail=detail)
+    if 0 < policy.max_candidates < len(reading.candidates):
+        # A mail in a file may name nobody, and yet be asked about as if it did (`rewrite --always`).
+        named = envelope.recipients
+        candidates = len({named[index].path.text for index in reading.candidates if index < len(named)})
+        if candidates > policy.max_candidates:
+            detail = f"{candidates} candidates, more than {policy.max_candidates} (max_recipients_per_mail)"
+            return Decision(reason=Reason.RECIPIENTS, verdict=verdict, detail=detail)
     if not reading.message.complete:
         return Decision(reason=_given(verdict), verdict=verdict, whole=True)
     return place(reading, verdict, policy)
@@ -256,13 +260,15 @@ def view_of(reading: Reading, envelope: Envelope) -> MailView:
     if reading.text is None:
         raise ValueError("a mail whose text was not read can't be judged")
     message = reading.message
-    recipients: Sequence[str] = tuple(rcpt.path.text for rcpt in envelope.recipients)
+    candidates = recipients = tuple([rcpt.path.text for rcpt in envelope.recipients])
+    if len(reading.candidates) != len(recipients):
+        candidates = tuple([recipients[index] for index in sorted(reading.candidates)])
     return MailView(
         text=reading.text,
         sender=envelope.mail.path.text,
         header_from=first_mailbox(message.value(b"from") or b""),
-        recipients=tuple(recipients),
-        candidates=tuple(recipients[index] for index in sorted(reading.candidates)),
+        recipients=recipients,
+        candidates=candidates,
         header=message.value,
         size=len(message.data) if message.complete else None,
     )

@@ -9,7 +9,7 @@ cannot be edited, they stay, and the log says so.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from gateway.footer.choose import may_have_placeholder, placeholders
@@ -43,15 +43,17 @@ _EDITABLE = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Markers:
-    """The words that mean no and yes in a subject. Frozen, and compared by value."""
+    """The words that mean no and yes in a subject. Frozen, and compared by value.
+
+    `both` finds all of them; None where there are none.
+    """
 
     off: tuple[str, ...] = ()
     on: tuple[str, ...] = ()
+    both: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
 
-    @property
-    def both(self) -> re.Pattern[str] | None:
-        """All of them; None where there are none."""
-        return pattern((*self.off, *self.on))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "both", pattern((*self.off, *self.on)))
 
     def says_off(self, subject: str) -> bool:
         """Whether a subject says no."""
@@ -104,15 +106,17 @@ def may_be_marked(message: Message, markers: Markers) -> bool:
 
 def find_marks(message: Message, text: MailText | None, markers: Markers, reason: Reason | None) -> Marked:
     """Look for markers. `reason` is why the mail is left alone, None where the rules have a say."""
-    fields = message.all(FIELD)
-    subject = text.subject.source if text is not None else decode_header(message.value(b"subject") or b"")
-    both = markers.both
+    fields = message.all(FIELD) if FIELD in message.parts[0].head.names else ()
+    subject, bodies, both = "", [], markers.both
+    if text is not None:
+        subject, bodies = text.subject.source, list(filter(_has_placeholder, text.bodies))
+    elif both is not None:
+        subject = decode_header(message.value(b"subject") or b"")
     marked = both is not None and both.search(subject) is not None
-    bodies = [] if text is None else [body for body in text.bodies if _has_placeholder(body)]
     raw = text is None and message.data.find(PLACEHOLDER) >= 0
     if not (fields or marked or bodies or raw):
         return NOTHING
-    off = any(field.value(message.data).strip().lower() == b"off" for field in fields)
+    off = any(each.value(message.data).strip().lower() == b"off" for each in fields)
     off = off or (marked and markers.says_off(subject))
     on = (marked and not off) or any(_FRESH.search(body.new.text) for body in bodies)
     if reason not in _EDITABLE or message.defects:

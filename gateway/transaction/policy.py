@@ -102,9 +102,10 @@ class Policy:
     link: LinkForm
     secrets: Secrets
     # By campaign and sender; where it is None, all mail goes by `link`. `other_prefixes` are those of its
-    # links, `kept` is what all footers are made from, for the ledger.
+    # links, `prefixes` are all of them. `kept` is what all footers are made from, for the ledger.
     terms_of: Callable[[str, str], Terms] | None = None
     other_prefixes: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = field(init=False)
     kept: tuple[KeptFooter, ...] = ()
     is_own: AddressTest
     is_excluded: AddressTest | None = None
@@ -128,6 +129,9 @@ class Policy:
     gateway_refusals: Collection[str] = REFUSES_GATEWAY
     notice_from: str = "Mail Delivery System"
     postmaster: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prefixes", (self.link.prefix, *self.other_prefixes))
 
     def terms(self, campaign: str, sender: str) -> Terms:
         """By whose link a mail of this campaign goes. `sender` is ``local@domain``."""
