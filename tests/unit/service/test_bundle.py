@@ -135,7 +135,7 @@ def test_terms_are_remembered_by_sender(tmp_path: Path) -> None:
 
 
 def test_terms_have_the_hashes_of_a_partners_keys(tmp_path: Path) -> None:
-    """Under each live matching key of that partner, of the normalised address; without a key there are none."""
+    """Of the normalised address, under each live matching key of that partner; none where it has no key."""
     partners = [{"id": "a"}, {"id": "b"}]
     companies = [{"id": "one", "partner": "a"}, {"id": "two", "partner": "b", "campaigns": ["ja"]}]
     keys = {"a": (("k1", b"1" * 32), ("k2", b"2" * 32))}
