@@ -16,6 +16,8 @@ from gateway.ruleset.scope import Scope
 #: Hits of one mail that are kept; a letter has ten.
 MOST_HITS = 200
 
+_written = json.JSONEncoder(separators=(",", ":")).encode
+
 _EVERYBODY = Scope(senders=None)
 
 
@@ -49,7 +51,7 @@ def keep(verdict: Verdict) -> str:
         hits = [hit for made in page.values() for hit in made][:left]
         left -= len(hits)
         pages.append([[str(hit.kind), hit.id, hit.where, hit.sentence, hit.start, hit.end] for hit in hits])
-    return json.dumps(pages, separators=(",", ":")) if any(pages) else ""
+    return _written(pages) if any(pages) else ""
 
 
 def signals(kept: str) -> tuple[str, ...]:

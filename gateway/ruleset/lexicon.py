@@ -26,6 +26,8 @@ from typing import Any, NamedTuple
 import ahocorasick_rs
 import re2
 
+from gateway.ruleset.sentences import LONGEST_TEXT
+
 MOST_FOUND = 4096
 """Words looked at in one text. Past it the text is no letter; the rest is not judged."""
 
@@ -137,19 +139,19 @@ class Lexicon:
         self._core_set = _pattern_set([entries[number].text for number in patterns if entries[number].core])
 
     def has_core(self, text: str) -> bool:
-        """Does any core word or pattern stand in the text? One inside a longer word counts here."""
-        if self._has_core_word(text, 0, HEAD) or (
-            len(text) > HEAD and self._has_core_word(text, max(0, HEAD + 1 - self._core_longest), len(text))
-        ):
-            return True
+        """Does any core word or pattern stand in what is judged of a text? One in a longer word counts."""
+        if len(text) > LONGEST_TEXT:
+            text = text[:LONGEST_TEXT]
+        low, high = 0, HEAD
+        while True:
+            for word, start, end in _walk(self._core, text[low:high]):
+                mark = self._core_marks[word]
+                if not mark or _stands_alone(text, low + start, low + end, mark):
+                    return True
+            if high >= len(text):
+                break
+            low, high = max(0, HEAD + 1 - self._core_longest), len(text)
         return self._core_set is not None and bool(self._core_set.Match(encodable(text)))
-
-    def _has_core_word(self, text: str, low: int, high: int) -> bool:
-        for word, start, end in _walk(self._core, text[low:high]):
-            mark = self._core_marks[word]
-            if not mark or _stands_alone(text, low + start, low + end, mark):
-                return True
-        return False
 
     def matches(self, text: str, limit: int) -> list[Match]:
         """Every word that begins before `limit` with its place, in order of its end; some behind it, too.

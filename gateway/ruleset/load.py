@@ -12,7 +12,8 @@ from gateway.ruleset.book import Book
 from gateway.ruleset.evidence import Kind
 from gateway.ruleset.examples import failed_examples, warm_up
 from gateway.ruleset.parse import ParsedFile, pack_of, parse_files
-from gateway.ruleset.ruleset import Rule, Ruleset
+from gateway.ruleset.rule import Rule
+from gateway.ruleset.ruleset import Ruleset
 from gateway.ruleset.schema import RuleTable, WordingTable
 from gateway.ruleset.scope import AddressPattern, HeaderTest, Scope, address_pattern
 from gateway.ruleset.statements import Statements

@@ -26,8 +26,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import count
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from gateway.ruleset.evidence import Kind
 from gateway.ruleset.lexicon import FIRST_WORD, MOST_FOUND, Match, ends_sentence
 from gateway.ruleset.names import named_places
 from gateway.ruleset.sentences import LONGEST_SENTENCE, LONGEST_TEXT, signature_start
@@ -49,9 +50,23 @@ Shape = tuple[object, ...]
 Spot = tuple[int, int, int, int]
 """Sentence, line (below zero: the subject), and start and end behind the line's first word."""
 
-Finding = tuple[TermSet, TermSet, tuple[tuple[int, tuple[Spot, ...]], ...]]
-"""The terms that may stand in the subject and in the text; by number of the clause, in the order of finding,
-where it holds."""
+Mark = tuple[int, ...]
+"""What holds in a page, as numbers: two pages of one mark are weighed alike."""
+
+
+class Finding(NamedTuple):
+    """What was found in a page.
+
+    `number`: its own, never given twice. `about` and `held`: the terms that may stand in the subject and in
+    the text. `strong`: is a strong signal among what holds? `places`: by number of the clause, in the order
+    of finding, how each of its hits begins and where it is.
+    """
+
+    number: int
+    about: TermSet
+    held: TermSet
+    strong: bool
+    places: tuple[tuple[int, tuple[Kind, str, float, bool], tuple[Spot, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +144,10 @@ class Memo:
     def known(self, likeness: Likeness) -> Finding | None:
         """What was found in a page like this one."""
         return self._pages.get(likeness.key)
+
+    def number(self) -> int:
+        """One that stands for nothing else that is remembered."""
+        return next(self._numbers)
 
     def learn(self, likeness: Likeness, finding: Finding) -> None:
         """Remember what was found in it."""

@@ -7,9 +7,9 @@ from functools import cached_property
 from gateway.ruleset.book import Book, Trials, able, beginning
 from gateway.ruleset.citation import is_cited
 from gateway.ruleset.clause import Clause
-from gateway.ruleset.evidence import Hit
+from gateway.ruleset.evidence import Hit, Kind
 from gateway.ruleset.lexicon import Match, Place
-from gateway.ruleset.memo import Finding, Likeness, Spot
+from gateway.ruleset.memo import Finding, Likeness, Mark, Spot
 from gateway.ruleset.reading import Reading, Sentence
 from gateway.ruleset.sentences import LONGEST_TEXT
 from gateway.ruleset.termset import TermSet
@@ -56,10 +56,12 @@ class Page:
         "_quoted_text",
         "_reading",
         "_refused",
+        "_strong",
         "_subject",
         "_text",
         "_where",
         "hits",
+        "mark",
     )
 
     def __init__(
@@ -74,23 +76,28 @@ class Page:
     ) -> None:
         """Find what holds, whether or not a strong signal is among it: what was seen is kept for review.
 
-        A page that reads like one before has its hits from the book's memo, others are read. `telling`: say
-        which runs told most of how it reads as a whole, for `explain`.
+        A page that reads like one before has its hits from the book's memo, others are read. `mark` is the
+        same for all in which the same holds, None where that is not remembered. `telling`: say which runs
+        told most of how it reads as a whole, for `explain`.
         """
         self._book = book
         self._subject = subject
         self._where = where
         self._text = text
         self.hits: dict[int, list[Hit]] = {}
+        self.mark: Mark | None = None
         likeness = book.memo.likeness(text, subject=subject.text, quoted=quoted)
         finding = None if likeness is None else book.memo.known(likeness)
         if likeness is None or finding is None:
             self._read(quoted, None if likeness is None else likeness.matches)
             if likeness is not None:
-                book.memo.learn(likeness, self._finding(likeness))
+                finding = self._finding(likeness)
+                book.memo.learn(likeness, finding)
         else:
             self._recall(likeness, finding)
-        self._take_in(reply=bool(quoted), telling=telling)
+        wordings = self._take_in(reply=bool(quoted), telling=telling) if book.wordings else ()
+        if finding is not None:
+            self.mark = (finding.number, *wordings)
 
     def _read(self, quoted: str, matches: Sequence[Match] | None) -> None:
         """Read the text and find the strong signals, then all others."""
@@ -103,17 +110,21 @@ class Page:
         self._cited: dict[Sequence[str], Sequence[str]] = {}
         self._refused: set[int] = set()
         self._find(book.strong)
+        self._strong = bool(self.hits)
         self._refused = {hit.sentence for hits in self.hits.values() for hit in hits}
         self._find(book.anywhere)
         self._find(book.elsewhere, named=True)
 
     def _finding(self, likeness: Likeness) -> Finding:
         """What was found, by its places in the lines."""
-        return (
-            self._about,
-            self._held,
-            tuple(
-                (number, tuple(self._spot(likeness, hit) for hit in hits))
+        clauses = self._book.clauses
+        return Finding(
+            number=self._book.memo.number(),
+            about=self._about,
+            held=self._held,
+            strong=self._strong,
+            places=tuple(
+                (number, _beginning(clauses[number]), tuple(self._spot(likeness, hit) for hit in hits))
                 for number, hits in self.hits.items()
             ),
         )
@@ -128,25 +139,29 @@ class Page:
 
     def _recall(self, likeness: Likeness, finding: Finding) -> None:
         """The same as was found in a page like this one, at its places here."""
-        self._about, self._held, found = finding
-        for number, spots in found:
-            clause = self._book.clauses[number]
-            self.hits[number] = [
-                self._hit(clause, at, (start, end))
-                if line == SUBJECT
-                else self._hit(clause, at, (likeness.firsts[line] + start, likeness.firsts[line] + end))
-                for at, line, start, end in spots
-            ]
+        _, self._about, self._held, self._strong, places = finding
+        firsts, here, where = likeness.firsts, self._text, self._where
+        about = self._subject.text
+        make = tuple.__new__  # without the detour over the constructor of a NamedTuple: a letter has fifteen
+        for number, begin, spots in places:
+            hits = self.hits[number] = []
+            for at, line, start, end in spots:
+                if line == SUBJECT:
+                    hits.append(make(Hit, (*begin, "subject", at, start, end, about[start:end])))
+                else:
+                    low, high = firsts[line] + start, firsts[line] + end
+                    hits.append(make(Hit, (*begin, where, at, low, high, here[low:high])))
 
-    def _take_in(self, *, reply: bool, telling: bool) -> None:
-        """How the text reads as a whole. Not remembered: it depends on every word.
+    def _take_in(self, *, reply: bool, telling: bool) -> list[int]:
+        """How the text reads as a whole: the clauses that hold. Not remembered: it depends on every word.
 
         In a `reply` that counts against it only: what is new there is a part of a conversation, no letter.
         """
-        clauses = self._book.clauses
-        strong = any(clauses[number].unlocks for number in self.hits)
+        taken: list[int] = []
+        strong = self._strong
         if reply and not strong:
-            return
+            return taken
+        clauses = self._book.clauses
         for wording, numbers in self._book.wordings:
             likely = wording.likelihood(self._subject.text, self._text, about=self._about, held=self._held)
             if likely is None:
@@ -154,9 +169,11 @@ class Page:
             for number in numbers:
                 clause = clauses[number]
                 # What only takes away has nothing to take from where no strong signal stands.
-                taken = not reply if clause.weight > 0 else strong
-                if taken and clause.at_least <= likely <= clause.at_most:
+                counts = not reply if clause.weight > 0 else strong
+                if counts and clause.at_least <= likely <= clause.at_most:
                     self.hits[number] = [self._as_a_whole(clause, likely, wording if telling else None)]
+                    taken.append(number)
+        return taken
 
     def _as_a_whole(self, clause: Clause, likely: float, wording: Wording | None) -> Hit:
         said = f"{likely:.2f}"
@@ -218,7 +235,9 @@ class Page:
             or (clause.cited and self._is_cited(clause, at, place))
         ):
             return
-        hit = self._hit(clause, at, place)
+        where, text = ("subject", self._subject.text) if at == SUBJECT else (self._where, self._text)
+        start, end = place
+        hit = Hit(*_beginning(clause), where, at, start, end, text[start:end])
         if known is None:
             self.hits[number] = [hit]
         else:
@@ -298,19 +317,10 @@ class Page:
             self._quoted = [quoted.sentence(number) for number in range(len(quoted))]
         return self._quoted
 
-    def _hit(self, clause: Clause, at: int, place: Place) -> Hit:
-        text = self._text_of(at)
-        return Hit(
-            clause.kind,
-            clause.name,
-            clause.weight,
-            clause.unlocks,
-            "subject" if at == SUBJECT else self._where,
-            at,
-            place[0],
-            place[1],
-            text[place[0] : place[1]],
-        )
+
+def _beginning(clause: Clause) -> tuple[Kind, str, float, bool]:
+    """What a clause's hits all begin with."""
+    return clause.kind, clause.name, clause.weight, clause.unlocks
 
 
 def _may_be_bound(clause: Clause, terms: TermSet) -> bool:

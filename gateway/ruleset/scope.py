@@ -50,7 +50,12 @@ def address_pattern(written: str) -> AddressPattern:
 
 def any_matches(patterns: Sequence[AddressPattern], *addresses: str) -> bool:
     """Does one of the addresses match one of the patterns?"""
-    return any(pattern.matches(address.lower()) for pattern in patterns for address in addresses)
+    for address in addresses:
+        mailbox = address.lower()
+        for pattern in patterns:
+            if pattern.matches(mailbox):
+                return True
+    return False
 
 
 def language_of(*texts: str) -> str:
@@ -97,7 +102,7 @@ class Scope:
         size: int | None,
         language: Callable[[], str],
     ) -> str:
-        """The name of the condition that fails, or an empty string."""
+        """The name of the condition that fails, or an empty string. Empty `senders` match nothing."""
         if self.senders is not None and not any_matches(self.senders, *senders):
             return "senders"
         if self.not_senders and any_matches(self.not_senders, *senders):
@@ -108,9 +113,9 @@ class Scope:
             return "not_recipients"
         if self.largest and size is not None and size > self.largest:
             return "size"
-        if not all(_header_holds(test, header) for test in self.headers):
+        if self.headers and not all(_header_holds(test, header) for test in self.headers):
             return "headers"
-        if any(_header_holds(test, header) for test in self.not_headers):
+        if self.not_headers and any(_header_holds(test, header) for test in self.not_headers):
             return "not_headers"
         if self.languages and language() not in self.languages:
             return "language"

@@ -11,7 +11,7 @@ from typing import Literal
 
 from gateway.config.programme import Rules
 from gateway.ledger.controls import Action, Controls
-from gateway.ruleset.ruleset import Rule
+from gateway.ruleset.rule import Rule
 from gateway.service.bundle import observing
 from gateway.transaction.policy import Policy
 

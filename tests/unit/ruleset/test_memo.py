@@ -3,13 +3,16 @@
 import random
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gateway.ruleset import memo
+from gateway.reason import Reason
+from gateway.ruleset import memo, ruleset
 from gateway.ruleset.examples import written_mail
 from gateway.ruleset.load import load_rules
+from gateway.ruleset.rule import Rule
 from gateway.ruleset.ruleset import MailView, Ruleset
 from gateway.ruleset.sentences import LONGEST_SENTENCE
 
@@ -146,11 +149,39 @@ def test_a_template_is_read_once(remembering: Ruleset, monkeypatch: pytest.Monke
         remembering.judge(written_mail(REJECTION.format(name="佐藤").replace("見送", "「見送")))
 
 
+def test_a_template_is_weighed_once(remembering: Ruleset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was found in it is not weighed again for another person; by other rules it is."""
+    remembering.judge(written_mail(REJECTION.format(name="山田")))
+    stricter = replace(remembering, rules=tuple(replace(rule, threshold=50.0) for rule in remembering.rules))
+
+    def no_weighing(*_: object, **__: object) -> object:
+        raise AssertionError("weighed again")
+
+    letter = written_mail(REJECTION.format(name="佐藤"))
+    assert not stricter.judge(letter).matched
+    monkeypatch.setattr(Rule, "weigh", no_weighing)
+    assert remembering.judge(letter).matched
+    assert not stricter.judge(letter).matched
+
+
+def test_who_sends_is_asked_each_time() -> None:
+    """The same letter, known by then, from another sender or to nobody who may get a link."""
+    rules = load_rules(FILES, config_senders=["*@a.example"], examples=False, key=b"k" * 32)
+    letter = written_mail(REJECTION.format(name="山田"), sender="hr@a.example")
+    other = replace(letter, sender="hr@b.example", header_from="")
+    for _ in range(3):
+        assert rules.judge(letter).reason is Reason.OBSERVE
+        assert rules.judge(other).reason is Reason.OUT_OF_SCOPE
+        assert rules.judge(replace(letter, candidates=())).reason is Reason.NO_CANDIDATE
+
+
 def test_nothing_of_a_mail_is_kept(remembering: Ruleset) -> None:
     """Promise 8: what is remembered holds hashes and numbers, and neither a name nor any other text."""
     remembering.judge(written_mail(REJECTION.format(name="珍名 奇太郎")))
     known = remembering.book.memo
     kept = repr((known._lines, known._shapes, known._pages))
+    kept += repr([[one.grounds for one in made] for made in remembering._weighed.values()])
+    assert remembering._weighed
     assert "珍" not in kept
     assert not any(ord(character) > 127 for character in kept)
 
@@ -159,10 +190,12 @@ def test_what_is_remembered_is_bounded(remembering: Ruleset, monkeypatch: pytest
     """When there is too much all is forgotten, and the verdict stays the same."""
     monkeypatch.setattr(memo, "MOST_KNOWN_LINES", 20)
     monkeypatch.setattr(memo, "MOST_KNOWN_PAGES", 5)
+    monkeypatch.setattr(ruleset, "MOST_KNOWN_PAGES", 5)
     for number in range(60):
         text = REJECTION.format(name="山" * (number % 7 + 1)) + f"{number}番\n" * (number % 9)
         assert remembering.judge(written_mail(text)).matched
         assert len(remembering.book.memo._pages) <= 5
+        assert len(remembering._weighed) <= 5
         assert len(remembering.book.memo._lines) <= 20 + memo.MOST_LINES
 
 
