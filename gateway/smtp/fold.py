@@ -5,8 +5,8 @@ the one after which nobody is left without the mail, and as few as possible have
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from gateway.smtp.reply import Reply
 
@@ -33,8 +33,7 @@ class Fate(Enum):
         return cls.REFUSED if reply.permanent else cls.PUT_OFF
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The fate of one recipient's copy, and the reply behind it.
 
     For UNKNOWN and ELSEWHERE that is one of our own.

@@ -1,7 +1,7 @@
 """One copy through one open transaction at the next hop: content out, one outcome a recipient back."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.errors import NextHopFault, OutcomeUnknown
 from gateway.smtp import failure
@@ -10,8 +10,7 @@ from gateway.smtp.reply import Reply
 from gateway.transaction.ports import Outbound
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(NamedTuple):
     """What became of a copy.
 
     Attributes:
@@ -80,12 +79,11 @@ async def deliver(
         refused = final.fate is Fate.REFUSED and any(reply.positive for reply in start.recipients)
         return Delivery(outcomes=_spread(start.recipients, final, codes), refused=refused)
     if all_or_none:
-        # by fate, since a refusal of the gateway is permanent only in its code
-        changed = (outcome_of(answer, codes) for answer in start.recipients)
-        put_off = next((outcome for outcome in changed if outcome.fate is Fate.PUT_OFF), None)
-        if put_off is not None:
-            outbound.abort()
-            return Delivery(outcomes=(put_off,) * recipients)
+        for answer in start.recipients:
+            # by fate, since a refusal of the gateway is permanent only in its code
+            if not answer.positive and (changed := outcome_of(answer, codes)).fate is Fate.PUT_OFF:
+                outbound.abort()
+                return Delivery(outcomes=(changed,) * recipients)
     try:
         block = b""
         for block in blocks:
@@ -114,4 +112,4 @@ def _nonsense() -> Outcome:
 def _spread(answers: Sequence[Reply], final: Outcome, codes: Collection[str]) -> tuple[Outcome, ...]:
     # A recipient whose answer changed when the transaction was opened again has that as its outcome (SMTP.md
     # rule 1).
-    return tuple(final if answer.positive else outcome_of(answer, codes) for answer in answers)
+    return tuple([final if answer.positive else outcome_of(answer, codes) for answer in answers])

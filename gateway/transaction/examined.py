@@ -4,25 +4,24 @@ Nothing here touches the wire. What goes wrong in reading or deciding is a fault
 to leave the mail alone (promise 1).
 """
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from gateway.errors import LedgerFault, MailUnreadable
 from gateway.message.scan import Buffer
 from gateway.reason import Reason
+from gateway.ruleset.ruleset import Ruleset, Verdict
 from gateway.smtp import failure
 from gateway.smtp.envelope import Envelope, Mail, Rcpt
 from gateway.transaction.compose import Content, without_marks
 from gateway.transaction.context import Services, SessionInfo
 from gateway.transaction.decide import Decision, Reading, decide, left_by_rules, read_mail, view_of
 from gateway.transaction.linked import LinkedMail, needs_lookup
+from gateway.transaction.markers import NOTHING
 from gateway.transaction.policy import Policy
 from gateway.transaction.ports import NextHop, OpenMail, Outbound
 from gateway.transaction.report import MailReport, ShadowReport
 from gateway.transaction.sighting import Sighting
 from gateway.transaction.source import ContentRefused
 
-T = TypeVar("T")
+_LEFT_ALONE = Decision(reason=Reason.INTERNAL_FAULT)
 
 
 class Examined:
@@ -30,6 +29,10 @@ class Examined:
 
     Args:
         lmtp: whether the sender speaks LMTP: then there is a reply for each recipient (SMTP.md rule 17).
+
+    Attributes:
+        mail: the MAIL that this transaction was made for.
+        accepted: the recipients that the next hop accepted, in order.
     """
 
     def __init__(
@@ -48,7 +51,6 @@ class Examined:
         self._session = session
         self._lmtp = lmtp
         self._outbound: Outbound | None = None
-        self._accepted: list[Rcpt] = []
         self._named = 0
         self._report = MailReport(
             id=session.next_mail(),
@@ -59,42 +61,49 @@ class Examined:
             proven=session.proven,
             ruleset=policy.ruleset.id,
         )
-        self._sighting = Sighting(services=services, policy=policy)
+        self._sighting: Sighting | None = None
         self.mail = mail
+        self.accepted: list[Rcpt] = []
 
     async def _verdict(
         self, content: Buffer, envelope: Envelope, *, complete: bool
     ) -> tuple[Reading | None, Decision, OpenMail | None]:
         """Read, look up, decide. A fault of ours on the way gives a decision to leave the mail alone."""
-        left_alone = Decision(reason=Reason.INTERNAL_FAULT)
-        reading = self._try(
-            "reading",
-            lambda: read_mail(
-                content, complete=complete, envelope=envelope, policy=self._policy, route=self._hop.name
-            ),
-        )
-        if reading is None:
-            self._note(left_alone)
-            return None, left_alone, None
+        policy, report, journal = self._policy, self._report, self._services.journal
+        try:
+            reading = read_mail(
+                content, complete=complete, envelope=envelope, policy=policy, route=report.route
+            )
+        except Exception as error:  # noqa: BLE001 - promise 1: a fault in reading never holds a mail
+            journal.fault("reading", error)
+            self._note(_LEFT_ALONE)
+            return None, _LEFT_ALONE, None
         if reading.looping:
-            self._report.reason = Reason.LOOP
+            report.reason = Reason.LOOP
             raise ContentRefused(failure.LOOP)
-        message_id = reading.message.value(b"message-id")
-        self._report.message_id = (message_id or b"").decode("ascii", "backslashreplace")[:998]
+        message_id = reading.message.value(b"message-id") or b""
+        report.message_id = message_id.decode("ascii", "backslashreplace")[:998]
         opened: OpenMail | None = None
         if not self._lmtp and needs_lookup(reading, self._named):
             try:
-                opened = await LinkedMail.find(self._services.ledger, self._policy, reading, envelope)
+                opened = await LinkedMail.find(self._services.ledger, policy, reading, envelope)
             except LedgerFault as fault:
-                decision = self._ledger_fault(fault)
-                return reading, decision, None
-        decision = self._try("deciding", lambda: decide(reading, envelope, self._policy)) or left_alone
+                return reading, self._ledger_fault(fault), None
+        try:
+            decision = decide(reading, envelope, policy)
+        except Exception as error:  # noqa: BLE001 - promise 1: a fault in rules or footer never holds a mail
+            journal.fault("deciding", error)
+            decision = _LEFT_ALONE
         self._note(decision)
-        self._compare(reading, envelope, decision)
-        self._sighting.note(reading, decision)
+        verdict = decision.verdict
+        if verdict is not None:
+            if policy.shadow is not None and not decision.whole:
+                self._compare(reading, envelope, verdict, policy.shadow)
+            if verdict.pages:
+                self._sighting = Sighting.of(reading, verdict, policy, journal)
         if decision.reason is Reason.RECIPIENTS:
             told = f"a mail to many people stays as it came: {decision.detail}"
-            self._services.journal.alarm(told)
+            journal.alarm(told)
             self._services.safety.alert("recipients", told)
         return reading, decision, opened
 
@@ -107,20 +116,10 @@ class Examined:
             raise ContentRefused(failure.LEDGER_DEFER)
         return decision
 
-    def _try(self, what: str, step: Callable[[], T]) -> T | None:
-        try:
-            return step()
-        except Exception as error:  # noqa: BLE001 - promise 1: a fault in rules or footer never holds a mail
-            self._services.journal.fault(what, error)
-            return None
-
-    def _compare(self, reading: Reading, envelope: Envelope, decision: Decision) -> None:
+    def _compare(self, reading: Reading, envelope: Envelope, active: Verdict, shadow: Ruleset) -> None:
         """What the candidate set would have said, where the active one was asked; for the log alone."""
-        shadow = self._policy.shadow
-        if shadow is None or decision.verdict is None or decision.whole:
-            return
         try:
-            active, candidate = decision.verdict, shadow.judge(view_of(reading, envelope))
+            candidate = shadow.judge(view_of(reading, envelope))
         except Exception as error:  # noqa: BLE001 - promise 1
             self._services.journal.fault("candidate rules", error)
             return
@@ -130,15 +129,15 @@ class Examined:
             self._report.shadow = ShadowReport(ruleset=shadow.id, active=active, candidate=candidate)
 
     def _note(self, decision: Decision) -> None:
-        self._report.reason = decision.reason
-        self._report.detail = decision.detail
-        if decision.verdict is not None:
-            self._report.rule = decision.verdict.rule
-            self._report.score = decision.verdict.score
-            self._report.matched = decision.verdict.matched
+        report, verdict = self._report, decision.verdict
+        report.reason, report.detail = decision.reason, decision.detail
+        if verdict is not None:
+            report.rule, report.score, report.matched = verdict.rule, verdict.score, verdict.matched
 
     def _cleaned(self, reading: Reading) -> Content | None:
         """The mail without its markers, if there are any and they can be taken out."""
+        if reading.marked is NOTHING:
+            return None
         stays = reading.marked.stays
         content: Content | None = None
         try:

@@ -10,7 +10,7 @@ is *claimed* recipient by recipient, so that a retry sends only what is owed; al
 them. LMTP answers for each recipient and needs neither.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.errors import GatewayError, MailUnreadable
@@ -44,7 +44,6 @@ from gateway.transaction.recording import Recorder
 from gateway.transaction.report import CopyReport, MailReport
 from gateway.transaction.settle import Settlement
 from gateway.transaction.source import Source, need_sender
-from gateway.transaction.trace import Trace
 
 
 class Unlinkable(GatewayError):
@@ -66,13 +65,18 @@ def needs_lookup(reading: Reading, named: int) -> bool:
 
 @dataclass(slots=True, kw_only=True)
 class LinkedMail:
-    """One mail with links. `prepare`, then `send`. `original` is what those get who get no link."""
+    """One mail with links. `prepare`, then `send`.
+
+    Attributes:
+        received: makes the trace field for a copy that goes to these recipients.
+        original: what those get who get no link.
+    """
 
     services: Services
     policy: Policy
     hop: NextHop
     envelope: Envelope
-    trace: Trace
+    received: Callable[[Sequence[int]], bytes]
     reading: Reading
     lmtp: bool
     source: Source
@@ -274,7 +278,7 @@ class LinkedMail:
             hop=self.hop,
             envelope=self.envelope,
             original=self.original,
-            received=self.trace.received,
+            received=self.received,
             before_dot=lambda: need_sender(self.source),
         )
         recorder = Recorder(

@@ -6,15 +6,18 @@ open; one that gets links goes out as copies; a large one that has to be edited 
 
 import asyncio
 import itertools
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable, Sequence
+from functools import partial
+from typing import Any
 
 from gateway.errors import LedgerFault
 from gateway.message.splice import let_go
+from gateway.message.trace import received_field
 from gateway.reason import Reason
 from gateway.smtp import failure
 from gateway.smtp.content import Unstuffer, unstuff
 from gateway.smtp.envelope import Envelope
-from gateway.smtp.fold import Fate
+from gateway.smtp.fold import Fate, fold, is_mixed
 from gateway.smtp.reply import Reply
 from gateway.transaction.compose import Content
 from gateway.transaction.decide import Decision, Reading
@@ -27,7 +30,6 @@ from gateway.transaction.ports import OpenMail, Outbound
 from gateway.transaction.report import CopyReport
 from gateway.transaction.settle import Settlement
 from gateway.transaction.source import ContentRefused, SenderGone, Source, Spool, drain, need_sender
-from gateway.transaction.trace import Trace
 
 #: A smaller head is put behind our `Received:` field, so that a small mail leaves in one piece.
 _WORTH_JOINING = 32_768
@@ -38,81 +40,103 @@ class Road(Examined):
 
     # --- from the first octet of content to the verdict ---------------------------------------------------
 
-    async def _content(self, source: Source) -> list[Reply]:
-        self._services.safety.mail()
-        begun = self._services.monotonic()
-        head = await self._hold(source)
-        self._report.held = self._services.monotonic() - begun
-        envelope = Envelope(self.mail, tuple(self._accepted))
-        reading, decision, opened = await self._verdict(unstuff(head), envelope, complete=source.done)
-        if reading is not None and (decision.inject or decision.whole or opened is not None):
-            if not source.done:
-                # what was read of the head is read again in all of it: nothing is held twice meanwhile
-                held = [head]
-                del head, reading, decision, opened
-                return await self._whole(source, held, envelope)
-            replies = await self._linked(source, envelope, reading, decision, opened)
-            if replies is not None:
-                return replies
-        cleaned = self._cleaned(reading) if reading is not None and source.done else None
-        # while the rest streams nothing of the head is kept here: that would be half of a large mail's cost
-        blocks = iter((head,)) if cleaned is None else cleaned.blocks(b"")
-        del head, reading, decision, opened
-        return await self._untouched(source, blocks, envelope)
+    async def _choose(self, source: Source, begun: float) -> Coroutine[Any, Any, list[Reply]]:
+        """Hold the head, decide, and give the road that the mail takes: to be awaited, for the replies.
 
-    async def _hold(self, source: Source) -> bytes:
-        """The head of the mail: all of it, or as much as the window holds."""
-        segments = []
-        while True:
+        While the mail is on its road nothing of its head is kept here: that would be half of a large mail's
+        cost. `begun`: when its content began to come, on the monotonic clock.
+        """
+        self._services.safety.mail()
+        head = await self._read(source)
+        complete = source.done
+        if not complete and source.octets < self._policy.window:
+            head = await self._hold(source, head)
+            complete = source.done
+        self._report.held = self._services.monotonic() - begun
+        envelope = Envelope(self.mail, tuple(self.accepted))
+        reading, decision, opened = await self._verdict(unstuff(head), envelope, complete=complete)
+        if reading is not None and (decision.footer is not None or decision.whole or opened is not None):
+            if not complete:
+                # what was read of the head is read again in all of it: nothing is held twice meanwhile
+                return self._whole(source, [head], envelope)
+            linked = await self._linked(source, envelope, reading, decision, opened)
+            if linked is not None:
+                return linked
+        cleaned = self._cleaned(reading) if reading is not None and complete else None
+        return self._untouched(source, iter((head,)) if cleaned is None else cleaned.blocks(b""), envelope)
+
+    async def _hold(self, source: Source, segment: bytes) -> bytes:
+        """The head of a mail that begins with this segment: all of it, or as much as the window holds."""
+        segments = [segment]
+        while not source.done and source.octets < self._policy.window:
             segments.append(await self._read(source))
-            if source.done or source.octets >= self._policy.window:
-                return b"".join(segments) if len(segments) > 1 else segments[0]
+        return b"".join(segments)
 
     async def _read(self, source: Source) -> bytes:
         segment = await source.read()
-        if source.bare and self._policy.refuse_bare_newlines:
+        if self._policy.refuse_bare_newlines and source.bare:
             raise ContentRefused(failure.BARE_NEWLINE)
         if self._policy.size and source.octets > self._policy.size:
             raise ContentRefused(failure.TOO_BIG)
         return segment
+
+    def _received(self, recipients: Sequence[int]) -> bytes:
+        """The `Received:` field, with the loop mark, for a copy that goes to these of the `accepted`.
+
+        It names one only if there is no other (RFC 5321 §4.4 and §7.2; SMTP.md rule 13).
+        """
+        session, policy = self._session, self._policy
+        return received_field(
+            helo=session.helo,
+            peer=session.peer,
+            hostname=policy.hostname,
+            protocol=session.protocol,
+            recipient=self.accepted[recipients[0]].path.raw if len(recipients) == 1 else None,
+            session_id=self._report.id,
+            date=self._services.date(),
+            mark_key=policy.secrets.mark,
+        )
 
     # --- a mail that stays as it came ---------------------------------------------------------------------
 
     async def _untouched(self, source: Source, blocks: Iterable[bytes], envelope: Envelope) -> list[Reply]:
         """Send what is held and stream the rest. `blocks` are stuffed; the first holds the header."""
         outbound = self._require_outbound()
-        received = Trace(self._report.id, self._session, self._policy, self._services, envelope).received(
-            range(len(self._accepted))
-        )
+        recipients = len(self.accepted)
+        received = self._received(range(recipients))
         held = iter(blocks)
         first = next(held)
-        quoted = unstuff(first[:MAX_QUOTED]) if len(self._accepted) > 1 else b""
+        quoted = unstuff(first[:MAX_QUOTED]) if recipients > 1 else b""
         begin = (received + first,) if len(first) < _WORTH_JOINING else (received, first)
         content = itertools.chain(begin, held)
-        del first, begin
+        del blocks, held, first, begin
         delivery = await deliver(
             outbound,
             content,
-            recipients=len(self._accepted),
+            recipients=recipients,
             codes=self._policy.gateway_refusals,
-            before_dot=lambda: need_sender(source),
-            more=None if source.done else lambda: self._more(source),
+            before_dot=partial(need_sender, source),
+            more=None if source.done else partial(self._more, source),
             all_or_none=not self._lmtp,
         )
         if not source.done:
             await drain(source)
-        host = outbound.host
+        host, outcomes = outbound.host, delivery.outcomes
         await self.abandon()
-        if all(outcome.fate is Fate.TAKEN for outcome in delivery.outcomes):
-            self._services.untouched_taken[self._hop.name] = self._services.monotonic()
-        self._report.copies = [
-            CopyReport(recipient=rcpt.path.text, token="", host=host, fate=o.fate.value, reply=str(o.reply))
-            for rcpt, o in zip(self._accepted, delivery.outcomes, strict=True)
-        ]
+        taken = 0
+        for rcpt, (fate, reply) in zip(self.accepted, outcomes, strict=True):
+            taken += fate is Fate.TAKEN
+            self._report.copies.append(
+                CopyReport(recipient=rcpt.path.text, token="", host=host, fate=fate.value, reply=str(reply))
+            )
+        if taken == recipients:
+            self._services.untouched_taken[self._report.route] = self._services.monotonic()
         if self._lmtp:
-            return [outcome.reply for outcome in delivery.outcomes]
+            return [outcome.reply for outcome in outcomes]
+        if not is_mixed(outcomes):
+            return [fold(outcomes)]
         settlement = Settlement(self._services, self._policy, self._hop, envelope, host)
-        reply, _ = await settlement.reply(delivery.outcomes, original=quoted, complete=False, earlier=None)
+        reply, _ = await settlement.reply(outcomes, original=quoted, complete=False, earlier=None)
         return [reply]
 
     async def _more(self, source: Source) -> bytes:
@@ -142,10 +166,10 @@ class Road(Examined):
             content = spool.buffer()
             reading, decision, opened = await self._verdict(content, envelope, complete=True)
             let_go(content)
-            if reading is not None and (decision.inject or opened is not None):
-                replies = await self._linked(source, envelope, reading, decision, opened)
-                if replies is not None:
-                    return replies
+            if reading is not None and (decision.footer is not None or opened is not None):
+                linked = await self._linked(source, envelope, reading, decision, opened)
+                if linked is not None:
+                    return await linked
             cleaned = (self._cleaned(reading) if reading is not None else None) or Content.untouched(content)
             return await self._untouched(source, cleaned.blocks(b""), envelope)
         finally:
@@ -171,14 +195,14 @@ class Road(Examined):
         reading: Reading,
         decision: Decision,
         opened: OpenMail | None,
-    ) -> list[Reply] | None:
-        """Send the copies. None where the mail has to go untouched, through what is still open."""
+    ) -> Coroutine[Any, Any, list[Reply]] | None:
+        """The road of the copies, once they are promised. None where the mail has to go untouched."""
         linked = LinkedMail(
             services=self._services,
             policy=self._policy,
             hop=self._hop,
             envelope=envelope,
-            trace=Trace(self._report.id, self._session, self._policy, self._services, envelope),
+            received=self._received,
             reading=reading,
             lmtp=self._lmtp,
             source=source,
@@ -201,7 +225,7 @@ class Road(Examined):
             self._note(Decision(reason=Reason.INTERNAL_FAULT, verdict=decision.verdict))
             return None
         outbound, self._outbound = self._require_outbound(), None
-        return await linked.send(outbound)
+        return linked.send(outbound)
 
     async def abandon(self) -> None:
         """The sender gave the mail up before its content (RSET, QUIT, another EHLO)."""

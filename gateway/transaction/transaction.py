@@ -28,11 +28,6 @@ from gateway.transaction.source import ContentRefused, SenderGone, Source, drain
 class Transaction(Road):
     """One mail of one session. Made at MAIL; used once."""
 
-    @property
-    def accepted(self) -> Sequence[Rcpt]:
-        """The recipients that the next hop accepted, in order."""
-        return self._accepted
-
     async def envelope(self, commands: Sequence[Mail | Rcpt]) -> list[Reply]:
         """Pass MAIL and RCPTs on as one group; give the replies for the sender, in order.
 
@@ -49,13 +44,14 @@ class Transaction(Road):
             return [fault_reply(fault)] + [
                 failure.NEED_MAIL if isinstance(commands[0], Mail) else fault_reply(fault)
             ] * (len(commands) - 1)
-        self._named += sum(isinstance(command, Rcpt) for command in commands)
-        shown = [failure.for_sender(reply, self._policy.gateway_refusals) for reply in replies]
-        self._accepted += [
-            command
-            for command, reply in zip(commands, shown, strict=True)
-            if isinstance(command, Rcpt) and reply.positive
-        ]
+        shown = []
+        for command, said in zip(commands, replies, strict=True):
+            reply = failure.for_sender(said, self._policy.gateway_refusals)
+            shown.append(reply)
+            if isinstance(command, Rcpt):
+                self._named += 1
+                if reply.positive:
+                    self.accepted.append(command)
         return shown
 
     def abort(self) -> None:
@@ -73,40 +69,45 @@ class Transaction(Road):
         begun = self._services.monotonic()
         in_hand = self._services.in_hand
         in_hand.mails += 1
+        report = self._report
         try:
-            replies = await self._guarded_content(source)
+            try:
+                road = await self._choose(source, begun)
+                replies = await road
+            except (SenderGone, asyncio.CancelledError):
+                raise
+            except Exception as error:  # noqa: BLE001 - nothing escapes
+                replies = await self._fail(source, error)
         except SenderGone as error:
             self.abort()
-            self._report.detail = f"sender gone: {error}"
-            self._services.journal.mail(self._report)
+            report.detail = f"sender gone: {error}"
+            self._services.journal.mail(report)
             raise
         except BaseException:
             self.abort()
             raise
         finally:
             in_hand.mails -= 1
-        self._report.octets = source.octets
-        self._report.sent = self._services.monotonic() - begun - self._report.held
-        self._report.reply = replies[0] if len(set(replies)) == 1 else None
+        report.octets = source.octets
+        report.sent = self._services.monotonic() - begun - report.held
+        report.reply = replies[0] if len(replies) == 1 or len(set(replies)) == 1 else None
         # Behind the reply: the sender doesn't wait until it is written down for people.
         asyncio.get_running_loop().call_soon(self._tell, replies)
         return replies
 
     def _tell(self, replies: Sequence[Reply]) -> None:
         self._services.journal.mail(self._report)
-        self._sighting.tell(self._report, replies)
+        if self._sighting is not None:
+            self._sighting.tell(self._services.safety, self._report, replies)
 
-    async def _guarded_content(self, source: Source) -> list[Reply]:
-        try:
-            return await self._content(source)
-        except ContentRefused as refused:
-            reply = refused.reply
+    async def _fail(self, source: Source, error: Exception) -> list[Reply]:
+        """The replies to a mail that is refused here, or in which we failed: what is unknown is transient."""
+        if isinstance(error, ContentRefused):
+            reply = error.reply
             self._report.detail = self._report.detail or f"refused: {reply}"
-        except (SenderGone, asyncio.CancelledError):
-            raise
-        except Exception as error:  # noqa: BLE001 - nothing escapes; what is unknown is transient
+        else:
             self._services.journal.fault("transaction", error)
             reply = failure.INTERNAL
         self.abort()
         await drain(source)
-        return [reply] * (len(self._accepted) if self._lmtp else 1)
+        return [reply] * (len(self.accepted) if self._lmtp else 1)
