@@ -151,7 +151,7 @@ class Lexicon:
             if high >= len(text):
                 break
             low, high = max(0, HEAD + 1 - self._core_longest), len(text)
-        return self._core_set is not None and bool(self._core_set.Match(encodable(text)))
+        return self._core_set is not None and bool(_found_by(self._core_set, text))
 
     def matches(self, text: str, limit: int) -> list[Match]:
         """Every word that begins before `limit` with its place, in order of its end; some behind it, too.
@@ -160,10 +160,7 @@ class Lexicon:
         edge. Not yet told: which words stand.
         """
         reach = text if self._set is not None or limit >= len(text) else text[: limit + self.longest]
-        found = _walk(self._machine, reach)
-        if self.first_marked < len(self._marks):
-            marks, (before, behind) = self._marks, _edges(reach)
-            found = [match for match in found if not marks[match[0]] & (before[match[1]] | behind[match[2]])]
+        found = self.words(reach)
         if self._set is not None:
             matched = self._matched(text)
             if len(matched) < FEW_MATCHED:
@@ -173,9 +170,17 @@ class Lexicon:
                 found = sorted([*found, *matched], key=_by_end)
         return found if len(found) <= MOST_FOUND else _first(found)
 
+    def words(self, text: str) -> list[Match]:
+        """The same for plain words alone."""
+        found = _walk(self._machine, text)
+        if found and max(found)[0] >= self.first_marked:
+            marks, (before, behind) = self._marks, _edges(text)
+            found = [match for match in found if not marks[match[0]] & (before[match[1]] | behind[match[2]])]
+        return found
+
     def has_pattern(self, text: str) -> bool:
         """Does any pattern match in the text?"""
-        return self._set is not None and bool(self._set.Match(encodable(text)))
+        return self._set is not None and bool(_found_by(self._set, text))
 
     def _matched(self, text: str) -> list[Match]:
         """The places of the patterns that the set finds."""
@@ -259,6 +264,14 @@ def _walk(machine: ahocorasick_rs.AhoCorasick, text: str) -> list[Match]:
         return machine.find_matches_as_indexes(text, overlapping=True)
     except UnicodeEncodeError:
         return machine.find_matches_as_indexes(encodable(text), overlapping=True)
+
+
+def _found_by(patterns: Any, text: str) -> Sequence[int] | None:  # noqa: ANN401 - it has no type information
+    """Which patterns of a set match."""
+    try:
+        return patterns.Match(text)  # type: ignore[no-any-return]
+    except UnicodeEncodeError:
+        return patterns.Match(encodable(text))  # type: ignore[no-any-return]
 
 
 def encodable(text: str) -> str:

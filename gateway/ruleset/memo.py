@@ -14,6 +14,9 @@ Where something else of a line's text may count, the line itself stands for its 
 * lines so long that they are cut into sentences by their length;
 * the line in which the signature begins, or the last one.
 
+Which lines of a template change from letter to letter shows when one is read line by line: those that were
+not known. In the next letter of its size all the others are looked up together, by one hash.
+
 What is longer than `MOST_LINES`, or holds a regular expression's match (that could go over lines), is not
 remembered at all, nor is how a text reads as a whole (`wording`): that depends on every word. Whoever lets
 statements look at more of a text than its words has to say so here; a test
@@ -22,9 +25,8 @@ compares what is remembered with what is read.
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import count
+from itertools import accumulate, count
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
 
 #: Lines of a text that are looked at one by one; a letter has thirty.
 MOST_LINES = 200
-#: So many unknown lines are read one by one; with more of them all words of the text are looked for at once.
+#: So many unknown lines are read one by one; with more of them all words of the text are looked for at once,
+#: and the letter is of no template.
 FEW_UNKNOWN = 3
 #: How many lines and pages are remembered; when there are more, all are forgotten.
 MOST_KNOWN_LINES, MOST_KNOWN_PAGES = 20_000, 2_000
@@ -69,32 +72,49 @@ class Finding(NamedTuple):
     places: tuple[tuple[int, tuple[Kind, str, float, bool], tuple[Spot, ...]], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """`number`: of its shape. `first`: where its first word begins. `words`: how many were found in it."""
+_Line = tuple[int, int, int]
+"""The number of a line's shape, where in it the first word begins, and how many words were found in it."""
 
-    number: int
-    first: int
-    words: int
+_Size = tuple[int, int, int]
+"""How many lines a text has, how many characters its subject and the quoted text: that makes a good guess."""
 
 
-@dataclass(frozen=True, slots=True)
-class Likeness:
-    """By what a page is known again, and where in it each line's first word begins.
+class _Known(NamedTuple):
+    """What is known of a text: the hashes of its subject and of the quoted text; and by line."""
 
-    `matches` are the words of the text where they were looked for: to read the page needs them too.
+    about: tuple[bytes, bytes]
+    lines: Sequence[_Line]
+
+
+class Likeness(NamedTuple):
+    """By what a page is known again, where its lines begin, and where in each of them its first word.
+
+    `finding` is what was found in a page like it. `matches` are the words of the text where they were looked
+    for: to read the page needs them too.
     """
 
     key: tuple[object, ...]
-    firsts: Sequence[int]
     starts: Sequence[int]
-    matches: Sequence[Match] | None = None
+    firsts: Sequence[int]
+    finding: Finding | None
+    matches: Sequence[Match] | None
 
 
 class Memo:
     """What was found by one `Book`. Everything in it is for that book alone."""
 
-    __slots__ = ("_book", "_key", "_lines", "_marks", "_numbers", "_pages", "_shapes", "_usable")
+    __slots__ = (
+        "_book",
+        "_changing",
+        "_key",
+        "_lines",
+        "_marks",
+        "_numbers",
+        "_pages",
+        "_shapes",
+        "_templates",
+        "_usable",
+    )
 
     def __init__(self, book: "Book", key: bytes | None) -> None:
         """`key` is the secret of the hashes."""
@@ -106,6 +126,8 @@ class Memo:
             book.lexicon.goes_over_lines or any("\n" in name for name in book.names)
         )
         self._lines: dict[bytes, _Line] = {}
+        self._changing: dict[_Size, tuple[int, ...]] = {}
+        self._templates: dict[tuple[bytes, _Size, tuple[int, ...]], _Known] = {}
         self._shapes: dict[Shape, int] = {}
         self._pages: dict[tuple[object, ...], Finding] = {}
         self._numbers = count()  # never given twice, so that none means two shapes
@@ -115,35 +137,21 @@ class Memo:
         if not self._usable or len(text) > LONGEST_TEXT or self._book.lexicon.has_pattern(text):
             return None
         limit = signature_start(text)
-        shapes: list[object] = [self._hash(subject), self._hash(quoted) if quoted else b""]
-        firsts: list[int] = []
-        starts: list[int] = []
-        words = start = unknown = 0
+        end = text.find("\n", max(limit - 1, 0)) + 1 or len(text)  # of the last line that counts
+        lines = text[: end - text.endswith("\n", 0, end)].split("\n")
+        if len(lines) > MOST_LINES:
+            return None
         found: list[Match] | None = None
-        while True:
-            end = text.find("\n", start) + 1 or len(text)
-            last = end >= limit
-            name = self._hash(text[start:end]) + (b"w" if last else b"")
-            line = self._lines.get(name)
-            if line is None:
-                unknown += 1
-                if unknown > FEW_UNKNOWN and found is None:
-                    found = self._book.lexicon.matches(text, len(text))
-                line = self._learn_line(name, text, start, end, found, whole=last)
-            words += line.words
-            if len(starts) >= MOST_LINES or words > MOST_FOUND // 2:
-                return None
-            shapes.append(line.number)
-            starts.append(start)
-            firsts.append(start + line.first)
-            if last:
-                shapes += (limit - start, end == len(text))
-                return Likeness(tuple(shapes), firsts, starts, found)
-            start = end
-
-    def known(self, likeness: Likeness) -> Finding | None:
-        """What was found in a page like this one."""
-        return self._pages.get(likeness.key)
+        known = self._recognised(lines, subject, quoted)
+        if known is None:
+            known, found = self._looked_up(text, lines, subject, quoted)
+        numbers, firsts, words = zip(*known.lines, strict=True)
+        if sum(words) + len(lines) > MOST_FOUND // 2:
+            return None
+        starts = list(accumulate([len(line) + 1 for line in lines], initial=0))
+        start = starts[-2]
+        key = known.about, limit - start, end - start, end == len(text), *numbers
+        return Likeness(key, starts, firsts, self._pages.get(key), found)
 
     def number(self) -> int:
         """One that stands for nothing else that is remembered."""
@@ -159,46 +167,116 @@ class Memo:
         octets = text.encode("utf-8", "surrogatepass")
         return blake2b(octets, digest_size=16, key=self._key).digest()
 
-    def _learn_line(
-        self, name: bytes, text: str, start: int, end: int, found: list[Match] | None, *, whole: bool
-    ) -> _Line:
-        """Read a line; `whole`: the line itself is to stand for its shape.
+    def _recognised(self, lines: Sequence[str], subject: str, quoted: str) -> _Known | None:
+        """What is known of a text of a template: of its lines only those that change are looked up."""
+        size = len(lines), len(subject), len(quoted)
+        changing = self._changing.get(size)
+        if changing is None:
+            return None
+        template = self._templates.get((self._rest(lines, changing, subject, quoted), size, changing))
+        if template is None:
+            return None
+        read, last = [*template.lines], len(lines) - 1
+        for at in changing:
+            line = lines[at]
+            name = self._hash(line) + b"w" if at == last else self._hash(line)
+            read[at] = self._lines.get(name) or self._learn_line(
+                name, line, self._book.lexicon.words(line), whole=at == last
+            )
+        return _Known(template.about, read)
 
-        `found` are the words of the text, if they have been looked for. No word goes over a line's end, so
-        those of the line are among them as the line by itself has them.
-        """
+    def _looked_up(
+        self, text: str, lines: Sequence[str], subject: str, quoted: str
+    ) -> tuple[_Known, list[Match] | None]:
+        """The same by all of its lines, one by one; and the words of the text if they were looked for."""
+        lexicon = self._book.lexicon
+        read: list[_Line] = []
+        fresh: list[int] = []
+        found: list[Match] | None = None
+        start, last = 0, len(lines) - 1
+        for at, line in enumerate(lines):
+            name = self._hash(line) + b"w" if at == last else self._hash(line)
+            known = self._lines.get(name)
+            if known is None:
+                fresh.append(at)
+                if len(fresh) > FEW_UNKNOWN and found is None:
+                    found = lexicon.matches(text, len(text))
+                here = lexicon.words(line) if found is None else _between(found, start, start + len(line))
+                known = self._learn_line(name, line, here, whole=at == last)
+            read.append(known)
+            start += len(line) + 1
+        text_known = _Known((self._hash(subject), self._hash(quoted) if quoted else b""), read)
+        if len(fresh) <= FEW_UNKNOWN:
+            self._learn_template(lines, fresh, text_known, subject, quoted)
+        return text_known, found
+
+    def _learn_line(self, name: bytes, line: str, words: Sequence[Match], *, whole: bool) -> _Line:
+        """Read a line with these words; `whole`: the line itself is to stand for its shape."""
         if len(self._lines) >= MOST_KNOWN_LINES:
             self._lines.clear()
             self._shapes.clear()
             self._pages.clear()
-        content = text[start:end]
-        if found is None:
-            here = self._book.lexicon.matches(content, len(content))
-        else:
-            low, high = bisect_right(found, start, key=_end), bisect_right(found, end, key=_end)
-            here = [(word, at - start, stop - start) for word, at, stop in found[low:high]]
-        line = self._lines[name] = self._read(content, here, name, whole=whole)
-        return line
+            self._templates.clear()
+            self._changing.clear()
+        known = self._lines[name] = self._read(line, words, name, whole=whole)
+        return known
 
-    def _read(self, text: str, matches: Sequence[Match], name: bytes, *, whole: bool) -> _Line:
+    def _learn_template(
+        self, lines: Sequence[str], fresh: Sequence[int], known: _Known, subject: str, quoted: str
+    ) -> None:
+        """Remember a text of which only the `fresh` lines had not been seen before."""
+        size = len(lines), len(subject), len(quoted)
+        changing = tuple(sorted({*self._changing.get(size, ()), *fresh}))
+        if len(changing) > FEW_UNKNOWN:  # another template of this size
+            changing = tuple(fresh)
+        if len(self._templates) >= MOST_KNOWN_PAGES:
+            self._templates.clear()
+            self._changing.clear()
+        self._changing[size] = changing
+        self._templates[self._rest(lines, changing, subject, quoted), size, changing] = known
+
+    def _rest(self, lines: Sequence[str], changing: Sequence[int], subject: str, quoted: str) -> bytes:
+        """The hash of a text without the lines that change, of its subject, and of the quoted text."""
+        rest = [*lines, subject, quoted]
+        for at in changing:
+            rest[at] = ""
+        return self._hash("\n".join(rest))
+
+    def _read(self, line: str, words: Sequence[Match], name: bytes, *, whole: bool) -> _Line:
         book = self._book
-        lexicon = book.lexicon
-        words = [match for match in matches if match[0] >= FIRST_WORD]
-        first = min((start for _, start, _ in words), default=0)
-        shape: Shape = (name,)
+        first = -1
+        for word, start, _ in words:
+            if word >= FIRST_WORD:
+                if first < 0 or start < first:
+                    first = start
+                whole = whole or word in book.lexicon.crossing
+        shape: Shape
         if (
-            not whole
-            and len(text) <= LONGEST_SENTENCE
-            and self._marks.isdisjoint(text)
-            and lexicon.crossing.isdisjoint(word for word, _, _ in words)
-            and not named_places(text, book.names)
+            whole
+            or len(line) >= LONGEST_SENTENCE
+            or not self._marks.isdisjoint(line)
+            or (book.names and named_places(line, book.names))
         ):
-            shape = tuple(
-                (word, start - first, end - first) if word >= FIRST_WORD else -1
-                for word, start, end in matches
-                if word >= FIRST_WORD or ends_sentence(text, word, end)
-            )
+            shape, first = (name,), 0
         else:
-            first = 0
-        number = self._shapes.setdefault(shape, next(self._numbers))
-        return _Line(number, first, len(matches))
+            first = max(first, 0)
+            shape = tuple(
+                [
+                    (word, start - first, end - first) if word >= FIRST_WORD else -1
+                    for word, start, end in words
+                    if word >= FIRST_WORD or ends_sentence(line, word, end)
+                ]
+            )
+        number = self._shapes.get(shape)
+        if number is None:
+            number = self._shapes[shape] = next(self._numbers)
+        return number, first, len(words)
+
+
+def _between(matches: Sequence[Match], start: int, end: int) -> list[Match]:
+    """Those that end behind `start`, up to `end`, with their places behind `start`.
+
+    No word goes over a line's end, so those of a line are among a text's as the line by itself has them.
+    """
+    low, high = bisect_right(matches, start, key=_end), bisect_right(matches, end, key=_end)
+    return [(word, at - start, stop - start) for word, at, stop in matches[low:high]]

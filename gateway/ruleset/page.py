@@ -87,19 +87,20 @@ class Page:
         self.hits: dict[int, list[Hit]] = {}
         self.mark: Mark | None = None
         likeness = book.memo.likeness(text, subject=subject.text, quoted=quoted)
-        finding = None if likeness is None else book.memo.known(likeness)
-        if likeness is None or finding is None:
-            self._read(quoted, None if likeness is None else likeness.matches)
-            if likeness is not None:
-                finding = self._finding(likeness)
-                book.memo.learn(likeness, finding)
+        finding = None if likeness is None else likeness.finding
+        if likeness is None:
+            self._read(quoted)
+        elif finding is None:
+            self._read(quoted, likeness.matches)
+            finding = self._finding(likeness)
+            book.memo.learn(likeness, finding)
         else:
             self._recall(likeness, finding)
         wordings = self._take_in(reply=bool(quoted), telling=telling) if book.wordings else ()
         if finding is not None:
             self.mark = (finding.number, *wordings)
 
-    def _read(self, quoted: str, matches: Sequence[Match] | None) -> None:
+    def _read(self, quoted: str, matches: Sequence[Match] | None = None) -> None:
         """Read the text and find the strong signals, then all others."""
         book = self._book
         self._reading = Reading(book, self._text, matches=matches)
@@ -134,13 +135,13 @@ class Page:
         if hit.sentence == SUBJECT:
             return SUBJECT, SUBJECT, hit.start, hit.end
         line = bisect_right(likeness.starts, hit.start) - 1
-        first = likeness.firsts[line]
+        first = likeness.starts[line] + likeness.firsts[line]
         return hit.sentence, line, hit.start - first, hit.end - first
 
     def _recall(self, likeness: Likeness, finding: Finding) -> None:
         """The same as was found in a page like this one, at its places here."""
         _, self._about, self._held, self._strong, places = finding
-        firsts, here, where = likeness.firsts, self._text, self._where
+        starts, firsts, here, where = likeness.starts, likeness.firsts, self._text, self._where
         about = self._subject.text
         make = tuple.__new__  # without the detour over the constructor of a NamedTuple: a letter has fifteen
         for number, begin, spots in places:
@@ -149,7 +150,8 @@ class Page:
                 if line == SUBJECT:
                     hits.append(make(Hit, (*begin, "subject", at, start, end, about[start:end])))
                 else:
-                    low, high = firsts[line] + start, firsts[line] + end
+                    first = starts[line] + firsts[line]
+                    low, high = first + start, first + end
                     hits.append(make(Hit, (*begin, where, at, low, high, here[low:high])))
 
     def _take_in(self, *, reply: bool, telling: bool) -> list[int]:

@@ -46,23 +46,24 @@ def signature_start(text: str) -> int:
     The length of the text when there is none.
     """
     low = max(0, len(text) - _SIGNATURE_LONGEST)
-    start, end, least = _last_running(text, low)
+    tail = text[low:]
+    start, end, least = _last_running(text, tail)
     behind = max(start, end - least)  # a rule that ends further on has no running text behind it
     at = max(behind, low)
     while at > low and text[at - 1] in _SIGN:
         at -= 1
-    rules = [found.span() for found in _SIGNS.finditer(text, at)]
-    if text.find("--", low) >= 0:
-        rules = sorted([*rules, *(found.span() for found in _DASHES.finditer(text, low))])
-    for begin, stop in rules:
-        if stop > behind:
-            return begin if any(rule in text for rule in _PLAIN_RULES) else len(text)
+    rules: Iterable[re.Match[str]] = _SIGNS.finditer(text, at)
+    if "--" in tail:
+        rules = sorted([*rules, *_DASHES.finditer(text, low)], key=re.Match.span)
+    for rule in rules:
+        if rule.end() > behind:
+            return rule.start() if any(plain in text for plain in _PLAIN_RULES) else len(text)
     return len(text)
 
 
-def _last_running(text: str, low: int) -> tuple[int, int, int]:
-    """The last piece of running text from `low` on: its place, and how long it must be to count as that."""
-    last = _LAST_RUN.search(text[low:][::-1])
+def _last_running(text: str, tail: str) -> tuple[int, int, int]:
+    """The last piece of running text in the tail: its place, and how long it must be to count as that."""
+    last = _LAST_RUN.search(tail[::-1])
     if last is None:
         return -1, -1, _RUNNING
     start, end = len(text) - last.end(), len(text) - last.start() - 1

@@ -4,12 +4,16 @@ import random
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.reason import Reason
-from gateway.ruleset import memo, ruleset
+from gateway.ruleset import memo
+from gateway.ruleset import ruleset as judging
 from gateway.ruleset.examples import written_mail
 from gateway.ruleset.load import load_rules
 from gateway.ruleset.rule import Rule
@@ -31,18 +35,23 @@ REJECTION = """
 """
 
 
+@cache
+def rules(key: bytes | None) -> Ruleset:
+    """All rules, for any sender."""
+    footers = {"default-ja", "default-en"}
+    return load_rules(FILES, footers=footers, names=NAMES, examples=False, key=key).anybody()
+
+
 @pytest.fixture(scope="module")
 def remembering() -> Ruleset:
-    """All rules, for any sender."""
-    return load_rules(
-        FILES, footers={"default-ja", "default-en"}, names=NAMES, examples=False, key=b"k" * 32
-    ).anybody()
+    """Rules that remember."""
+    return rules(b"k" * 32)
 
 
 @pytest.fixture(scope="module")
 def reading() -> Ruleset:
     """The same rules, that remember nothing."""
-    return load_rules(FILES, footers={"default-ja", "default-en"}, names=NAMES, examples=False).anybody()
+    return rules(None)
 
 
 def lines() -> list[str]:
@@ -149,6 +158,56 @@ def test_a_template_is_read_once(remembering: Ruleset, monkeypatch: pytest.Monke
         remembering.judge(written_mail(REJECTION.format(name="佐藤").replace("見送", "「見送")))
 
 
+def test_the_lines_of_a_template_are_looked_up_together(
+    remembering: Ruleset, reading: Ruleset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it has shown which of its lines change: a greeting, one in the middle, and the last one."""
+    letters = [
+        written_mail(REJECTION.format(name=name) + f"担当 {name}", subject="選考結果") for name in "甲乙丙丁"
+    ]
+    for letter in letters[:2]:
+        remembering.judge(letter)
+
+    def one_by_one(*_: object) -> object:
+        raise AssertionError("line by line")
+
+    monkeypatch.setattr(memo.Memo, "_looked_up", one_by_one)
+    for letter in letters:
+        assert remembering.judge(letter) == reading.judge(letter)
+        assert remembering.explain(letter) == reading.explain(letter)
+    with pytest.raises(AssertionError, match="line by line"):
+        remembering.judge(written_mail(REJECTION.format(name="甲") + "担当 甲", subject="選考の話"))
+    with pytest.raises(AssertionError, match="line by line"):
+        remembering.judge(
+            written_mail(REJECTION.format(name="甲") + "担当 甲", subject="選考結果", quoted="乙")
+        )
+
+
+@given(
+    st.lists(
+        st.sampled_from([*ORDINARY.split(), *REJECTION.format(name="山田").split()]), min_size=2, max_size=8
+    ),
+    st.lists(
+        st.dictionaries(
+            st.integers(0, 9),
+            st.sampled_from(
+                ["", "山田様", "-- ", "────────", "「", "」", "と言った。", *ORDINARY.split()[:4]]
+            ),
+            max_size=5,
+        ),
+        min_size=2,
+        max_size=6,
+    ),
+)
+def test_whichever_lines_change(lines: list[str], changes: list[dict[int, str]]) -> None:
+    """Letters of one template say what they say, with any of its lines replaced, in any order."""
+    for change in changes:
+        text = "\n\n".join(change.get(at, line) for at, line in enumerate(lines))
+        letter = written_mail(text, subject="選考結果のご連絡")
+        assert rules(b"k" * 32).judge(letter) == rules(None).judge(letter)
+        assert rules(b"k" * 32).explain(letter) == rules(None).explain(letter)
+
+
 def test_a_template_is_weighed_once(remembering: Ruleset, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was found in it is not weighed again for another person; by other rules it is."""
     remembering.judge(written_mail(REJECTION.format(name="山田")))
@@ -166,20 +225,21 @@ def test_a_template_is_weighed_once(remembering: Ruleset, monkeypatch: pytest.Mo
 
 def test_who_sends_is_asked_each_time() -> None:
     """The same letter, known by then, from another sender or to nobody who may get a link."""
-    rules = load_rules(FILES, config_senders=["*@a.example"], examples=False, key=b"k" * 32)
+    ruleset = load_rules(FILES, config_senders=["*@a.example"], examples=False, key=b"k" * 32)
     letter = written_mail(REJECTION.format(name="山田"), sender="hr@a.example")
     other = replace(letter, sender="hr@b.example", header_from="")
     for _ in range(3):
-        assert rules.judge(letter).reason is Reason.OBSERVE
-        assert rules.judge(other).reason is Reason.OUT_OF_SCOPE
-        assert rules.judge(replace(letter, candidates=())).reason is Reason.NO_CANDIDATE
+        assert ruleset.judge(letter).reason is Reason.OBSERVE
+        assert ruleset.judge(other).reason is Reason.OUT_OF_SCOPE
+        assert ruleset.judge(replace(letter, candidates=())).reason is Reason.NO_CANDIDATE
 
 
 def test_nothing_of_a_mail_is_kept(remembering: Ruleset) -> None:
     """Promise 8: what is remembered holds hashes and numbers, and neither a name nor any other text."""
     remembering.judge(written_mail(REJECTION.format(name="珍名 奇太郎")))
     known = remembering.book.memo
-    kept = repr((known._lines, known._shapes, known._pages))
+    kept = repr((known._lines, known._shapes, known._pages, known._templates, known._changing))
+    assert known._templates
     kept += repr([[one.grounds for one in made] for made in remembering._weighed.values()])
     assert remembering._weighed
     assert "珍" not in kept
@@ -190,12 +250,13 @@ def test_what_is_remembered_is_bounded(remembering: Ruleset, monkeypatch: pytest
     """When there is too much all is forgotten, and the verdict stays the same."""
     monkeypatch.setattr(memo, "MOST_KNOWN_LINES", 20)
     monkeypatch.setattr(memo, "MOST_KNOWN_PAGES", 5)
-    monkeypatch.setattr(ruleset, "MOST_KNOWN_PAGES", 5)
+    monkeypatch.setattr(judging, "MOST_KNOWN_PAGES", 5)
     for number in range(60):
         text = REJECTION.format(name="山" * (number % 7 + 1)) + f"{number}番\n" * (number % 9)
         assert remembering.judge(written_mail(text)).matched
         assert len(remembering.book.memo._pages) <= 5
         assert len(remembering._weighed) <= 5
+        assert len(remembering.book.memo._changing) <= len(remembering.book.memo._templates) <= 5
         assert len(remembering.book.memo._lines) <= 20 + memo.MOST_LINES
 
 
