@@ -6,7 +6,7 @@ policy from it is deterministic, so what the parent could build, every worker ca
 """
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -276,9 +276,15 @@ def observing(policy: Policy) -> Policy:
     return policy if policy.mode == "off" else replace(policy, mode="observe")
 
 
-def shown_address(config: Config, keys: Keys, address: str) -> str:
-    """An address as the log shows it: as it is, or as a keyed hash that can be compared but not read."""
-    if config.log.addresses == "plain" or not address:
-        return address
-    digest = keyed_hash(keys.person, b"log\0" + address.lower().encode("utf-8", "replace"))
-    return "h:" + digest[:8].hex()
+def address_shower(config: Config, keys: Keys) -> Callable[[str], str]:
+    """Gives an address as the log shows it: as it is, or as a keyed hash to be compared and not read."""
+    if config.log.addresses == "plain":
+        return str
+    key = keys.person
+
+    def hashed(address: str) -> str:
+        if not address:
+            return ""
+        return "h:" + keyed_hash(key, b"log\0" + address.lower().encode("utf-8", "replace"))[:8].hex()
+
+    return hashed

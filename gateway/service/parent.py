@@ -24,8 +24,8 @@ from gateway.service.children import WEB, Child, Children
 from gateway.service.control import Channel, Count, Drain, Reload, TellEditors, Word
 from gateway.service.editors import Editors
 from gateway.service.eyes.table import Table
-from gateway.service.journal import start_logging
 from gateway.service.ledger import prepare_ledger
+from gateway.service.lines import start_logging
 from gateway.service.reload import Refused, Reloader, Taken, watched
 from gateway.service.shadow import with_shadow
 from gateway.service.sockets import name_of, open_listeners, open_web, turn_away

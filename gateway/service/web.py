@@ -19,7 +19,8 @@ from gateway.service.bundle import Bundle
 from gateway.service.control import Channel, Drain, Reload, Word
 from gateway.service.eyes.look import Look
 from gateway.service.eyes.table import Table
-from gateway.service.journal import LogJournal, start_logging
+from gateway.service.journal import LogJournal
+from gateway.service.lines import start_logging
 from gateway.service.links import issuing, link_for
 from gateway.store.credit import CreditStore
 from gateway.store.outbox import Outbox

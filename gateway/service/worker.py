@@ -21,16 +21,17 @@ from gateway.edge.session import Session
 from gateway.edge.spool import Spool
 from gateway.ledger.braking import Limits
 from gateway.service.alerts import Alerts, Letter, brake_letter, insist, send_alert
-from gateway.service.bundle import Built, Bundle, build_policy, shown_address
+from gateway.service.bundle import Built, Bundle, address_shower, build_policy
 from gateway.service.control import Channel, Count, Drain, Reload, TellEditors, Word
 from gateway.service.doors import Doors, build_doors
 from gateway.service.editors import refused_letter
 from gateway.service.eyes.gauges import Gauges
 from gateway.service.eyes.table import Table
 from gateway.service.guard import Guard
-from gateway.service.journal import LogJournal, start_logging
+from gateway.service.journal import LogJournal
 from gateway.service.keeper import Keeper
 from gateway.service.ledger import open_ledger
+from gateway.service.lines import start_logging
 from gateway.service.notifier import Notifier
 from gateway.service.pilot import LOOK_SECONDS, START_SECONDS, Pilot
 from gateway.service.wiring import RouteTable, share
@@ -81,7 +82,7 @@ class Worker:
         self._servers: list[asyncio.Server] = []
         self._registry = Registry(share(bundle.config.limits.connections, of=self._workers, index=index))
         tally = table.worker(index)
-        self.journal = LogJournal(shown=self._shown, tally=tally)
+        self.journal = LogJournal(shown=address_shower(bundle.config, bundle.keys), tally=tally)
         in_hand = InHand()
         self._ledger: LedgerStore = open_ledger(bundle, create=create, under_way=lambda: in_hand.mails)
         self._routes = RouteTable(bundle, workers=self._workers, index=index, alarm=self.journal.alarm)
@@ -111,9 +112,6 @@ class Worker:
         )
         self._doors = self._build_doors(bundle, None)
         self._ledger.keep_terms(policy.kept, bundle.matching_keys)
-
-    def _shown(self, address: str) -> str:
-        return shown_address(self._bundle.config, self._bundle.keys, address)
 
     def _date(self) -> str:
         """The time of now for a header, made anew once a second."""
@@ -264,6 +262,7 @@ class Worker:
             self._tell(Word.RELOAD_FAILED)
             return False
         self._bundle = bundle
+        self.journal.shown = address_shower(bundle.config, bundle.keys)
         self._built = policy
         self._ledger.keep_terms(policy.kept, bundle.matching_keys)
         self._policy = self._pilot.policy(policy, bundle)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.operating.loglines import mails_in, read_line
-from gateway.service.journal import JsonFormatter, TextFormatter
+from gateway.service.lines import JsonFormatter, TextFormatter
 
 FIELDS = {
     "id": "1.1",

@@ -7,7 +7,7 @@ import pytest
 from gateway.config import embedded_config, load_keys, read_rule_files
 from gateway.errors import ConfigError
 from gateway.keyed import keyed_hash
-from gateway.service.bundle import Bundle, build_policy, observing, read_bundle, shown_address
+from gateway.service.bundle import Bundle, address_shower, build_policy, observing, read_bundle
 from gateway.service.terms import SENDERS
 
 CONFIG = """
@@ -163,14 +163,15 @@ def test_the_brake_never_switches_on(tmp_path: Path, mode: str, then: Literal["o
 def test_addresses_in_the_log(tmp_path: Path) -> None:
     """Hashed by default: the same person is known again, nobody can be read; plain by choice."""
     bundle = made(tmp_path)
-    hashed = shown_address(bundle.config, bundle.keys, "Taro@Example.com")
-    assert hashed == shown_address(bundle.config, bundle.keys, "taro@example.com")
+    shown = address_shower(bundle.config, bundle.keys)
+    hashed = shown("Taro@Example.com")
+    assert hashed == shown("taro@example.com")
     assert hashed.startswith("h:")
     assert "taro" not in hashed
-    assert hashed != shown_address(bundle.config, bundle.keys, "jiro@example.com")
-    assert shown_address(bundle.config, bundle.keys, "") == ""
-    assert shown_address(bundle.config, bundle.keys, "\udc80@example.com").startswith("h:")
+    assert hashed != shown("jiro@example.com")
+    assert shown("") == ""
+    assert shown("\udc80@example.com").startswith("h:")
     other = load_keys(tmp_path / "other", create=True)
-    assert hashed != shown_address(bundle.config, other, "taro@example.com")
+    assert hashed != address_shower(bundle.config, other)("taro@example.com")
     plain = made(tmp_path, log={"addresses": "plain"})
-    assert shown_address(plain.config, plain.keys, "Taro@Example.com") == "Taro@Example.com"
+    assert address_shower(plain.config, plain.keys)("Taro@Example.com") == "Taro@Example.com"

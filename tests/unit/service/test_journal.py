@@ -1,21 +1,11 @@
-import json
 import logging
-import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from gateway.reason import Reason
-from gateway.service.journal import (
-    JsonFormatter,
-    LevelledFormatter,
-    LogJournal,
-    TextFormatter,
-    goes_to_the_journal,
-    start_logging,
-)
+from gateway.service.journal import LogJournal
+from gateway.service.lines import JsonFormatter, TextFormatter
 from gateway.smtp.reply import Reply
 from gateway.transaction.report import CopyReport, MailReport
 
@@ -51,13 +41,6 @@ def log() -> Iterator[list[logging.LogRecord]]:
     logger.setLevel(level)
 
 
-def record(message: str, **fields: object) -> logging.LogRecord:
-    """A record as the gateway makes them."""
-    made = logging.LogRecord("careerrelay", logging.WARNING, "x.py", 1, message, (), None)
-    made.fields = fields
-    return made
-
-
 def report(text: str = "x") -> MailReport:
     """A mail with the same text wherever a stranger can put one."""
     return MailReport(
@@ -89,45 +72,6 @@ def test_nobody_writes_lines_of_their_own(formatter: logging.Formatter, log: lis
         line = formatter.format(entry)
         assert line.isprintable(), ascii(line)
         assert len(line.splitlines()) == 1
-
-
-def test_text_cannot_pretend_to_be_another_field() -> None:
-    """A value with blanks or quotes is quoted, so that what follows is no field of ours."""
-    line = TextFormatter().format(record("m", a='b c="d', e="f=g", h="", i=1.5, j=["k", "l m"]))
-    assert line.partition("] ")[2] == 'm a="b c=\\"d" e=f=g h="" i=1.5 j=["k","l m"]'
-
-
-def test_japanese_stays_readable() -> None:
-    """Escaping is for what could do harm, not for the language of the house."""
-    for text in ("採用担当", "採用 担当"):
-        assert "採用" in TextFormatter().format(record("m", a=text, b=[text]))
-        assert text in JsonFormatter().format(record("m", a=text))
-
-
-def test_json_is_json() -> None:
-    """One object, with what was put in given back; times in UTC."""
-    made = record("m", a=EVIL.replace("\udc80", ""), b=[{"to": "x"}], c=None)
-    made.created, made.msecs = 1_772_413_200.25, 250.0
-    assert json.loads(JsonFormatter().format(made)) == {
-        "time": "2026-03-02T01:00:00.250Z",
-        "level": "warning",
-        "pid": made.process,
-        "message": "m",
-        "a": EVIL.replace("\udc80", ""),
-        "b": [{"to": "x"}],
-        "c": None,
-    }
-
-
-def test_tracebacks_are_kept() -> None:
-    """An error that was logged with its traceback has it in both forms."""
-    made = record("m")
-    try:
-        int("inner")
-    except ValueError:
-        made.exc_info = sys.exc_info()
-    assert "ValueError: invalid" in TextFormatter().format(made)
-    assert "ValueError: invalid" in json.loads(JsonFormatter().format(made))["traceback"]
 
 
 def test_what_is_told_of_a_mail(log: list[logging.LogRecord]) -> None:
@@ -184,47 +128,27 @@ def test_alarms(log: list[logging.LogRecord]) -> None:
     assert keeper.counts["alarms"] == 1
 
 
-def test_the_journal_hears_the_level() -> None:
-    """`journalctl -p err` shows errors and all lines of their tracebacks; nobody else can set a level."""
-    shown = LevelledFormatter(TextFormatter())
-    for level, mark in ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6)):
-        made = record("<0>stranger")
-        made.levelno = level
-        assert shown.format(made) == f"<{mark}>{TextFormatter().format(made)}"
-    made = record("failed")
-    made.levelno = logging.ERROR
-    try:
-        int("why\n<0>not")
-    except ValueError:
-        made.exc_info = sys.exc_info()
-    lines = shown.format(made).split("\n")
-    assert len(lines) > 3
-    assert all(line.startswith("<3>") for line in lines)
-    assert LevelledFormatter(JsonFormatter()).format(record("x")).startswith('<4>{"time"')
+def test_a_mail_is_a_record_like_others(
+    log: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What other handlers find in a record is there, though it is made by hand."""
+    monkeypatch.setattr(logging, "_srcfile", None)
+    keeper = LogJournal(shown=str)
+    log_of_ours = logging.getLogger("careerrelay")
+    log_of_ours.info("mail", extra={"fields": {}})
+    keeper.mail(report())
+    usual, ours = (vars(record) for record in log)
+    moments = {"created", "msecs", "relativeCreated"}
+    assert list(usual) == list(ours)
+    assert {name for name in usual if usual[name] != ours[name]} <= moments | {"fields"}
+    for name in moments - {"msecs"}:
+        assert 0 <= ours[name] - usual[name] < 60_000
+    assert ours["msecs"] == int(ours["created"] % 1 * 1000)
 
 
-def test_only_the_journal_hears_it(tmp_path: Path) -> None:
-    """JOURNAL_STREAM names the file; standard error that was sent elsewhere has other numbers."""
-    with (tmp_path / "log").open("w") as stream, (tmp_path / "other").open("w") as other:
-        found = os.fstat(stream.fileno())
-        environment = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
-        assert goes_to_the_journal(stream, environment)
-        assert not goes_to_the_journal(other, environment)
-        assert not goes_to_the_journal(stream, {})
-
-
-def test_start_logging_may_be_done_again(capsys: pytest.CaptureFixture[str]) -> None:
-    """A reload changes form and level; a line is written once, not once a reload."""
-    root, own = logging.getLogger(), logging.getLogger("careerrelay")
-    kept = root.handlers[:], root.level, own.level
-    try:
-        start_logging(form="text", level="info")
-        start_logging(form="json", level="error")
-        own.warning("quiet")
-        own.error("loud")
-        logging.getLogger("asyncio").info("not ours")
-        assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == ["loud"]
-    finally:
-        root.handlers[:] = kept[0]
-        root.setLevel(kept[1])
-        own.setLevel(kept[2])
+def test_each_mail_is_a_record_of_its_own(log: list[logging.LogRecord]) -> None:
+    """What was kept of one isn't changed by the next."""
+    keeper = LogJournal(shown=str)
+    keeper.mail(report("x"))
+    keeper.mail(report("y"))
+    assert [vars(entry)["fields"]["peer"] for entry in log] == ["x", "y"]
