@@ -167,7 +167,7 @@ class Worker:
     async def _open(self) -> None:
         for listen, listener in zip(self._bundle.config.listen, self._listeners, strict=True):
             server = await self._loop.create_server(
-                partial(self._session, listen.label), sock=listener, backlog=1_024
+                partial(self.session, listen.label), sock=listener, backlog=1_024
             )
             self._servers.append(server)
 
@@ -186,7 +186,8 @@ class Worker:
         self._registry.per_peer = share(limits.connections_per_peer, of=self._workers, index=self._index)
         return doors
 
-    def _session(self, label: str) -> Session:
+    def session(self, label: str) -> Session:
+        """A session at the door of this listener, for one connection."""
         return Session(self._doors.by_label[label], self._loop)
 
     async def _drain(self) -> None:
