@@ -24,7 +24,7 @@ _TAG = re.compile(rb"(?:\A|;)[ \t\r\n]*+d[ \t\r\n]*+=([^;]*+)")
 
 def author_domain(message: Message) -> str | None:
     """The domain in the From field, in lower-case ASCII (A-labels); None where there is not exactly one."""
-    fields = message.all(b"from")
+    fields = message.head.all(b"from")
     if len(fields) != 1:
         return None
     value = fields[0].value(message.data)

@@ -59,7 +59,7 @@ UNSIGNED = Treatment(allowed=True)
 
 def treat(message: Message, signing: Signing, route: str) -> Treatment:
     """What the policy says about `message` on the route of this name."""
-    signatures = message.all(b"dkim-signature")
+    signatures = message.head.all(b"dkim-signature")
     if signatures and signing.rule == "skip":
         return Treatment(allowed=False)
     signed_on = route in signing.signing_routes

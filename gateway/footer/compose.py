@@ -181,7 +181,7 @@ def _payload(raw: bytes, encoding: str, body: Body) -> bytes:
 
 def _check_encoding_field(message: Message, part: Part) -> None:
     """Python's email decodes nothing where the name of the encoding has blanks behind it."""
-    field = part.first(b"content-transfer-encoding")
+    field = part.head.first(b"content-transfer-encoding")
     if field is None:
         return
     written = message.data[field.value_start : field.end].removesuffix(b"\r\n").lstrip(b" \t")

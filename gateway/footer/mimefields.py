@@ -28,20 +28,20 @@ def field_edits(message: Message, part: Part, *, charset: str | None, encoding: 
     edits: list[Edit] = []
     added = b""
     if charset is not None:
-        content_type = part.first(b"content-type")
+        content_type = part.head.first(b"content-type")
         if content_type is None:
             added += b"Content-Type: %s; charset=%s\r\n" % (part.content_type.encode(), charset.encode())
         else:
             edits.append(_charset_edit(message, content_type.value_start, content_type.end, charset))
     if encoding is not None:
-        field = part.first(b"content-transfer-encoding")
+        field = part.head.first(b"content-transfer-encoding")
         if field is None:
             added += b"Content-Transfer-Encoding: %s\r\n" % encoding.encode()
         else:
             edits.append(
                 Edit(start=field.value_start, end=field.end - 2, replacement=b" " + encoding.encode())
             )
-    if part.parent is None and message.first(b"mime-version") is None and (added or edits):
+    if part.parent is None and message.head.first(b"mime-version") is None and (added or edits):
         added = b"MIME-Version: 1.0\r\n" + added
     if added:
         at = part.header[1] - 2  # before the blank line

@@ -117,10 +117,10 @@ def _same_part(
 def _same_header(message: Message, part: Part, other: "StandardMessage[str, str]") -> bool:
     """Fields in order, with their values, and what the MIME fields say."""
     theirs = list(other.raw_items())
-    if other.defects or len(theirs) != len(part.fields):
+    if other.defects or len(theirs) != len(part.head.fields):
         return False
     data = message.data
-    for field, (name, value) in zip(part.fields, theirs, strict=True):
+    for field, (name, value) in zip(part.head.fields, theirs, strict=True):
         if field.name != name.lower().encode("latin-1", "replace"):
             return False
         raw = data[field.value_start : field.end - 2].lstrip(b" \t")

@@ -7,6 +7,7 @@ RFC 3464, RFC 3834, RFC 8098, RFC 5545, RFC 8551, RFC 3156.
 """
 
 import binascii
+import re
 
 from gateway.message.scan import Message, Part
 from gateway.message.trace import has_own_id
@@ -41,22 +42,16 @@ _FILES = {
 }
 _ENDINGS = {".ics": Reason.CALENDAR, ".p7m": Reason.SMIME, ".p7s": Reason.SMIME}
 
-# Marks of vacation programs (RFC 3834 §3 names the first). Not here: auto-generated, Precedence, List-*,
-# X-Auto-Response-Suppress: applications send rejections with them.
-_VACATION = frozenset(
-    {
-        b"x-autoreply",
-        b"x-auto-reply",
-        b"x-autoreply-from",
-        b"x-auto-reply-from",
-        b"x-mail-autoreply",
-        b"x-autorespond",
-        b"x-autoresponder",
-        b"x-auto-respond",
-        b"x-vacation",
-    }
+# Fields that may say it, most of them by their names: of vacation programs (RFC 3834 §3 names the first) and
+# of Exchange. Not here: auto-generated, Precedence, List-*, X-Auto-Response-Suppress: applications send
+# rejections with them.
+_TELLING = re.compile(
+    rb"\n(?:auto-submitted|content-class"
+    rb"|(x-autoreply|x-auto-reply|x-autoreply-from|x-auto-reply-from|x-mail-autoreply|x-autorespond"
+    rb"|x-autoresponder|x-auto-respond|x-vacation)):"
 )
 _ARMOR = (b"-----BEGIN PGP MESSAGE", b"-----BEGIN PGP SIGNED MESSAGE")
+_ARMOR_BEGIN = b"-----BEGIN PGP "
 # Armor stands at the top of a text. What is further down is somebody's quotation of it.
 _ARMOR_WINDOW = 256 * 1024
 
@@ -78,18 +73,21 @@ def exemption(message: Message, *, null_sender: bool, id_key: bytes | None = Non
             return reason
     if id_key is not None and has_own_id(message, id_key):
         return Reason.OWN_HEADER
-    if message.first(b"dkim-signature") is not None:
+    if message.head.first(b"dkim-signature") is not None:
         return Reason.DKIM
     return None
 
 
 def _from_header(message: Message) -> Reason | None:
-    for field in message.all(b"auto-submitted"):
+    head = message.head
+    if _TELLING.search(head.lower) is None:
+        return None
+    for field in head.all(b"auto-submitted"):
         if field.value(message.data).lower().startswith((b"auto-replied", b"auto-reply")):
             return Reason.AUTO_REPLY
-    if not _VACATION.isdisjoint(message.parts[0].head.names):
+    if any(found[1] for found in _TELLING.finditer(head.lower)):
         return Reason.AUTO_REPLY
-    kind = message.value(b"content-class")
+    kind = head.value(b"content-class")
     if kind is not None and kind.lower() == b"urn:content-classes:calendarmessage":
         return Reason.CALENDAR
     return None
@@ -122,7 +120,9 @@ def _armored(message: Message, part: Part) -> bool:
     start, end = part.body
     end = min(end, start + _ARMOR_WINDOW)
     if part.encoding not in {"base64", "quoted-printable"}:
-        return any(message.data.find(armor, start, end) >= 0 for armor in _ARMOR)
+        return message.data.find(_ARMOR_BEGIN, start, end) >= 0 and any(
+            message.data.find(armor, start, end) >= 0 for armor in _ARMOR
+        )
     # Leniently: this only has to find what is there, and may find too much.
     raw = message.data[start:end]
     try:

@@ -9,7 +9,6 @@ import mmap
 import re
 from collections.abc import Mapping
 from enum import Enum
-from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -20,8 +19,6 @@ Buffer = bytes | mmap.mmap
 
 # A header larger than this is no header that a person's mail has; Exchange stops at 256 KiB.
 MAX_HEADER = 1 << 20
-# Content-Type values up to this length are remembered.
-_REMEMBERED = 300
 # No program writes more into one of these fields.
 _MAX_VALUE = 16 * 1024
 # Longer than any delimiter line that is understood.
@@ -152,11 +149,6 @@ def parse_content_type(value: bytes) -> ContentType:
     be read unambiguously `clear` is false, and what could be read is given. RFC 2045 §5.1, RFC 2231, comments
     as in RFC 5322 §3.2.2.
     """
-    # Most mails say one of a few things here; what is long is some sender's own and not worth remembering.
-    return _remembered(value) if len(value) <= _REMEMBERED else _parse_content_type(value)
-
-
-def _parse_content_type(value: bytes) -> ContentType:
     clear = True
     if b"(" in value:
         # Allowed, and yet many a reader takes a comment for a part of the value before it.
@@ -188,9 +180,6 @@ def _parse_content_type(value: bytes) -> ContentType:
         raw.append((name, text))
     parameters, unique = _join_sections(raw)
     return ContentType(kind, MappingProxyType(parameters), clear and unique)
-
-
-_remembered = lru_cache(maxsize=512)(_parse_content_type)
 
 
 def _join_sections(raw: list[tuple[str, bytes]]) -> tuple[dict[str, str], bool]:

@@ -5,8 +5,7 @@ by field (`gateway.message.fields`), which gives the same and names its defects.
 """
 
 import re
-from collections.abc import Sequence
-from itertools import accumulate
+from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.message.defects import Defect, DefectKind
@@ -20,19 +19,29 @@ from gateway.message.fields import (
     unfolded,
 )
 
-# Name and, from the colon on, the rest, as in `fields`. The first byte that fits no field takes all that is
-# left with it: so nothing is skipped, and nothing is looked at twice.
-_TILE = re.compile(rb"([!-9;-~]++)(:[^\r\n\0]*+(?>(?:\r\n[ \t]++[^\r\n\0]++)*)\r\n)|([\s\S]++)")
-# Longer headers are rare; and the search for the end of one must not cost more than a step of the scan.
-_AT_ONCE = 16 * 1024
-_MIME_FIELDS = frozenset(
+# A name, and what comes behind its colon, as in `fields`.
+_NAME = rb"[!-9;-~]++"
+_REST = rb"[^\r\n\0]*+(?>(?:\r\n[ \t]++[^\r\n\0]++)*)"
+_FIELD = re.compile(rb"(%b):(%b)\r\n" % (_NAME, _REST))
+_WELL_FORMED = re.compile(rb"\n(?>(?:%b:%b\r\n)*)" % (_NAME, _REST))
+# The LF that every field follows in a header's `text`: one octet is searched for fast.
+_MIME_FIELDS = re.compile(
+    rb"\n((?i:content-(?:type|transfer-encoding|disposition)|mime-version):%b)\r" % _REST
+)
+_MIME_NAMES = frozenset(
     {b"content-type", b"content-transfer-encoding", b"content-disposition", b"mime-version"}
 )
+_FOLDS = frozenset({b" ", b"\t"})
+# Longer headers are rare; and the search for the end of one must not cost more than a step of the scan.
+_AT_ONCE = 16 * 1024
+# MIME fields that are together up to so long are remembered.
+_REMEMBERED = 300
 
 
 class Mime(NamedTuple):
     """What a header says about its part. `doubts` are what could be read in two ways, and in which field.
 
+    Fields are counted among those that it is read from (`Header.mime_fields`).
     `kind` is None where there is no Content-Type: then the part around this one says what it is.
     """
 
@@ -43,35 +52,26 @@ class Mime(NamedTuple):
 
 
 class Header:
-    """The fields of one header: names and values at once, their places when somebody asks for them.
+    """The fields of one header, which are looked for when somebody asks.
 
-    Nobody asks for more than a few fields, and of a copy for none, so the places are worked out on the first
-    use, and a field is made when it is asked for. `tiles` are the names and, from the colon on, the rest of
-    the fields, which follow each other from `start` on and are together `raw`; a header with odd bytes in it
-    brings `fields` instead.
+    Nobody asks for more than a few of them, and of a copy for none, so that no field is made of the others.
+    `text` is the fields without what is between them, each behind an LF, with the CR of its end; `lower` is
+    the same in lower case, to search for names: a fold begins with a blank, so an LF and a name with its
+    colon is a field.
     """
 
-    __slots__ = ("_fields", "_places", "_start", "mime", "names", "raw", "tiles")
+    __slots__ = ("_fields", "_start", "lower", "mime", "text", "well_formed")
 
     def __init__(
-        self,
-        start: int,
-        names: Sequence[bytes],
-        mime: Mime,
-        *,
-        tiles: tuple[bytes, Sequence[tuple[bytes, ...]]] = (b"", ()),
-        fields: tuple[Field, ...] | None = None,
+        self, start: int, text: bytes, lower: bytes, mime: Mime, fields: tuple[Field, ...] | None = None
     ) -> None:
-        self.names = names
+        """A header at `start` of a mail; of one with odd bytes in it the `fields`, which then have gaps."""
+        self.text = text
+        self.lower = lower
         self.mime = mime
-        self.raw, self.tiles = tiles
+        self.well_formed = fields is None
         self._start = start
         self._fields = fields
-        self._places: list[int] | None = None
-
-    def at(self, start: int) -> "Header":
-        """The same fields at another place of a mail."""
-        return Header(start, self.names, self.mime, tiles=(self.raw, self.tiles))
 
     def __eq__(self, other: object) -> bool:
         """Whether the other header has the same fields at the same places."""
@@ -84,37 +84,58 @@ class Header:
     def fields(self) -> tuple[Field, ...]:
         """All fields, from the top down."""
         if self._fields is None:
-            self._fields = tuple(map(self._field, range(len(self.names))))
+            before = self._start - 1
+            self._fields = tuple(
+                Field(before + found.start(), before + found.end(), found[1].lower(), before + found.start(2))
+                for found in _FIELD.finditer(self.text, 1)
+            )
         return self._fields
+
+    @property
+    def mime_fields(self) -> list[Field]:
+        """The fields that decide on structure."""
+        return [field for field in self.fields if field.name in _MIME_NAMES]
 
     def first(self, name: bytes) -> Field | None:
         """The first field called `name` (lower case), or None."""
-        return self._field(self.names.index(name)) if name in self.names else None
-
-    def value(self, name: bytes, data: Buffer) -> bytes | None:
-        """The unfolded value of the first field called `name` (lower case) in `data`, or None."""
-        if name not in self.names:
+        at = self.lower.find(b"\n%b:" % name)
+        if at < 0:
             return None
-        number = self.names.index(name)
-        if self.tiles:
-            return unfolded(self.tiles[number][1][1:])
-        return self._field(number).value(data)
+        if self._fields is not None:
+            return next(field for field in self._fields if field.name == name)
+        value = at + len(name) + 2
+        before = self._start - 1
+        return Field(before + at + 1, before + _end(self.text, value) + 2, name, before + value)
+
+    def value(self, name: bytes) -> bytes | None:
+        """The unfolded value of the first field called `name` (lower case), or None."""
+        at = self.lower.find(b"\n%b:" % name)
+        if at < 0:
+            return None
+        text = self.text
+        start = at + len(name) + 2
+        end = text.find(b"\r\n", start)
+        if text[end + 2 : end + 3] in _FOLDS:
+            return unfolded(text[start : _end(text, end + 2)])
+        return text[start:end].strip(b" \t")
 
     def all(self, name: bytes) -> tuple[Field, ...]:
         """All fields called `name` (lower case), from the top down."""
-        if name not in self.names:
+        if self.lower.find(b"\n%b:" % name) < 0:
             return ()
-        return tuple([self._field(number) for number, each in enumerate(self.names) if each == name])
+        return tuple([field for field in self.fields if field.name == name])
 
-    def _field(self, number: int) -> Field:
-        if self._fields is not None:
-            return self._fields[number]
-        if self._places is None:
-            lengths = [len(name) + len(rest) for name, rest, _ in self.tiles]
-            self._places = list(accumulate(lengths, initial=self._start))
-        start, end = self._places[number : number + 2]
-        name = self.names[number]
-        return Field(start, end, name, start + len(name) + 1)
+    def count(self, name: bytes) -> int:
+        """How many fields are called `name` (lower case)."""
+        return self.lower.count(b"\n%b:" % name)
+
+
+def _end(text: bytes, at: int) -> int:
+    """Where the field ends that `at` is in, before its last CRLF."""
+    end = text.find(b"\r\n", at)
+    while text[end + 2 : end + 3] in _FOLDS:
+        end = text.find(b"\r\n", end + 2)
+    return end
 
 
 def read_header(
@@ -133,36 +154,34 @@ def read_header(
     last = data.find(b"\r\n\r\n", start, start + _AT_ONCE)
     # A name that begins with two dashes may be a delimiter.
     if last > start and not (delimiters and data.find(b"\n--", start - 1, last) >= 0):
-        raw = data[start : last + 2]
-        if like is not None and raw == like.raw:
-            return like.at(start), last + 2, HeaderEnd.BLANK_LINE
-        tiles = _TILE.findall(raw)
-        if not tiles[-1][2]:
-            names = [name.lower() for name, _, _ in tiles]
-            return (
-                Header(start, names, _read_mime(names, tiles), tiles=(raw, tiles)),
-                last + 2,
-                HeaderEnd.BLANK_LINE,
-            )
+        text = b"\n" + data[start : last + 2]
+        if like is not None and like.well_formed and text == like.text:
+            return Header(start, text, like.lower, like.mime), last + 2, HeaderEnd.BLANK_LINE
+        if _WELL_FORMED.fullmatch(text) is not None:
+            return Header(start, text, text.lower(), _mime_of(text)), last + 2, HeaderEnd.BLANK_LINE
     fields, end, ended_by = read_fields(data, start, defects, delimiters, complete=complete)
-    tiles = [(each.name, data[each.value_start - 1 : each.end]) for each in fields]
-    names = [each.name for each in fields]
-    return Header(start, names, _read_mime(names, tiles), fields=fields), end, ended_by
+    text = b"\n" + b"".join([each.name + data[each.value_start - 1 : each.end] for each in fields])
+    return Header(start, text, text.lower(), _mime_of(text), fields), end, ended_by
 
 
-def _read_mime(names: Sequence[bytes], tiles: Sequence[tuple[bytes, ...]]) -> Mime:
-    """The MIME fields that matter, with a doubt for each that could be read in two ways."""
+def _mime_of(text: bytes) -> Mime:
+    """What the MIME fields in a header's text say. Most mails say one of a few things."""
+    fields = b"\r\n".join(_MIME_FIELDS.findall(text))
+    return _remembered(fields) if len(fields) <= _REMEMBERED else _read_mime(fields)
+
+
+def _read_mime(fields: bytes) -> Mime:
+    """What these fields say, with a doubt for each that could be read in two ways."""
     kind, encoding, disposition = None, "7bit", None
     seen = set()
     doubts = []
-    for number, name in enumerate(names):
-        if name not in _MIME_FIELDS:
-            continue
+    for number, (written, rest) in enumerate(_FIELD.findall(fields + b"\r\n")):
+        name = written.lower()
         if name in seen:
             doubts.append((DefectKind.DUPLICATE_FIELD, number))
             continue
         seen.add(name)
-        value = unfolded(tiles[number][1][1:])
+        value = unfolded(rest)
         if name == b"content-type":
             kind = parse_content_type(value)
             if not kind.clear or "/" not in kind.value:
@@ -174,3 +193,6 @@ def _read_mime(names: Sequence[bytes], tiles: Sequence[tuple[bytes, ...]]) -> Mi
         elif not value.startswith(b"1.0"):
             doubts.append((DefectKind.BAD_VERSION, number))
     return Mime(kind, encoding, disposition, tuple(doubts))
+
+
+_remembered = lru_cache(maxsize=512)(_read_mime)

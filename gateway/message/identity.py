@@ -14,8 +14,8 @@ def mail_key(message: Message, text: MailText, *, reverse_path: bytes, key: byte
 
     Only of a mail whose text is complete: the same mail with less of it known has another key.
     """
-    message_id = message.value(b"message-id") or b""
-    date = message.value(b"date") or b""
+    message_id = message.head.value(b"message-id") or b""
+    date = message.head.value(b"date") or b""
     subject = " ".join(text.subject.source.split()).encode("utf-8", "surrogatepass")
     plain = b"" if text.plain is None else text.plain.decoded.rstrip().encode("utf-8", "surrogatepass")
     html = b"" if text.html is None else text.html.decoded.rstrip().encode("utf-8", "surrogatepass")

@@ -18,18 +18,21 @@ from gateway.message.scan import Message, Part
 # Larger ones are no letters: whoever wants to know may ask the other parser.
 MAX_PLAIN = 1 << 20
 
-# A field whose value begins on its first line, or is empty. Anything else ends the reading.
-_FIELD = re.compile(
-    rb"([!-9;-~]++)(:(?:[ \t]*+[^ \t\r\n\0][^\r\n\0]*+(?>(?:\r\n[ \t]++[^\r\n\0]++)*)|[ \t]*+)\r\n)"
-    rb"|([\s\S]++)"
+# Nothing but fields whose values begin on their first lines, or are empty.
+_HEADER = re.compile(
+    rb"(?>(?:[!-9;-~]++:(?:[ \t]*+[^ \t\r\n\0][^\r\n\0]*+(?>(?:\r\n[ \t]++[^\r\n\0]++)*)|[ \t]*+)\r\n)+)\r\n"
 )
+# The two fields that decide on structure, from their colons on. Each comes once, or the scan would have named
+# it as a defect.
+_REST = rb"(:[^\r\n]*+(?>(?:\r\n[ \t][^\r\n]*+)*)\r\n)"
+_TYPE_FIELD = re.compile(rb"\n(?i:content-type)" + _REST)
+_ENCODING_FIELD = re.compile(rb"\n(?i:content-transfer-encoding)" + _REST)
 _TOKEN = rb"[0-9A-Za-z.+_-]++"
 _VALUE = rb'(?:[0-9A-Za-z!#$%&*+.^_{|}~/:?-]++|"[ !#-:<-\[\]-~]*+")'
 _PARAMETER = rb";(?:\r\n)?[ \t]*+" + _TOKEN + rb"=" + _VALUE
 _CONTENT_TYPE = re.compile(rb":[ \t]*+(" + _TOKEN + rb"/" + _TOKEN + rb")(?>(?:" + _PARAMETER + rb")*);?\r\n")
 _BOUNDARY = re.compile(rb';\s*+boundary="?+([^";]++)', re.IGNORECASE)
 _IDENTITY = re.compile(rb":[ \t]*+(?:7bit|8bit|binary)\r\n", re.IGNORECASE)
-_DECIDING = (b"content-type", b"content-transfer-encoding")
 _DEFAULT = b":text/plain\r\n"
 _TEXT = frozenset({"text/plain", "text/html"})
 
@@ -49,26 +52,32 @@ def is_plain(message: Message) -> bool:
     )
 
 
-def _plain_header(data: bytes, part: Part) -> dict[bytes, bytes] | None:
-    """The fields that decide on structure, each from its colon on; None if not plain, or not as scanned."""
-    found = _FIELD.findall(data, *part.header)
-    if not found or found.pop()[2] != b"\r\n" or not found or found != part.head.tiles:
+def _plain_header(data: bytes, part: Part) -> bytes | None:
+    """Its Content-Type from the colon on (what counts as one where there is none); None if not plain.
+
+    Or if it is not what the scan took for the header.
+    """
+    start, end = part.header
+    text = part.head.text
+    if not part.head.well_formed or _HEADER.fullmatch(data, start, end) is None:
         return None
-    # Each of them comes once, or the scan would have named it as a defect.
-    names = part.head.names
-    deciding = {name: found[names.index(name)][1] for name in _DECIDING if name in names}
-    content_type = _CONTENT_TYPE.fullmatch(deciding.get(b"content-type", _DEFAULT))
-    if content_type is None or content_type[1].lower() != part.content_type.encode():
+    if text[1:] != data[start : end - 2]:
         return None
-    return deciding
+    field = _TYPE_FIELD.search(text)
+    written = _DEFAULT if field is None else field[1]
+    found = _CONTENT_TYPE.fullmatch(written)
+    return None if found is None or found[1].lower() != part.content_type.encode() else written
 
 
 def _plain_alternative(data: bytes, root: Part, children: tuple[Part, ...]) -> bool:
     """Whether these texts, and nothing else, stand between the boundaries of `root`."""
-    fields = _plain_header(data, root)
-    if fields is None or not _IDENTITY.fullmatch(fields.get(b"content-transfer-encoding", b":8bit\r\n")):
+    written = _plain_header(data, root)
+    if written is None:
         return False
-    found = _BOUNDARY.search(fields[b"content-type"])
+    encoding = _ENCODING_FIELD.search(root.head.text)
+    if encoding is not None and _IDENTITY.fullmatch(encoding[1]) is None:
+        return False
+    found = _BOUNDARY.search(written)
     if found is None or found[1].decode() != root.parameters.get("boundary"):
         return False
     return _only_between(data, b"--" + found[1], children) and all(

@@ -12,7 +12,7 @@ RFC 5322 §2.2, RFC 2045, RFC 2046 §5.1.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from gateway.message.defects import Defect, DefectKind
@@ -40,19 +40,17 @@ _PLAIN = ContentType("text/plain", _EMPTY, True)  # noqa: FBT003 - a tuple's mem
 _DIGEST = ContentType("message/rfc822", _EMPTY, True)  # noqa: FBT003 - RFC 2046 §5.1.5
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class _Draft:
     """A part while its end is not known yet."""
 
     index: int
     parent: int | None
-    header: Span
+    start: int
     head: Header
     kind: ContentType
-    encoding: str
-    disposition: ContentType | None
     body: int
-    children: list[int] = field(default_factory=list)
+    children: list[int]
     end: int | None = None
 
 
@@ -79,7 +77,18 @@ def scan(data: Buffer, *, complete: bool = True, like: Message | None = None) ->
 class _Scan:
     """The state of one pass."""
 
-    __slots__ = ("complete", "data", "defects", "drafts", "known", "levels", "prefix", "tried")
+    __slots__ = (
+        "complete",
+        "data",
+        "defects",
+        "delimiters",
+        "drafts",
+        "known",
+        "levels",
+        "needless",
+        "prefix",
+        "tried",
+    )
 
     def __init__(self, data: Buffer, *, complete: bool, known: tuple[Part, ...]) -> None:
         self.data = data
@@ -89,20 +98,23 @@ class _Scan:
         self.drafts: list[_Draft] = []
         self.levels: list[_Level] = []  # open multiparts, outermost first
         self.tried: tuple[bytes, ...] = ()  # their boundaries
+        self.delimiters: tuple[bytes, ...] = ()  # the same with their two dashes
+        self.needless: list[_Draft] = []  # parts with a boundary that they have no use for
         self.prefix = b""  # what a line must begin with to be worth a look
 
     def run(self) -> Message:
         position = self._open_part(0, None, _PLAIN)
         if self.levels:
             self._walk(position)
-        for draft in self.drafts:
-            if draft.end is None and self.complete:
-                draft.end = len(self.data)
+        if self.complete:
+            for draft in self.drafts:
+                if draft.end is None:
+                    draft.end = len(self.data)
         self._check_stream()
-        self._check_needless_boundaries()
-        return Message(
-            data=self.data, parts=self._parts(), defects=tuple(self.defects), complete=self.complete
-        )
+        for draft in self.needless:
+            self._check_needless_boundary(draft)
+        parts = self._parts()
+        return Message(self.data, parts, tuple(self.defects), self.complete, parts[0].head)
 
     def _defect(self, kind: DefectKind, at: int) -> None:
         self.defects.append(Defect(kind=kind, at=at))
@@ -113,34 +125,34 @@ class _Scan:
         In a file that hangs on the mail they hide nothing but a boundary; there only those are looked for.
         """
         data = self.data
+        size = len(data)
         at = data.find(b"\0")
         if at >= 0:
             self._defect(DefectKind.NUL, at)
-        root = self.drafts[0]
-        spans = [(root, len(data) if len(self.drafts) == 1 else root.body)]
-        spans += [
-            (draft, len(data) if draft.end is None else draft.end)
-            for draft in self.drafts[1:]
-            if draft.kind.value.startswith("text/")
-        ]
-        for draft, end in spans:
-            # What was cut into fields in one pass has no such thing in it.
-            start = draft.body - 2 if draft.head.tiles else draft.header[0]
-            if has_bare_line_end(data, start, end, complete=self.complete or end < len(data)):
-                self._defect(DefectKind.BARE_LINE_END, draft.header[0])
+        several = len(self.drafts) > 1
+        for draft in self.drafts:
+            if draft.parent is None:
+                end = draft.body if several else size
+            elif draft.kind.value.startswith("text/"):
+                end = size if draft.end is None else draft.end
+            else:
+                continue
+            # A header of nothing but well-formed fields has no such thing in it.
+            start = draft.body - 2 if draft.head.well_formed else draft.start
+            if has_bare_line_end(data, start, end, complete=self.complete or end < size):
+                self._defect(DefectKind.BARE_LINE_END, draft.start)
                 return
-        if len(self.drafts) > 1:
+        if several:
             self._check_dashes()
 
-    def _check_needless_boundaries(self) -> None:
+    def _check_needless_boundary(self, draft: _Draft) -> None:
         """Whether a boundary that a part has no use for stands in it: mailparser makes two parts of that."""
-        for draft in self.drafts:
-            value = draft.kind.parameters.get("boundary")
-            if value and not draft.kind.value.startswith("multipart/"):
-                end = len(self.data) if draft.end is None else draft.end
-                at = self.data.find(b"\n--" + value.encode("utf-8", "replace"), draft.body - 1, end)
-                if at >= 0:
-                    self._defect(DefectKind.LOOKALIKE, at)
+        value = draft.kind.parameters["boundary"]
+        if value:
+            end = len(self.data) if draft.end is None else draft.end
+            at = self.data.find(b"\n--" + value.encode("utf-8", "replace"), draft.body - 1, end)
+            if at >= 0:
+                self._defect(DefectKind.LOOKALIKE, at)
 
     def _check_dashes(self) -> None:
         """Whether a CR or LF stands alone before two dashes, as a boundary has them."""
@@ -176,51 +188,41 @@ class _Scan:
 
     def _open_part(self, start: int, parent: _Draft | None, default: ContentType) -> int:
         """Read the header at `start`, add the part, and give back where to look for the next boundary."""
-        data = self.data
-        delimiters = tuple(b"--" + boundary for boundary in self.tried)
+        complete = self.complete
         index = len(self.drafts)
         head, end, ended_by = read_header(
-            data,
+            self.data,
             start,
             self.defects,
-            delimiters,
-            complete=self.complete,
+            self.delimiters,
+            complete=complete,
             like=self.known[index].head if index < len(self.known) else None,
         )
-        body = end + 2 if ended_by is HeaderEnd.BLANK_LINE else end
-        given, encoding, disposition, doubts = head.mime
-        kind = given or default
-        for doubt, number in doubts:
-            self._defect(doubt, head.fields[number].start)
-        if encoding not in _ENCODINGS:
+        mime = head.mime
+        for doubt, number in mime.doubts:
+            self._defect(doubt, head.mime_fields[number].start)
+        if mime.encoding not in _ENCODINGS:
             self._defect(DefectKind.BAD_ENCODING, start)
-        draft = _Draft(
-            index=index,
-            parent=None if parent is None else parent.index,
-            header=(start, body),
-            head=head,
-            kind=kind,
-            encoding=encoding,
-            disposition=disposition,
-            body=body,
-        )
+        kind = mime.kind or default
+        body = end + 2 if ended_by is HeaderEnd.BLANK_LINE else end
+        draft = _Draft(index, None if parent is None else parent.index, start, head, kind, body, [])
         self.drafts.append(draft)
         if parent is not None:
-            parent.children.append(draft.index)
-        if ended_by is HeaderEnd.BOUNDARY or (
-            ended_by is HeaderEnd.DATA and parent is not None and self.complete
-        ):
+            parent.children.append(index)
+        if ended_by is HeaderEnd.BOUNDARY or (ended_by is HeaderEnd.DATA and parent is not None and complete):
             self._defect(DefectKind.NO_BLANK_LINE, end)
-        if parent is None and not head.names and (self.complete or ended_by is HeaderEnd.BLANK_LINE):
+        if parent is None and head.text == b"\n" and (complete or ended_by is HeaderEnd.BLANK_LINE):
             self._defect(DefectKind.NO_HEADER, 0)
         if kind.value.startswith("multipart/"):
             self._open_level(draft)
+        elif "boundary" in kind.parameters:
+            self.needless.append(draft)
         return body - 2
 
     def _open_level(self, draft: _Draft) -> None:
         """Note the boundary of a multipart, if it can be told apart from the others."""
-        at = draft.header[0]
-        if draft.encoding not in _IDENTITY:
+        at = draft.start
+        if draft.head.mime.encoding not in _IDENTITY:
             self._defect(DefectKind.ENCODED_MULTIPART, at)
         value = draft.kind.parameters.get("boundary")
         if value is None:
@@ -250,6 +252,7 @@ class _Scan:
 
     def _retry(self) -> None:
         self.tried = tuple(level.boundary for level in self.levels)
+        self.delimiters = tuple(b"--" + boundary for boundary in self.tried)
         self.prefix = b"\r\n--" + _common_prefix(self.tried)
 
     def _walk(self, position: int) -> None:
@@ -333,12 +336,11 @@ class _Scan:
         leaves = 0
         size = len(self.data)
         for draft in self.drafts:
-            kind = draft.kind
+            kind, disposition = draft.kind, draft.head.mime.disposition
             leaf = None
             if not draft.children and not kind.value.startswith("multipart/"):
                 leaf = leaves
                 leaves += 1
-            disposition = draft.disposition
             name = kind.parameters.get("name", "")
             parts.append(
                 Part(
@@ -346,12 +348,12 @@ class _Scan:
                     leaf=leaf,
                     parent=draft.parent,
                     children=tuple(draft.children),
-                    header=draft.header,
+                    header=(draft.start, draft.body),
                     head=draft.head,
                     body=(draft.body, size if draft.end is None else draft.end),
                     content_type=kind.value,
                     parameters=kind.parameters,
-                    encoding=draft.encoding,
+                    encoding=draft.head.mime.encoding,
                     disposition="" if disposition is None else disposition.value,
                     filename=name if disposition is None else disposition.parameters.get("filename", name),
                     complete=draft.end is not None,

@@ -115,7 +115,7 @@ class MailText(NamedTuple):
 
 def read_text(message: Message) -> MailText:
     """Read subject and main text. Never raises."""
-    subject = message.value(b"subject")
+    subject = message.head.value(b"subject")
     prose = _NOTHING if subject is None else _whole(decode_header(subject))
     found, complete = passages(message)
     if not complete:

@@ -63,7 +63,7 @@ def _of_session(helo: bytes, peer: str, hostname: str, protocol: str) -> str:
 
 def count_received(message: Message) -> int:
     """How many ``Received:`` fields the mail has (RFC 5321 §6.3)."""
-    return message.parts[0].head.names.count(b"received")
+    return message.head.count(b"received")
 
 
 def count_marks(message: Message, mark_key: bytes) -> int:
@@ -71,7 +71,7 @@ def count_marks(message: Message, mark_key: bytes) -> int:
     if message.data.find(_MARKED, *message.parts[0].header) < 0:
         return 0
     count = 0
-    for field in message.all(b"received"):
+    for field in message.head.all(b"received"):
         value = field.value(message.data)
         if _MARKED in value:
             count += any(_verifies(mark_key, b"loop", found[1], found[2]) for found in _MARK.finditer(value))
@@ -88,9 +88,7 @@ def own_id_field(token_or_id: str, id_key: bytes) -> bytes:
 
 def has_own_id(message: Message, id_key: bytes) -> bool:
     """Whether the mail carries our own header field, made with `id_key`. A forged one does not count."""
-    if OWN_ID not in message.parts[0].head.names:
-        return False
-    for field in message.all(OWN_ID):
+    for field in message.head.all(OWN_ID):
         found = _OWN_VALUE.fullmatch(field.value(message.data))
         if found is not None and _verifies(id_key, b"id", found[1], found[2]):
             return True

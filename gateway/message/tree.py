@@ -3,11 +3,11 @@
 Named tuples and not frozen dataclasses, since every mail makes them: to make one takes a quarter of the time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from gateway.message.defects import Defect
-from gateway.message.fields import Buffer, Field
+from gateway.message.fields import Buffer
 from gateway.message.header import Header
 
 Span = tuple[int, int]
@@ -34,45 +34,20 @@ class Part(NamedTuple):
     filename: str
     complete: bool
 
-    @property
-    def fields(self) -> tuple[Field, ...]:
-        """The part's header fields."""
-        return self.head.fields
-
-    def first(self, name: bytes) -> Field | None:
-        """The first field called `name` (lower case), or None."""
-        return self.head.first(name)
-
 
 class Message(NamedTuple):
     """A scanned mail. ``parts[0]`` is the root; parts stand in reading order.
 
-    `complete` is false for a held head. Any defect means: do not change this mail.
+    `complete` is false for a held head; `head` is the mail's own header. Any defect means: leave it as it is.
     """
 
     data: Buffer
     parts: tuple[Part, ...]
     defects: tuple[Defect, ...]
     complete: bool
-
-    @property
-    def fields(self) -> tuple[Field, ...]:
-        """The mail's own header fields."""
-        return self.parts[0].fields
+    head: Header
 
     @property
     def leaves(self) -> tuple[Part, ...]:
         """The parts that are no multipart, in reading order."""
         return tuple(part for part in self.parts if part.leaf is not None)
-
-    def first(self, name: bytes) -> Field | None:
-        """The first field of the mail's header called `name` (lower case), or None."""
-        return self.parts[0].head.first(name)
-
-    def all(self, name: bytes) -> Sequence[Field]:
-        """All fields of the mail's header called `name` (lower case), from the top down."""
-        return self.parts[0].head.all(name)
-
-    def value(self, name: bytes) -> bytes | None:
-        """The unfolded value of the first field called `name`, or None."""
-        return self.parts[0].head.value(name, self.data)

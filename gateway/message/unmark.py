@@ -37,7 +37,7 @@ _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 
 def subject_edits(message: Message, marker: re.Pattern[str]) -> tuple[Edit, ...]:
     """The edit that takes every `marker` out of the Subject field; none where it cannot be done."""
-    field = message.first(b"subject")
+    field = message.head.first(b"subject")
     if field is None or field.end - field.value_start > MAX_SUBJECT:
         return ()
     before = bytes(message.data[field.value_start : field.end - 2])

@@ -61,7 +61,7 @@ def read_mail(content: bytes, *, sender: str = SENDER) -> MailView:
     message = scan(content)
 
     def header(name: bytes) -> bytes | None:
-        field = message.first(name)
+        field = message.head.first(name)
         return None if field is None else field.value(content)
 
     return MailView(

@@ -164,7 +164,7 @@ def _by_envelope(
 
 def _sent_by(message: Message, envelope: Envelope, listed: AddressTest) -> bool:
     """Whether a list names the sender, by reverse-path or by From field."""
-    senders = (envelope.mail.path.text, *mailboxes(message.value(b"from") or b""))
+    senders = (envelope.mail.path.text, *mailboxes(message.head.value(b"from") or b""))
     return any(listed(sender) for sender in senders)
 
 
@@ -266,9 +266,9 @@ def view_of(reading: Reading, envelope: Envelope) -> MailView:
     return MailView(
         text=reading.text,
         sender=envelope.mail.path.text,
-        header_from=first_mailbox(message.value(b"from") or b""),
+        header_from=first_mailbox(message.head.value(b"from") or b""),
         recipients=recipients,
         candidates=candidates,
-        header=message.value,
+        header=message.head.value,
         size=len(message.data) if message.complete else None,
     )

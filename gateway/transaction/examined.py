@@ -81,7 +81,7 @@ class Examined:
         if reading.looping:
             report.reason = Reason.LOOP
             raise ContentRefused(failure.LOOP)
-        message_id = reading.message.value(b"message-id") or b""
+        message_id = reading.message.head.value(b"message-id") or b""
         report.message_id = message_id.decode("ascii", "backslashreplace")[:998]
         opened: OpenMail | None = None
         if not self._lmtp and needs_lookup(reading, self._named):

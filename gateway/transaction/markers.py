@@ -96,22 +96,22 @@ NOTHING = Marked()
 
 def may_be_marked(message: Message, markers: Markers) -> bool:
     """Whether there is anything to find: asked first of mail whose text nobody reads but for its markers."""
-    if message.all(FIELD):
+    if message.head.all(FIELD):
         return True
     both = markers.both
-    if both is not None and both.search(decode_header(message.value(b"subject") or b"")) is not None:
+    if both is not None and both.search(decode_header(message.head.value(b"subject") or b"")) is not None:
         return True
     return may_have_placeholder(message)
 
 
 def find_marks(message: Message, text: MailText | None, markers: Markers, reason: Reason | None) -> Marked:
     """Look for markers. `reason` is why the mail is left alone, None where the rules have a say."""
-    fields = message.all(FIELD) if FIELD in message.parts[0].head.names else ()
+    fields = message.head.all(FIELD)
     subject, bodies, both = "", [], markers.both
     if text is not None:
         subject, bodies = text.subject.source, list(filter(_has_placeholder, text.bodies))
     elif both is not None:
-        subject = decode_header(message.value(b"subject") or b"")
+        subject = decode_header(message.head.value(b"subject") or b"")
     marked = both is not None and both.search(subject) is not None
     raw = text is None and message.data.find(PLACEHOLDER) >= 0
     if not (fields or marked or bodies or raw):

@@ -22,32 +22,35 @@ class NoAddress(GatewayError):
 
 def envelope_of(data: bytes, sender: str | None, recipients: Sequence[str] | None) -> Envelope:
     """The envelope, from the header where it is not given. Raises `NoAddress`."""
-    head = None if sender is not None and recipients is not None else _header(data)
+    mail = None if sender is not None and recipients is not None else _head(data)
     if sender is not None:
         path = NULL_PATH if sender in {"", "<>"} else path_of(sender)
-    elif head is not None and head.value(b"return-path") == b"<>":
+    elif mail is not None and mail.head.value(b"return-path") == b"<>":
         path = NULL_PATH
     else:
-        named = _named(head, b"from", b"sender")
+        named = _named(mail, b"from", b"sender")
         path = path_of(named[0] if named else UNKNOWN_SENDER)
     if recipients is None:
         # once each: a recipient given twice is one copy
-        recipients = tuple(dict.fromkeys(_named(head, b"to", b"cc", b"bcc")))
+        recipients = tuple(dict.fromkeys(_named(mail, b"to", b"cc", b"bcc")))
     return Envelope(
         Mail(path, _NO_PARAMETERS), tuple(Rcpt(path_of(address), _NO_PARAMETERS) for address in recipients)
     )
 
 
-def _header(data: bytes) -> Message:
+def _head(data: bytes) -> Message:
     end = data.find(b"\r\n\r\n")
     return scan(data if end < 0 else data[: end + 4], complete=False)
 
 
-def _named(head: Message | None, *names: bytes) -> list[str]:
-    if head is None:
+def _named(mail: Message | None, *names: bytes) -> list[str]:
+    if mail is None:
         return []
     return [
-        address for name in names for field in head.all(name) for address in mailboxes(field.value(head.data))
+        address
+        for name in names
+        for field in mail.head.all(name)
+        for address in mailboxes(field.value(mail.data))
     ]
 
 

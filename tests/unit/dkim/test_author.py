@@ -59,7 +59,7 @@ def test_not_one_author(header: str) -> None:
 def test_signature(value: str, domain: str | None) -> None:
     """The tag d=, and nothing that only looks like it (RFC 6376 §3.2)."""
     message = scan(f"DKIM-Signature: {value}\r\nFrom: a@example.com\r\n\r\n".encode())
-    assert signature_domain(message, message.fields[0]) == domain
+    assert signature_domain(message, message.head.fields[0]) == domain
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_hostile(unit: str) -> None:
 def assert_nobody(message: Message) -> None:
     """No author, and nobody who signed."""
     assert author_domain(message) is None
-    assert signature_domain(message, message.fields[0]) is None
+    assert signature_domain(message, message.head.fields[0]) is None

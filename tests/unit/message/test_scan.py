@@ -97,13 +97,13 @@ def test_what_the_header_says() -> None:
 def test_fields_keep_their_bytes() -> None:
     """A field's span has its folds and its CRLF; its value is unfolded."""
     message = scan(NESTED)
-    subject = message.first(b"subject")
+    subject = message.head.first(b"subject")
     assert subject is not None
     assert subject.raw(NESTED) == b"Subject: a\r\n folded\tvalue\r\n"
     assert subject.value(NESTED) == b"a folded\tvalue"
-    assert message.first(b"to") is None
+    assert message.head.first(b"to") is None
     assert (
-        b"".join(field.raw(NESTED) for field in message.fields) + b"\r\n"
+        b"".join(field.raw(NESTED) for field in message.head.fields) + b"\r\n"
         == NESTED[: message.parts[0].body[0]]
     )
 
@@ -111,9 +111,9 @@ def test_fields_keep_their_bytes() -> None:
 def test_repeated_fields_come_in_order() -> None:
     """`all` gives every field of a name from the top down, `value` the first one's."""
     message = scan(b"Received: a\r\nX: y\r\nReceived:b\r\n\r\n")
-    assert [field.value(message.data) for field in message.all(b"received")] == [b"a", b"b"]
-    assert message.value(b"received") == b"a"
-    assert message.value(b"to") is None
+    assert [field.value(message.data) for field in message.head.all(b"received")] == [b"a", b"b"]
+    assert message.head.value(b"received") == b"a"
+    assert message.head.value(b"to") is None
 
 
 def test_an_mmap_is_read_like_bytes() -> None:
@@ -127,7 +127,7 @@ def test_an_mmap_is_read_like_bytes() -> None:
                 (part.header, part.body, part.content_type) for part in scan(NESTED).parts
             ]
             assert message.defects == ()
-            assert message.value(b"subject") == b"a folded\tvalue"
+            assert message.head.value(b"subject") == b"a folded\tvalue"
 
 
 def test_a_header_alone_is_a_mail() -> None:
@@ -298,7 +298,7 @@ def test_fields_below_a_garbage_line_are_seen() -> None:
     """Loops are counted even where a line of the header is broken."""
     message = scan(b">From me\r\nReceived: a\r\n\r\n")
     assert [defect.kind for defect in message.defects] == [DefectKind.NO_COLON]
-    assert len(message.all(b"received")) == 1
+    assert len(message.head.all(b"received")) == 1
 
 
 def test_a_boundary_that_looks_like_a_field_ends_the_header() -> None:
@@ -321,8 +321,8 @@ def test_a_head_has_no_defect_that_the_whole_has_not(end: int) -> None:
         if part.complete:
             same = whole.parts[part.index]
             assert (part.header, part.body, part.content_type) == (same.header, same.body, same.content_type)
-    for field in head.fields:
-        assert field in whole.fields
+    for field in head.head.fields:
+        assert field in whole.head.fields
 
 
 def test_a_head_ends_its_open_parts_with_the_data() -> None:

@@ -31,7 +31,7 @@ def field(
 def unfolded(**arguments: object) -> str:
     """The value of such a field on one line."""
     raw = field(**arguments)  # type: ignore[arg-type]
-    value = scan(raw + b"\r\n").value(b"received")
+    value = scan(raw + b"\r\n").head.value(b"received")
     assert value is not None
     return " ".join(value.decode().replace("\t", " ").split())
 
@@ -50,7 +50,7 @@ def test_the_form_of_a_received_field() -> None:
     assert raw.endswith(b"\r\n")
     assert max(len(line) for line in raw.split(b"\r\n")) <= 78
     message = scan(raw + b"\r\n")
-    assert (len(message.fields), message.defects) == (1, ())
+    assert (len(message.head.fields), message.defects) == (1, ())
 
 
 def test_no_recipient_is_named_without_one() -> None:
