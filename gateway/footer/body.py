@@ -7,8 +7,7 @@ of ours.
 """
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.errors import MailUnreadable
 from gateway.footer import carry
@@ -30,9 +29,12 @@ _SAFE_LABELS: Final = frozenset({"utf-8", "us-ascii"})
 Change = tuple[int, int, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A body, and the place in it. `raw` is as it came, `payload` decoded once, `decoded` decoded twice."""
+class Target(NamedTuple):
+    """A body, and the place in it. `raw` is as it came, `payload` decoded once, `decoded` decoded twice.
+
+    `spans` are those of `decoded` that change, in order; `offsets` are where in `payload` they lie, empty
+    where the part has to move.
+    """
 
     part: Part
     html: bool
@@ -44,13 +46,8 @@ class Target:
     newline: str
     flowed: bool
     spot: Spot
+    spans: tuple[Span, ...]
     offsets: tuple[Span, ...]
-    """Where in `payload` the spans of `spans` lie; empty where the part has to move."""
-
-    @property
-    def spans(self) -> tuple[Span, ...]:
-        """The spans of `decoded` that change, in order."""
-        return tuple(sorted(((self.spot.start, self.spot.end), *self.spot.removed)))
 
     def run(self, footer: str) -> str:
         """What goes in for `footer`, whose line ends are LF."""
@@ -78,8 +75,11 @@ class Target:
 
     def changes(self, run: str) -> list[Change]:
         """What changes in `decoded`, in order."""
-        start = self.spot.start
-        return [(first, last, run if first == start else "") for first, last in self.spans]
+        place = self.spot.start
+        changes: list[Change] = []
+        for start, end in self.spans:
+            changes.append((start, end, run if start == place else ""))
+        return changes
 
     def new_text(self, run: str) -> str:
         """The whole decoded text with `run` in it."""
@@ -105,9 +105,9 @@ class Target:
     def _in_place(self, script: Script, run: str) -> list[Edit] | None:
         """The edits that keep charset and transfer encoding; None where they cannot hold the run."""
         base = self.part.body[0]
-        changes = list(zip(self.offsets, self.changes(run), strict=True))
+        changes = zip(self.offsets, self.changes(run), strict=True)
+        edits: list[Edit] = []
         if self.part.encoding == "quoted-printable":
-            edits = []
             for (first, last), (_, _, text) in changes:
                 if script.label == "iso-2022-jp" and (
                     shift_at(self.payload, first) or shift_at(self.payload, last)
@@ -132,11 +132,14 @@ class Target:
             start, end, replacement = carry.place_base64(self.raw, self.payload, octets)
             return [Edit(start=base + start, end=base + end, replacement=replacement)]
         eight_bit = not self.raw.isascii()
-        if any(carry.too_long(new) or not (eight_bit or new.isascii()) for _, _, new in octets):
-            return None
-        if script.wide and any(b"\0" in new for _, _, new in octets):
-            return None  # no NUL without a transfer encoding (RFC 2045 §2.7), though the old text has none
-        return [Edit(start=base + first, end=base + last, replacement=new) for first, last, new in octets]
+        for first, last, new in octets:
+            if carry.too_long(new) or not (eight_bit or new.isascii()):
+                return None
+            if script.wide and b"\0" in new:
+                # No NUL without a transfer encoding (RFC 2045 §2.7), though the old text has none.
+                return None
+            edits.append(Edit(base + first, base + last, new))
+        return edits
 
     def _raw_quoted(self, offset: int) -> int:
         if offset >= len(self.payload):

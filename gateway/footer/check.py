@@ -1,75 +1,139 @@
 """The check after the edit: the mail is what it was, and the footer is in it once.
 
-The edited bytes are scanned anew, as whoever gets them will, and three things are compared: every byte
-outside of the edits; the tree of parts with what their headers say; and the edited bodies, decoded by
-what the new header says, which must be the old text with the footer in its place. Anything else raises
-`CHECK_FAILED`, and the original goes out (DESIGN.md, "Reading and changing a mail").
+Three things are compared: every byte outside of the edits; the tree of parts with what their headers say;
+and the edited bodies, decoded by what the new header says, which must be the old text with the footer in its
+place. Anything else raises `CHECK_FAILED`, and the original goes out (DESIGN.md, "Reading and changing a
+mail").
+
+For the second of these the edited bytes are scanned anew, as whoever gets them will. Where all edits lie in
+bodies, and no line that they touch could be a boundary, there are no other parts to be found than there were;
+then those lines are all that is looked at (`_bodies_as_before`).
 
 A large mail need not be made whole for this: what lies in the middle of a file that hangs on it, and holds no
 line that could be a boundary (`idle_spans`), can be left out of the edited bytes. It comes out of the splice
 as the span that it was.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from typing import Final, NamedTuple
 
 from gateway.errors import MailUnreadable
 from gateway.footer.body import Target
 from gateway.footer.compose import FooterPlan
 from gateway.footer.scripts import same_text
-from gateway.footer.values import FooterValues
 from gateway.message import charset, transfer
-from gateway.message.scan import Buffer, Message, Part, scan
+from gateway.message.scan import MAX_CANDIDATES, Buffer, Part, Span, scan
 from gateway.message.splice import Edit, differs_only_by, in_order
-from gateway.message.text import MailText
 from gateway.reason import Reason
 
 # A shorter body is looked at as it is.
 _LONG = 4096
+# All that a scan could find in the lines of a text, but for boundaries: NUL, and CR or LF alone.
+_ODD: Final = re.compile(rb"\0|\r(?!\n)|\n(?<!\r\n)")
+# Nobody can count to `MAX_CANDIDATES` in less.
+_SMALL: Final = MAX_CANDIDATES * len(b"\r\n--")
 
 
-def check_edit(  # noqa: PLR0917 - the seam to the transaction: what was, what was meant, what came of it
-    message: Message,
-    text: MailText,  # noqa: ARG001 - the plan holds what is needed of it; the seam is kept for other checks
+class _Found(NamedTuple):
+    """Where an edited body lies now, and by which transfer encoding and charset it is to be read."""
+
+    span: Span
+    encoding: str
+    label: str
+
+
+def check_edit(
     plan: FooterPlan,
-    values: FooterValues | None,
+    runs: Sequence[str],
     edits: Sequence[Edit],
     edited: Buffer,
     cuts: Sequence[Edit] = (),
 ) -> None:
     """Compare `edited` with the mail that it was made from.
 
-    `edits` are all edits of the mail, also those of other fields (our own header field): a field that
-    came or went is allowed, anything else is not. `cuts` are the `idle_spans` that were left out of `edited`.
+    `runs` are what was to go into the targets of `plan`. `edits` are all edits of the mail, also those of
+    other fields (our own header field): a field that came or went is allowed, anything else is not. `cuts`
+    are the `idle_spans` that were left out of `edited`.
     Raises `MailUnreadable` (CHECK_FAILED).
     """
+    data = plan.message.data
     try:
-        ordered = in_order((*edits, *cuts), len(message.data))
+        ordered = in_order((*edits, *cuts), len(data))
     except ValueError as error:
         raise _failed(str(error)) from error
-    _check_places(message, plan, edits)
-    if not differs_only_by(edited, ordered, message.data):
+    _check_places(plan, edits)
+    if not differs_only_by(edited, ordered, data):
         raise _failed("a byte outside of the edits has changed")
+    bodies = _bodies_as_before(plan, ordered, edited) or _bodies_by_scan(plan, ordered, edited)
+    for target, run, body in zip(plan.targets, runs, bodies, strict=True):
+        _check_text(target, run, body, edited)
+
+
+def _bodies_as_before(plan: FooterPlan, ordered: Sequence[Edit], edited: Buffer) -> list[_Found] | None:
+    """The edited bodies, where a scan could find nothing else than in the mail as it came; else None.
+
+    All bytes outside of the edits are known to be the same. So if all edits lie in bodies, all headers are
+    the same, and so are all parts and their faults, unless a line that an edit has touched says otherwise.
+    Such a line is text and nothing more if it has nothing `_ODD` in it and begins as no boundary of the mail.
+    """
+    message = plan.message
+    data = message.data
+    if message.defects or not message.complete or len(edited) > _SMALL:
+        return None
+    boundaries = [part.parameters["boundary"] for part in message.parts if "boundary" in part.parameters]
+    bodies: list[_Found] = []
+    number = grown = 0
+    for target in plan.targets:
+        start, end = target.part.body
+        if data[end : end + 2] not in {b"\r\n", b""}:
+            return None  # a boundary stands in place of the body's first line
+        begin = start + grown
+        while number < len(ordered) and start <= ordered[number].start and ordered[number].end <= end:
+            first, last, replacement = ordered[number]
+            at = first + grown
+            # With the line end before the first line, and that of the last.
+            above = max(edited.rfind(b"\n", 0, at), 0)
+            below = (edited.find(b"\n", at + len(replacement)) + 1) or len(edited)
+            if _ODD.search(edited, above, below):
+                return None
+            for boundary in boundaries:
+                if edited.find(b"\n--" + boundary.encode("utf-8", "replace"), above, below) >= 0:
+                    return None
+            grown += len(replacement) - last + first
+            number += 1
+        bodies.append(_Found((begin, end + grown), target.part.encoding, target.charset))
+    return bodies if number == len(ordered) else None
+
+
+def _bodies_by_scan(plan: FooterPlan, ordered: Sequence[Edit], edited: Buffer) -> list[_Found]:
+    """The edited bodies as a scan of `edited` finds them. Raises where it finds other parts than before."""
+    message = plan.message
     after = scan(edited, like=message)
     if after.defects:
         raise _failed(f"a defect that was not there: {after.defects[0]}")
     if len(after.parts) != len(message.parts):
         raise _failed(f"{len(message.parts)} parts became {len(after.parts)}")
-    targets = {target.part.index: target for target in plan.targets}
+    targets = {target.part.index for target in plan.targets}
     moved = _Moved(ordered)
     for old, new in zip(message.parts, after.parts, strict=True):
-        target = targets.get(old.index)
-        if not _same_part(old, new, edited=target is not None):
+        if not _same_part(old, new, edited=old.index in targets):
             raise _failed(f"part {old.index} is not what it was")
         if (moved.start(old.body[0]), moved.end(old.body[1])) != new.body:
             raise _failed(f"part {old.index} does not lie where it should")
-    for target, run in zip(plan.targets, plan.runs(values), strict=True):
-        _check_text(target, run, after.parts[target.part.index], edited)
+    bodies = []
+    for target in plan.targets:
+        part = after.parts[target.part.index]
+        old_name, name = target.part.parameters.get("charset"), part.parameters.get("charset")
+        bodies.append(_Found(part.body, part.encoding, target.charset if old_name == name else name or ""))
+    return bodies
 
 
-def idle_spans(message: Message, plan: FooterPlan) -> list[Edit]:
+def idle_spans(plan: FooterPlan) -> list[Edit]:
     """Edits that take out what decides on no structure: whole lines, in leaves without a footer."""
+    message = plan.message
     data = message.data
     edited = {target.part.index for target in plan.targets}
     spans = []
@@ -107,13 +171,17 @@ class _Moved:
         return at + self._deltas[bisect_right(self._ends, at)]
 
 
-def _check_places(message: Message, plan: FooterPlan, ordered: Sequence[Edit]) -> None:
+def _check_places(plan: FooterPlan, edits: Sequence[Edit]) -> None:
     """Edits lie in the mail's own header, or in the header or body of a part that gets the footer."""
-    parts = [target.part for target in plan.targets]
-    allowed = [message.parts[0].header, *(part.header for part in parts), *(part.body for part in parts)]
-    for edit in ordered:
-        if not any(start <= edit.start and edit.end <= end for start, end in allowed):
-            raise _failed(f"an edit at {edit.start} lies in a part that gets no footer")
+    allowed = [plan.message.parts[0].header]
+    for target in plan.targets:
+        allowed += (target.part.header, target.part.body)
+    for edit_start, edit_end, _ in edits:
+        for start, end in allowed:
+            if start <= edit_start and edit_end <= end:
+                break
+        else:
+            raise _failed(f"an edit at {edit_start} lies in a part that gets no footer")
 
 
 def _same_part(old: Part, new: Part, *, edited: bool) -> bool:
@@ -138,20 +206,19 @@ def _without_charset(parameters: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in parameters.items() if name != "charset"}
 
 
-def _check_text(target: Target, run: str, part: Part, edited: Buffer) -> None:
+def _check_text(target: Target, run: str, body: _Found, edited: Buffer) -> None:
     """The edited body, decoded by its new header, is the old text with `run` in its place."""
-    old, new = target.part.parameters.get("charset"), part.parameters.get("charset")
-    label = target.charset if old == new else new or ""
+    (start, end), encoding, label = body
+    index = target.part.index
     known = charset.lookup(label or "us-ascii")
     if known is None:
-        raise _failed(f"part {part.index} has the charset {label!r}")
-    start, end = part.body
+        raise _failed(f"part {index} has the charset {label!r}")
     try:
-        decoded = charset.decode(transfer.decode(bytes(edited[start:end]), part.encoding), known)
+        decoded = charset.decode(transfer.decode(bytes(edited[start:end]), encoding), known)
     except (transfer.TransferError, charset.CharsetError) as error:
-        raise _failed(f"part {part.index} cannot be read: {error}") from error
+        raise _failed(f"part {index} cannot be read: {error}") from error
     if decoded != target.new_text(run) and not _reads_as(decoded, target, run):
-        raise _failed(f"the text of part {part.index} is not the old one with the footer in it")
+        raise _failed(f"the text of part {index} is not the old one with the footer in it")
 
 
 def _reads_as(decoded: str, target: Target, run: str) -> bool:

@@ -5,7 +5,7 @@ done safely raises `MailUnreadable`, and the mail goes out as it came (promise 1
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from gateway.errors import MailUnreadable
 from gateway.footer.body import IDENTITY, Target
@@ -23,50 +23,56 @@ from gateway.footer.scripts import same_charset, script_of
 from gateway.footer.template import FooterText
 from gateway.footer.values import FooterValues
 from gateway.message import transfer
-from gateway.message.scan import Message, Part
+from gateway.message.scan import Message, Part, Span
 from gateway.message.splice import Edit
 from gateway.message.text import Body, MailText
 from gateway.reason import Reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FooterPlan:
-    """Where the footer goes in one mail. `footer` is None where markers are only taken out.
+class FooterPlan(NamedTuple):
+    """Where the footer goes in one mail: into `targets`, in reading order.
 
-    Attributes:
-        parts: the leaves that get it, numbered in reading order among all leaves.
-        placement: how the place was found; that of the plain text where both bodies have one.
+    `footer` is None where markers are only taken out.
     """
 
     message: Message
     footer: FooterText | None
     targets: tuple[Target, ...]
-    parts: tuple[int, ...]
-    placement: str
-    _last: list[tuple[FooterValues, tuple[str, ...]]] = field(default_factory=list, repr=False, compare=False)
 
-    def edits(self, values: FooterValues | None = None) -> tuple[Edit, ...]:
-        """The edits that make the copy with these values, in any order. Raises `MailUnreadable`."""
-        edits: list[Edit] = []
-        for target, run in zip(self.targets, self.runs(values), strict=True):
-            edits += target.edits(self.message, run)
-        return tuple(edits)
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """The leaves that get it, numbered in reading order among all leaves."""
+        return tuple(target.part.leaf for target in self.targets if target.part.leaf is not None)
+
+    @property
+    def placement(self) -> str:
+        """How the place was found; that of the plain text where both bodies have one."""
+        if not self.targets:
+            return ""
+        first = min(self.targets, key=lambda target: (target.spot.how is Placement.REMOVED, target.html))
+        return first.spot.how.value
 
     def runs(self, values: FooterValues | None = None) -> tuple[str, ...]:
-        """For each of `targets` what goes in, as the text that its reader will see in the source."""
-        if self.footer is None or values is None:
-            return ("",) * len(self.targets)
-        if self._last and self._last[0][0] == values:
-            return self._last[0][1]
+        """For each of `targets` what goes into the copy with these values, as it stands in the source."""
         footer = self.footer
-        runs = tuple(
-            ""
-            if target.spot.how is Placement.REMOVED
-            else target.run(footer.render_html(values) if target.html else footer.render_plain(values))
-            for target in self.targets
-        )
-        self._last[:] = [(values, runs)]
-        return runs
+        if footer is None or values is None:
+            return ("",) * len(self.targets)
+        runs: list[str] = []
+        for target in self.targets:
+            if target.spot.how is Placement.REMOVED:
+                runs.append("")
+            elif target.html:
+                runs.append(target.run(footer.render_html(values)))
+            else:
+                runs.append(target.run(footer.render_plain(values)))
+        return tuple(runs)
+
+    def edits(self, runs: Sequence[str]) -> list[Edit]:
+        """The edits that put the runs in, in any order. Raises `MailUnreadable`."""
+        edits: list[Edit] = []
+        for target, run in zip(self.targets, runs, strict=True):
+            edits += target.edits(self.message, run)
+        return edits
 
 
 def prepare(message: Message, text: MailText, footer: FooterText, *, where: Where = Where.AUTO) -> FooterPlan:
@@ -77,7 +83,7 @@ def prepare(message: Message, text: MailText, footer: FooterText, *, where: Wher
     """
     _check_text(message, text)
     bodies, cleared = chosen(text, where)
-    if len(bodies) > len({body.kind for body in bodies}):
+    if len(bodies) > 1 and len(bodies) > len({body.kind for body in bodies}):
         # Many programs string all plain texts together: they would show the footer twice.
         raise MailUnreadable(Reason.DISAGREE, "both forms of the text end in a plain one")
     targets = []
@@ -86,34 +92,37 @@ def prepare(message: Message, text: MailText, footer: FooterText, *, where: Wher
             continue
         decoded = body.decoded
         newline = newline_of(decoded)
+        flowed = False
         if body.kind == "html":
             quoted = bool(body.quoted.text)
             spot = html_spot(decoded, body.new_end, where, quoted=quoted, newline=newline)
             if body.new.page is not None and body.new.page.hides(spot.start):
                 raise MailUnreadable(Reason.HTML_DEFECT, "what is written there is not shown")
         else:
-            flowed = _is_flowed(message, body)
+            flowed = message.parts[body.leaf].parameters.get("format", "").lower() == "flowed"
             spot = plain_spot(decoded, body.new_end, where, newline=newline, flowed=flowed)
-        targets.append(_target(message, body, _without_placeholders(spot, body, where), newline))
+        if where is not Where.AUTO:
+            spot = _without_placeholders(spot, body)
+        targets.append(_target(message, body, spot, newline, flowed=flowed))
     if where is not Where.AUTO:
         cleared = [body for body in text.bodies if body not in bodies]
     if not targets:
         raise MailUnreadable(Reason.NO_TEXT)
-    return _plan(message, footer, [*targets, *_removals(message, cleared)])
+    if cleared:
+        targets += _removals(message, cleared)
+    return _plan(message, footer, targets)
 
 
-def _without_placeholders(spot: Spot, body: Body, where: Where) -> Spot:
+def _without_placeholders(spot: Spot, body: Body) -> Spot:
     """The same place; placeholders, which a rule's own place has no use for, go."""
-    if where is Where.AUTO:
-        return spot
     spans = [span for runs in placeholders(body) for span in runs]
     end = next((last for first, last in spans if first == spot.start), spot.end)
-    return replace(spot, end=end, removed=tuple(span for span in spans if span[0] != spot.start))
+    return spot._replace(end=end, removed=tuple(span for span in spans if span[0] != spot.start))
 
 
 def nothing_of(message: Message) -> FooterPlan:
     """The plan that changes no body, for edits of the header alone."""
-    return FooterPlan(message=message, footer=None, targets=(), parts=(), placement="")
+    return FooterPlan(message=message, footer=None, targets=())
 
 
 def prepare_removal(message: Message, text: MailText) -> FooterPlan | None:
@@ -134,17 +143,14 @@ def _removals(message: Message, bodies: Sequence[Body]) -> list[Target]:
         if spans:
             (start, end), *rest = spans
             spot = Spot(start=start, end=end, how=Placement.REMOVED, lead="", trail="", removed=tuple(rest))
-            targets.append(_target(message, body, spot, newline_of(body.decoded)))
+            targets.append(_target(message, body, spot, newline_of(body.decoded), flowed=False))
     return targets
 
 
 def _plan(message: Message, footer: FooterText | None, targets: list[Target]) -> FooterPlan:
-    targets.sort(key=lambda target: target.part.index)
-    parts = tuple(target.part.leaf for target in targets if target.part.leaf is not None)
-    first = min(targets, key=lambda target: (target.spot.how is Placement.REMOVED, target.html))
-    return FooterPlan(
-        message=message, footer=footer, targets=tuple(targets), parts=parts, placement=first.spot.how.value
-    )
+    if len(targets) > 1:
+        targets.sort(key=lambda target: target.part.index)
+    return FooterPlan(message=message, footer=footer, targets=tuple(targets))
 
 
 def _check_text(message: Message, text: MailText) -> None:
@@ -163,14 +169,8 @@ def _has_room(message: Message, body: Body) -> bool:
     return start < end or message.data[start : start + 2] != b"--"
 
 
-def _is_flowed(message: Message, body: Body) -> bool:
-    return message.parts[body.leaf].parameters.get("format", "").lower() == "flowed"
-
-
 def _payload(raw: bytes, encoding: str, body: Body) -> bytes:
     """The body's octets, transfer encoding undone."""
-    if encoding in IDENTITY:
-        return raw
     if same_charset(body.charset, "utf-8"):
         return body.decoded.encode()  # which is what it was decoded from, at a tenth of the cost
     try:
@@ -185,46 +185,44 @@ def _check_encoding_field(message: Message, part: Part) -> None:
     if field is None:
         return
     written = message.data[field.value_start : field.end].removesuffix(b"\r\n").lstrip(b" \t")
-    if written.lower() != part.encoding.encode() and part.encoding not in IDENTITY:
+    if written.lower() != part.encoding.encode():
         raise MailUnreadable(Reason.DISAGREE, "white space around the name of the transfer encoding")
 
 
-def _target(message: Message, body: Body, spot: Spot, newline: str) -> Target:
+def _target(message: Message, body: Body, spot: Spot, newline: str, *, flowed: bool) -> Target:
     part = message.parts[body.leaf]
-    _check_encoding_field(message, part)
+    plainly = part.encoding in IDENTITY
+    if not plainly:
+        _check_encoding_field(message, part)
     start, end = part.body
     if part.parent is None and message.data[max(0, start - 4) : start] != b"\r\n\r\n":
         # An empty body may do without the blank line before it (RFC 5322 §3.5); a footer could not.
         raise MailUnreadable(Reason.NO_TEXT, "the mail is a header alone")
     raw = bytes(message.data[start:end])
-    payload = _payload(raw, part.encoding, body)
+    payload = raw if plainly else _payload(raw, part.encoding, body)
     if len(spot.removed) > MAX_PLACEHOLDERS:
         raise MailUnreadable(Reason.DEFECT, f"more than {MAX_PLACEHOLDERS} placeholders")
-    if part.parent is not None and any(
-        last > first and body.decoded.startswith("--", last)
-        for first, last in ((spot.start, spot.end), *spot.removed)
-    ):
-        raise MailUnreadable(Reason.DEFECT, "what stands behind a placeholder could become a boundary")
+    decoded = body.decoded
     script = script_of(body.charset, payload)
-    offsets: tuple[tuple[int, int], ...] = ()
-    if script is not None:
-        decoded = body.decoded
-        spans = sorted(((spot.start, spot.end), *spot.removed))
-        found = []
-        for first, last in spans:
+    spans = sorted(((spot.start, spot.end), *spot.removed))
+    offsets: list[Span] = []
+    for first, last in spans:
+        if part.parent is not None and last > first and decoded.startswith("--", last):
+            raise MailUnreadable(Reason.DEFECT, "what stands behind a placeholder could become a boundary")
+        if script is not None:
             at = script.offset(payload, decoded, first)
-            found.append((at, at if last == first else script.offset(payload, decoded, last)))
-        offsets = tuple(found)
+            offsets.append((at, at if last == first else script.offset(payload, decoded, last)))
     return Target(
         part=part,
         html=body.kind == "html",
         charset=body.charset,
         raw=raw,
         payload=payload,
-        decoded=body.decoded,
+        decoded=decoded,
         script=script,
         newline=newline,
-        flowed=body.kind == "plain" and _is_flowed(message, body),
+        flowed=flowed,
         spot=spot,
-        offsets=offsets,
+        spans=tuple(spans),
+        offsets=tuple(offsets),
     )

@@ -6,9 +6,8 @@ placeholder stands; or at the end or the top, if a rule says so. Everything here
 """
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 _PLACEHOLDER: Final = re.compile(r"\{\{[ \t]{0,3}careerrelay[ \t]{0,3}\}\}", re.IGNORECASE)
 PLACEHOLDER_WORD: Final = "careerrelay"
@@ -39,8 +38,7 @@ class Placement(StrEnum):
     """Nothing went in: a placeholder was taken out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spot:
+class Spot(NamedTuple):
     """A place: the footer replaces ``decoded[start:end]``, between `lead` and `trail` (line ends).
 
     `removed` are other spans that are taken out: further placeholders, and the rest of one that is cut up
@@ -81,7 +79,10 @@ def plain_spot(decoded: str, new_end: int, where: Where, *, newline: str, flowed
         at = 1
     lead = _lead(decoded, at, newline, flowed=flowed)
     trail = _trail(decoded, at, newline)
-    how = Placement(where.value) if where is not Where.AUTO else _how(decoded, at)
+    if where is not Where.AUTO:
+        how = Placement(where.value)
+    else:
+        how = Placement.BEFORE_QUOTE if decoded[at:].strip() else Placement.AFTER_TEXT
     return Spot(start=at, end=at, how=how, lead=lead, trail=trail)
 
 
@@ -94,27 +95,22 @@ def _in_quoted_line(decoded: str, at: int) -> bool:
     return decoded[decoded.rfind("\n", 0, at) + 1 : at].lstrip().startswith((">", "＞"))
 
 
-def _how(decoded: str, at: int) -> Placement:
-    return Placement.BEFORE_QUOTE if decoded[at:].strip() else Placement.AFTER_TEXT
-
-
 def _lead(decoded: str, at: int, newline: str, *, flowed: bool) -> str:
     """Line ends that make the line before `at` complete and leave one blank line."""
     before = decoded[max(0, at - 200) : at]
-    if at == 0 or _ends_blank(before) or before == "\ufeff":
+    if at == 0 or before == "\ufeff":
         return ""
-    lead = newline if before.endswith("\n") else newline * 2
+    lead = newline * 2
+    if before.endswith("\n"):
+        lead = newline
+        last = before[:-1].removesuffix("\r")
+        if not last[last.rfind("\n") + 1 :].strip(_BLANKS):
+            return ""  # that line is blank
     line = before.rstrip("\r\n")
     # A flowed line is joined with the next: one blank line would only end the paragraph (RFC 3676 §4.1).
     if flowed and line.endswith(" ") and not line.endswith("\n-- ") and line != "-- ":
         lead += newline
     return lead
-
-
-def _ends_blank(text: str) -> bool:
-    """Whether the last line of `text`, which is a whole one, is blank."""
-    line = text[:-1].removesuffix("\r")
-    return text.endswith("\n") and not line[line.rfind("\n") + 1 :].strip(_BLANKS)
 
 
 def _trail(decoded: str, at: int, newline: str) -> str:

@@ -36,13 +36,15 @@ def writes_links(tree: nodes.Template) -> bool:
     return all(id(name) in written for name in tree.find_all(nodes.Name) if name.name in {"link", "opt_out"})
 
 
-def render(template: Template, values: FooterValues, *, links_only: bool) -> str:
-    """A footer: no blank lines around it; in plain text no blanks at the ends of lines.
+def render(template: Template, values: FooterValues, *, language: str, links_only: bool) -> str:
+    """A footer in a language (BCP 47): no blank lines around it; in plain text no blanks at lines' ends.
 
     `links_only` says that `writes_links` holds for the template. Raises `MailUnreadable` if it fails, which
     loading it has ruled out as far as can be.
     """
     try:
+        if values.company_en or values.partner_en:
+            values = values.named_in(language)
         form = _form(template, values.company, values.partner) if links_only else None
         return _rendered(template, context(values)) if form is None else _filled(form, template, values)
     except Exception as error:  # whatever a template does, the mail gets through (promise 1)

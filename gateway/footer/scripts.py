@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from gateway.message.charset import Charset, lookup
+from gateway.message.charset import lookup
 
 ASCII_STATE: Final = b"\x1b(B"
 _ESCAPE: Final = re.compile(rb"\x1b(?:\$\([@-Z]|\$[@AB]|\([@-Z])")
@@ -60,15 +60,14 @@ _JIS_FORM: Final = str.maketrans("～－∥￠￡￢—", "〜−‖¢£¬―")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """How text is written in one charset: `codec` is Python's name for its strict form."""
+    """How text is written in one charset: `codec` is Python's name for its strict form.
+
+    `wide` says that ASCII takes two octets (UTF-16).
+    """
 
     label: str
     codec: str
-
-    @property
-    def wide(self) -> bool:
-        """Whether ASCII takes two octets (UTF-16)."""
-        return self.codec.startswith("utf-16")
+    wide: bool = False
 
     @property
     def by_character(self) -> bool:
@@ -88,8 +87,9 @@ class Script:
                 return None
         if self.label == "euc-jp" and b"\x8f" in written:
             return None  # JIS X 0212: strict EUC-JP has it, many readers of Japanese mail do not
-        if any(written.decode(codec, "replace") != text for codec in _ALSO.get(self.label, ())):
-            return None
+        for codec in _ALSO.get(self.label, ()):
+            if written.decode(codec, "replace") != text:
+                return None
         return written
 
     def offset(self, payload: bytes, decoded: str, position: int) -> int:
@@ -119,8 +119,8 @@ class Script:
 
 
 @lru_cache(maxsize=256)
-def _script(charset: Charset, codec: str) -> Script:
-    return Script(label=charset.label, codec=codec)
+def _script(label: str, codec: str) -> Script:
+    return Script(label=label, codec=codec, wide=codec.startswith("utf-16"))
 
 
 UTF_8: Final = Script(label="utf-8", codec="utf-8")
@@ -142,7 +142,7 @@ def script_of(label: str, payload: bytes) -> Script | None:
     codec = charset.encoder
     if codec == "utf-16":
         codec = "utf-16-le" if payload[:2] == b"\xff\xfe" else "utf-16-be"
-    return _script(charset, codec)
+    return _script(charset.label, codec)
 
 
 def same_charset(one: str, other: str) -> bool:

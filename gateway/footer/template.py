@@ -61,11 +61,11 @@ class FooterText:
 
         Raises `MailUnreadable` if the template fails, which loading it has ruled out as far as can be.
         """
-        return render(self.plain, values.named_in(self.language), links_only="txt" in self.links_only)
+        return render(self.plain, values, language=self.language, links_only="txt" in self.links_only)
 
     def render_html(self, values: FooterValues) -> str:
         """The HTML footer with LF as line end. Raises `MailUnreadable` as `render_plain` does."""
-        return render(self.html, values.named_in(self.language), links_only="html" in self.links_only)
+        return render(self.html, values, language=self.language, links_only="html" in self.links_only)
 
     def advice(self) -> list[Problem]:
         """What the manners of RULES.md ask for and this footer lacks: for `rules lint`, not refused."""

@@ -7,6 +7,7 @@ find the end of a link by itself), names are one line without control characters
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Self
 
 MAX_URL = 400
@@ -43,16 +44,21 @@ class FooterValues:
         if len(self.opt_out) > MAX_URL or _OPT_OUT.fullmatch(self.opt_out) is None:
             what = f"no http(s) or mailto URL of {MAX_URL} printable octets at most"
             raise ValueError(f"opt_out is {what}: {self.opt_out[:80]!r}")
-        for key in ("company", "partner", "company_en", "partner_en"):
-            name = getattr(self, key)
-            if len(name) > MAX_NAME or _NAME.fullmatch(name) is None:
-                raise ValueError(f"{key} is not one line of {MAX_NAME} characters at most: {name[:80]!r}")
+        _check_names(self.company, self.partner, self.company_en, self.partner_en)
 
     def named_in(self, language: str) -> Self:
         """The values with the names that a footer in this language (BCP 47) uses."""
-        if not (self.company_en or self.partner_en) or language.lower().partition("-")[0] != "en":
+        if language.lower().partition("-")[0] != "en":
             return self
         return replace(self, company=self.company_en or self.company, partner=self.partner_en or self.partner)
+
+
+@lru_cache(maxsize=256)  # one installation has a few companies, and each copy of a mail says their names
+def _check_names(company: str, partner: str, company_en: str, partner_en: str) -> None:
+    names = {"company": company, "partner": partner, "company_en": company_en, "partner_en": partner_en}
+    for key, name in names.items():
+        if len(name) > MAX_NAME or _NAME.fullmatch(name) is None:
+            raise ValueError(f"{key} is not one line of {MAX_NAME} characters at most: {name[:80]!r}")
 
 
 VARIABLES = ("link", "opt_out", "company", "partner")

@@ -7,7 +7,8 @@ again.
 
 import mmap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
 
 from gateway.message.fields import Buffer
 
@@ -16,11 +17,14 @@ Piece = bytes | Span
 
 _CHUNK = 1 << 20
 _DONT_NEED: int | None = getattr(mmap, "MADV_DONTNEED", None)  # not every system has it
+_PLACE = itemgetter(0, 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
-    """Replace ``data[start:end]`` by `replacement`; an insertion has ``start == end``."""
+class Edit(NamedTuple):
+    """Replace ``data[start:end]`` by `replacement`; an insertion has ``start == end``.
+
+    A named tuple and not a dataclass, as `Part` is: every copy makes them.
+    """
 
     start: int
     end: int
@@ -35,12 +39,12 @@ def splice(data: Buffer, edits: Sequence[Edit]) -> tuple[Piece, ...]:
     """
     pieces: list[Piece] = []
     position = 0
-    for edit in in_order(edits, len(data)):
-        if edit.start > position:
-            pieces.append((position, edit.start))
-        if edit.replacement:
-            pieces.append(edit.replacement)
-        position = edit.end
+    for start, end, replacement in in_order(edits, len(data)):
+        if start > position:
+            pieces.append((position, start))
+        if replacement:
+            pieces.append(replacement)
+        position = end
     if position < len(data):
         pieces.append((position, len(data)))
     return tuple(pieces)
@@ -48,19 +52,19 @@ def splice(data: Buffer, edits: Sequence[Edit]) -> tuple[Piece, ...]:
 
 def in_order(edits: Sequence[Edit], size: int) -> list[Edit]:
     """The edits sorted by place. Raises ValueError where they overlap or reach outside ``0..size``."""
-    ordered = sorted(edits, key=lambda edit: (edit.start, edit.end))
+    ordered = sorted(edits, key=_PLACE)
     position = 0
-    for edit in ordered:
-        if not position <= edit.start <= edit.end <= size:
-            message = f"edit {edit.start}..{edit.end} overlaps another or lies outside 0..{size}"
+    for start, end, _ in ordered:
+        if not position <= start <= end <= size:
+            message = f"edit {start}..{end} overlaps another or lies outside 0..{size}"
             raise ValueError(message)
-        position = edit.end
+        position = end
     return ordered
 
 
 def join(data: Buffer, pieces: Iterable[Piece]) -> bytes:
     """The bytes that `pieces` stand for."""
-    return b"".join(piece if isinstance(piece, bytes) else data[piece[0] : piece[1]] for piece in pieces)
+    return b"".join([piece if isinstance(piece, bytes) else data[piece[0] : piece[1]] for piece in pieces])
 
 
 def blocks(data: Buffer, pieces: Iterable[Piece], size: int) -> Iterator[bytes]:
@@ -110,27 +114,22 @@ def undo(edited: Buffer, edits: Sequence[Edit], original: Buffer) -> bytes:
     return b"".join(out)
 
 
-def differs_only_by(edited: Buffer, edits: Sequence[Edit], original: Buffer) -> bool:
-    """Whether `undo` would give back `original`, found by comparing in bounded memory."""
-    position = 0
-    reached = 0
-    for edit in in_order(edits, len(original)):
-        kept = edit.start - reached
-        if not _same(edited, position, original, reached, kept):
-            return False
-        position += kept
-        if edited[position : position + len(edit.replacement)] != edit.replacement:
-            return False
-        position += len(edit.replacement)
-        reached = edit.end
-    left = len(original) - reached
-    return len(edited) - position == left and _same(edited, position, original, reached, left)
+def differs_only_by(edited: Buffer, ordered: Sequence[Edit], original: Buffer) -> bool:
+    """Whether `undo` would give back `original`, found by comparing in bounded memory.
 
-
-def _same(one: Buffer, at: int, other: Buffer, beside: int, length: int) -> bool:
-    """Whether two runs of bytes are equal, compared in chunks so that an mmap is never copied whole."""
-    return all(
-        one[at + done : at + min(done + _CHUNK, length)]
-        == other[beside + done : beside + min(done + _CHUNK, length)]
-        for done in range(0, length, _CHUNK)
-    )
+    `ordered` are the edits as `in_order` gives them.
+    """
+    position = reached = 0
+    size = len(original)
+    for start, end, replacement in (*ordered, (size, size, b"")):
+        while reached < start:  # in chunks, so that an mmap is never copied whole
+            step = min(start - reached, _CHUNK)
+            if edited[position : position + step] != original[reached : reached + step]:
+                return False
+            position += step
+            reached += step
+        if edited[position : position + len(replacement)] != replacement:
+            return False
+        position += len(replacement)
+        reached = end
+    return position == len(edited)

@@ -89,8 +89,6 @@ class Builder:
         if footer is None or self.reading.text is None:
             return None, verdict
         composer = Composer(
-            message=self.reading.message,
-            text=self.reading.text,
             footer=footer,
             policy=self.policy,
             treatment=self.reading.treatment,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from gateway.dkim.sign import SigningFault, sign, sign_blocks
 from gateway.dkim.treatment import UNSIGNED, Treatment
@@ -11,9 +11,8 @@ from gateway.footer.check import check_edit, idle_spans
 from gateway.footer.compose import FooterPlan, nothing_of, prepare_removal
 from gateway.footer.values import FooterValues
 from gateway.message.agree import agrees_with_standard_library
-from gateway.message.scan import Buffer, Message
+from gateway.message.scan import Buffer
 from gateway.message.splice import Edit, Piece, blocks, join, let_go, splice
-from gateway.message.text import MailText
 from gateway.message.trace import own_id_field
 from gateway.reason import Reason
 from gateway.smtp.content import stuff
@@ -25,44 +24,42 @@ from gateway.transaction.policy import LinkForm, Policy
 BLOCK = 262_144
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
-    """What a copy consists of behind its trace field: our own fields, and pieces of the mail.
+class Content(NamedTuple):
+    """What a copy consists of behind its trace field: our own fields, and the mail or pieces of it.
 
-    Nothing of a large mail is held twice. `fault` is why it could not be signed, where it should have been.
+    Nothing of a large mail is held twice. `pieces` is None where it is all of `data`; `fault` is why it could
+    not be signed, where it should have been. A named tuple and not a dataclass, since every mail makes some.
     """
 
-    head: bytes
     data: Buffer
-    pieces: tuple[Piece, ...]
+    head: bytes = b""
+    pieces: tuple[Piece, ...] | None = None
     fault: SigningFault | None = None
 
-    @classmethod
-    def untouched(cls, data: Buffer) -> "Content":
-        """The mail as it came."""
-        return cls(head=b"", data=data, pieces=((0, len(data)),))
+    @property
+    def octets(self) -> bytes:
+        """The whole of it."""
+        return self.head + (self.data[:] if self.pieces is None else join(self.data, self.pieces))
 
     def blocks(self, received: bytes) -> Iterator[bytes]:
         """The stuffed octets for the wire, `received` before everything, without the final dot."""
         if len(self.data) <= BLOCK:
-            return stuff((received + self.head + join(self.data, self.pieces),))
+            return stuff((received + self.octets,))
         return stuff(self._cut(received + self.head))
 
     def _cut(self, head: bytes) -> Iterable[bytes]:
         yield head
-        yield from blocks(self.data, self.pieces, BLOCK)
+        pieces = ((0, len(self.data)),) if self.pieces is None else self.pieces
+        yield from blocks(self.data, pieces, BLOCK)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Composer:
+class Composer(NamedTuple):
     """Makes the copies of one mail. Each is checked against the original before it is given out.
 
     `treatment` says who signs the copies, and which signatures of the mail they replace; `marks` are edits of
     the header that take markers out; `link` is what the footer says, where it isn't the policy's own.
     """
 
-    message: Message
-    text: MailText
     footer: FooterPlan
     policy: Policy
     treatment: Treatment = UNSIGNED
@@ -81,7 +78,7 @@ class Composer:
         """
         text = encode_token(token)
         values = (self.link or self.policy.link).values(text)
-        return self._signed(values, own_id_field(text, self.policy.secrets.own_id))
+        return self._copy(values, own_id_field(text, self.policy.secrets.own_id), self.treatment)
 
     def clean(self) -> Content:
         """The mail without its markers and without a link, signed as a copy with one would be.
@@ -89,35 +86,33 @@ class Composer:
         Raises:
             MailUnreadable: as `compose`.
         """
-        return self._signed(None, b"")
-
-    def _signed(self, values: FooterValues | None, head: bytes) -> Content:
-        try:
-            return self._copy(values, head, self.treatment)
-        except SigningFault as fault:
-            if self.treatment.needed:
-                raise MailUnreadable(Reason.SIGNING_FAULT, str(fault)) from fault
-            return replace(self._copy(values, head, UNSIGNED), fault=fault)
+        return self._copy(None, b"", self.treatment)
 
     def _copy(self, values: FooterValues | None, head: bytes, treatment: Treatment) -> Content:
-        data = self.message.data
-        replaced = (Edit(start=old.start, end=old.end, replacement=b"") for old in treatment.replaced)
-        edits = (*self.footer.edits(values), *self.marks, *replaced)
+        plan, keys = self.footer, treatment.keys
+        data = plan.message.data
+        runs = plan.runs(values)
+        edits = plan.edits(runs)
+        edits += self.marks
+        for old in treatment.replaced:
+            edits.append(Edit(old.start, old.end, b""))
         pieces = splice(data, edits)
-        if len(data) <= BLOCK:
-            edited = join(data, pieces)
-            check_edit(self.message, self.text, self.footer, values, edits, edited)
-            if treatment.keys:
-                head = sign(head, edited, treatment.keys) + head
-            return Content(head=head, data=edited, pieces=((0, len(edited)),))
-        # Nothing of its size is made: of the files that hang on it a few lines are looked at again.
-        cuts = idle_spans(self.message, self.footer)
-        shortened = join(data, splice(data, (*edits, *cuts)))
-        check_edit(self.message, self.text, self.footer, values, edits, shortened, cuts)
-        if treatment.keys:
-            head = sign_blocks(head, blocks(data, pieces, BLOCK), treatment.keys) + head
-        let_go(data)
-        return Content(head=head, data=data, pieces=pieces)
+        try:
+            if len(data) <= BLOCK:
+                edited = join(data, pieces)
+                check_edit(plan, runs, edits, edited)
+                return Content(edited, sign(head, edited, keys) + head if keys else head)
+            # Nothing of its size is made: of the files that hang on it a few lines are looked at again.
+            cuts = idle_spans(plan)
+            shortened = join(data, splice(data, (*edits, *cuts)))
+            check_edit(plan, runs, edits, shortened, cuts)
+            signed = sign_blocks(head, blocks(data, pieces, BLOCK), keys) + head if keys else head
+            let_go(data)
+            return Content(data, signed, pieces)
+        except SigningFault as fault:
+            if treatment.needed:
+                raise MailUnreadable(Reason.SIGNING_FAULT, str(fault)) from fault
+            return self._copy(values, head, UNSIGNED)._replace(fault=fault)
 
 
 def without_marks(reading: Reading, policy: Policy) -> Content | None:
@@ -132,8 +127,6 @@ def without_marks(reading: Reading, policy: Policy) -> Content | None:
         raise MailUnreadable(Reason.DISAGREE)
     plan = prepare_removal(reading.message, reading.text) if reading.marked.bodies else None
     return Composer(
-        message=reading.message,
-        text=reading.text,
         footer=plan or nothing_of(reading.message),
         policy=policy,
         treatment=reading.treatment,
@@ -146,7 +139,7 @@ async def compose_aside(composer: Composer, token: bytes) -> Content:
 
     A caller that is cancelled waits for the thread all the same, since it reads the mail's buffer.
     """
-    if len(composer.message.data) <= BLOCK:
+    if len(composer.footer.message.data) <= BLOCK:
         if composer.treatment.keys:
             await asyncio.sleep(0)  # a thousand signatures take half a second; others' mail goes on between
         return composer.compose(token)

@@ -30,7 +30,7 @@ async def send_own(
         if accepted:
             delivery = await deliver(
                 outbound,
-                Content.untouched(content).blocks(b""),
+                Content(content).blocks(b""),
                 recipients=accepted,
                 codes=codes,
                 before_dot=_go_on,

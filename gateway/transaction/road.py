@@ -161,7 +161,7 @@ class Road(Examined):
             if left is not None:
                 self._note(Decision(reason=Reason.DISK))
                 return await self._untouched(
-                    source, itertools.chain(Content.untouched(spool.buffer()).blocks(b""), (left,)), envelope
+                    source, itertools.chain(Content(spool.buffer()).blocks(b""), (left,)), envelope
                 )
             content = spool.buffer()
             reading, decision, opened = await self._verdict(content, envelope, complete=True)
@@ -170,7 +170,7 @@ class Road(Examined):
                 linked = await self._linked(source, envelope, reading, decision, opened)
                 if linked is not None:
                     return await linked
-            cleaned = (self._cleaned(reading) if reading is not None else None) or Content.untouched(content)
+            cleaned = (self._cleaned(reading) if reading is not None else None) or Content(content)
             return await self._untouched(source, cleaned.blocks(b""), envelope)
         finally:
             spool.close()
@@ -207,7 +207,7 @@ class Road(Examined):
             lmtp=self._lmtp,
             source=source,
             report=self._report,
-            original=self._cleaned(reading) or Content.untouched(reading.message.data),
+            original=self._cleaned(reading) or Content(reading.message.data),
         )
         try:
             await linked.prepare(decision, opened)

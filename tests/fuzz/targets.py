@@ -121,14 +121,15 @@ def _mail(data: bytes) -> str:
             where = (Where.AUTO, Where.END, Where.TOP, Where.AUTO)[choice & 3]
             plan = prepare(message, text, EN if choice & 4 else JA, where=where)
             values = ENGLISH if choice & 8 else SAMPLE
-        edits = plan.edits(values)
+        runs = plan.runs(values)
+        edits = plan.edits(runs)
     except MailUnreadable as error:
         promise(error.reason is not Reason.CHECK_FAILED, "only the check fails the check")
         return error.reason
     edited = join(raw, splice(raw, edits))
     promise(undo(edited, edits, raw) == raw, "undoing the edits gives back the mail")
     try:
-        check_edit(message, text, plan, values, edits, edited)
+        check_edit(plan, runs, edits, edited)
     except MailUnreadable as error:
         # The original goes out, as it should. But where nobody reads the mail in two ways, it is a fault.
         promise(not agrees or _is_odd(plan), f"an edit that fails the check: {error}")

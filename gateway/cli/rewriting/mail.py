@@ -27,7 +27,6 @@ from gateway.config.names import in_domains
 from gateway.errors import GatewayError, MailUnreadable
 from gateway.footer.compose import FooterPlan, prepare_removal
 from gateway.message.scan import scan
-from gateway.message.splice import join
 from gateway.message.text import MailText
 from gateway.reason import Reason
 from gateway.ruleset.ruleset import Verdict
@@ -140,7 +139,7 @@ class Rewriter:
         if decision.footer is None or decision.verdict is None or reading.text is None:
             return _cleaned(left, reading, policy)
         try:
-            content = compose(reading, reading.text, decision.footer, policy)
+            content = compose(reading, decision.footer, policy)
         except MailUnreadable as error:
             return _cleaned(replace(left, reason=error.reason, detail=error.detail), reading, policy)
         return replace(
@@ -260,17 +259,10 @@ def forced_verdict(text: MailText | None) -> Verdict:
     return Verdict(matched=False, action="inject", footer=shipped_footer(text), reason=Reason.FORCED)
 
 
-def compose(reading: Reading, text: MailText, footer: FooterPlan, policy: Policy) -> bytes:
+def compose(reading: Reading, footer: FooterPlan, policy: Policy) -> bytes:
     """The copy's octets, signed. Raises `MailUnreadable` where the check after the edit fails."""
-    content = Composer(
-        message=reading.message,
-        text=text,
-        footer=footer,
-        policy=policy,
-        treatment=reading.treatment,
-        marks=reading.marked.edits,
-    ).compose(SAMPLE_TOKEN)
-    return content.head + join(content.data, content.pieces)
+    composer = Composer(footer=footer, policy=policy, treatment=reading.treatment, marks=reading.marked.edits)
+    return composer.compose(SAMPLE_TOKEN).octets
 
 
 def _cleaned(left: Rewritten, reading: Reading, policy: Policy) -> Rewritten:
@@ -287,6 +279,6 @@ def _cleaned(left: Rewritten, reading: Reading, policy: Policy) -> Rewritten:
     plan = None
     if reading.marked.bodies and reading.text is not None:
         plan = prepare_removal(reading.message, reading.text)
-    written = content.head + join(content.data, content.pieces)
+    written = content.octets
     edited = () if plan is None else edited_leaves(reading.message, plan, scan(written))
     return replace(left, content=written, edited=edited)

@@ -45,6 +45,7 @@ class Edited:
     message: Message
     text: MailText
     plan: FooterPlan
+    runs: tuple[str, ...]
     edits: tuple[Edit, ...]
     data: bytes
 
@@ -96,10 +97,11 @@ def add_footer(
     message = scan(data)
     text = read_text(message)
     plan = prepare(message, text, footer, where=where)
-    edits = plan.edits(values)
+    runs = plan.runs(values)
+    edits = plan.edits(runs)
     edited = join(data, splice(data, edits))
-    check_edit(message, text, plan, values, edits, edited)
-    return Edited(message=message, text=text, plan=plan, edits=edits, data=edited)
+    check_edit(plan, runs, edits, edited)
+    return Edited(message=message, text=text, plan=plan, runs=runs, edits=tuple(edits), data=edited)
 
 
 def read(data: bytes) -> EmailMessage:

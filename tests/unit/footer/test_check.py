@@ -4,13 +4,14 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import MailUnreadable
+from gateway.footer import check
 from gateway.footer.body import Target
-from gateway.footer.check import _reads_as, check_edit, idle_spans
+from gateway.footer.check import _bodies_as_before, _bodies_by_scan, _reads_as, check_edit, idle_spans
 from gateway.footer.values import SAMPLE, FooterValues
-from gateway.message.scan import scan
+from gateway.message.scan import Defect, DefectKind, scan
 from gateway.message.splice import Edit, join, splice
 from gateway.reason import Reason
-from tests.unit.footer.mails import JA, LETTER_JA, QUOTED, Edited, add_footer, mail
+from tests.unit.footer.mails import JA, LETTER_JA, QUOTED, Edited, add_footer, html, mail
 
 DATA = (
     b"From: hr@example.co.jp\r\nSubject: x\r\nMIME-Version: 1.0\r\n"
@@ -25,7 +26,7 @@ DATA = (
 def failed(edited: Edited, edits: Sequence[Edit], data: bytes) -> str:
     """What the check says against `data`."""
     with pytest.raises(MailUnreadable) as caught:
-        check_edit(edited.message, edited.text, edited.plan, SAMPLE, edits, data)
+        check_edit(edited.plan, edited.runs, edits, data)
     assert caught.value.reason is Reason.CHECK_FAILED
     return caught.value.detail
 
@@ -72,7 +73,7 @@ def test_a_footer_that_is_not_in_once_as_meant_is_found(
     """Twice, in part, another's link, unreadable, or tearing the parts apart."""
     edited = add_footer(DATA)
     (edit,) = edited.edits
-    edits = [replace(edit, replacement=change(edit.replacement))]
+    edits = [edit._replace(replacement=change(edit.replacement))]
     assert failed(edited, edits, applied(edits)).startswith(detail)
 
 
@@ -83,7 +84,7 @@ def test_an_edit_elsewhere_is_found() -> None:
     at = DATA.index(b"attached")
     edits = [edit, Edit(start=at, end=at, replacement=b"x")]
     assert failed(edited, edits, applied(edits)) == f"an edit at {at} lies in a part that gets no footer"
-    edits = [replace(edit, start=edit.start - 4, end=edit.end - 4)]
+    edits = [edit._replace(start=edit.start - 4, end=edit.end - 4)]
     assert "part 1" in failed(edited, edits, applied(edits))
     edits = [Edit(start=3, end=9, replacement=b""), Edit(start=5, end=7, replacement=b"")]
     assert "overlaps" in failed(edited, edits, DATA)
@@ -121,7 +122,91 @@ def test_our_own_header_field_is_allowed() -> None:
     edited = add_footer(DATA)
     for at in (0, DATA.index(b"\r\n\r\n") + 2):
         edits = [*edited.edits, Edit(start=at, end=at, replacement=b"X-CareerRelay-Id: 1\r\n")]
-        check_edit(edited.message, edited.text, edited.plan, SAMPLE, edits, applied(edits))
+        check_edit(edited.plan, edited.runs, edits, applied(edits))
+
+
+def test_a_footer_in_its_place_is_known_without_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else is in the mail: rules of dashes in the footer, other parts, a boundary without a use."""
+    for data in (
+        DATA,
+        mail(LETTER_JA + QUOTED),
+        mail(LETTER_JA, charset="iso-2022-jp", encoding="7bit"),
+        mail(LETTER_JA, encoding="base64"),
+        mail(LETTER_JA, encoding="quoted-printable"),
+        mail(html(LETTER_JA), kind="html", parameters="; boundary=b"),
+        mail(LETTER_JA + "{{careerrelay}}\r\n{{careerrelay}}" + QUOTED),
+    ):
+        edited = add_footer(data)
+        with monkeypatch.context() as patched:
+            patched.setattr(check, "scan", None)
+            check_edit(edited.plan, edited.runs, edited.edits, edited.data)
+
+
+@pytest.mark.parametrize(
+    ("before", "there", "now", "behind"),
+    [
+        (b"x", b"", b"\r\n--out", b"\r\n"),
+        (b"x", b"", b"\r\n--out", b"er"),
+        (b"x\r\n", b"", b"--o", b"ut\r\n"),
+        (b"x\r\n--", b"", b"out", b"\r\n"),
+        (b"x\r\n--o", b"", b"u", b"t\r\n"),
+        (b"x\r\n--o", b"x", b"", b"ut\r\n"),
+        (b"x\r\n", b"x", b"", b"--out\r\n"),
+        (b"x\r\n--o", b" x\r\n", b"", b"ut\r\n"),
+        (b"x", b"", b"\r\n", b"--out\r\n"),
+        (b"x", b"", b"\0", b"x\r\n"),
+        (b"x", b"", b"\r", b"x\r\n"),
+        (b"x", b"", b"\n", b"x\r\n"),
+        (b"x\r", b"", b"x", b"\n"),
+        (b"x\r", b"\n", b"", b"x\r\n"),
+        (b"x", b"\r", b"", b"\nx\r\n"),
+        (b"x", b"\r\n", b"\r", b"\r\n"),
+    ],
+)
+def test_a_touched_line_that_decides_on_something_asks_for_a_scan(
+    before: bytes, there: bytes, now: bytes, behind: bytes
+) -> None:
+    """Delimiters, and what is no line end or no text; also where an edit makes old bytes into one."""
+    top = "このたびは".encode()
+    data = DATA.replace(top, before + there + behind + top, 1)
+    edited = add_footer(data)
+    at = data.index(before + there + behind + top) + len(before)
+    edits = [Edit(start=at, end=at + len(there), replacement=now)]
+    assert _bodies_as_before(edited.plan, edits, join(data, splice(data, edits))) is None
+    if there or not before.endswith(b"\r"):
+        edits = [Edit(start=at, end=at + len(there), replacement=there or b".")]
+        assert _bodies_as_before(edited.plan, edits, join(data, splice(data, edits))) is not None
+
+
+def test_a_scan_is_asked_for_where_more_than_text_was_edited() -> None:
+    """A field, another part, a mail that had defects or was not all there, or one that may hold too much."""
+    edited = add_footer(DATA)
+    plan, edits = edited.plan, list(edited.edits)
+    field = Edit(start=0, end=0, replacement=b"X-CareerRelay-Id: 1\r\n")
+    for more in ([field, *edits], [*edits, Edit(start=DATA.index(b"attached"), end=-1, replacement=b"")]):
+        assert _bodies_as_before(plan, more, applied([field])) is None
+    assert _bodies_as_before(plan, edits, edited.data) == _bodies_by_scan(plan, edits, edited.data)
+    for changes in ({"defects": (Defect(kind=DefectKind.NUL, at=0),)}, {"complete": False}):
+        other = plan._replace(message=plan.message._replace(**changes))
+        assert _bodies_as_before(other, edits, edited.data) is None
+    assert _bodies_as_before(plan, edits, edited.data + b"x" * 800_000) is None
+
+
+def test_a_boundary_in_place_of_the_first_line_is_not_written_over() -> None:
+    """A body that has no room for a line has no room for a footer."""
+    edited = add_footer(DATA)
+    (target,) = edited.plan.targets
+    body = DATA[slice(*target.part.body)]
+    data = DATA.replace(body + b"\r\n--out", b"--out", 1)
+    message = scan(data)
+    assert not message.defects
+    part = message.parts[1]
+    plan = edited.plan._replace(message=message, targets=(target._replace(part=part),))
+    edits = [Edit(start=part.body[0], end=part.body[0], replacement=b"x")]
+    wrong = join(data, splice(data, edits))
+    assert _bodies_as_before(plan, edits, wrong) is None
+    with pytest.raises(MailUnreadable, match="3 parts became 2"):
+        _bodies_by_scan(plan, edits, wrong)
 
 
 def test_jis_and_microsoft_names_of_a_character_are_the_same() -> None:
@@ -145,17 +230,17 @@ FILE = b"\r\n".join(b"%064d" % number for number in range(2_000))
 def test_a_large_file_need_not_be_looked_at_again() -> None:
     """Only its lines' middle is left out, and nothing of a part that gets the footer."""
     edited = add_footer(large(FILE))
-    (cut,) = idle_spans(edited.message, edited.plan)
+    (cut,) = idle_spans(edited.plan)
     assert edited.message.data[cut.start : cut.end] == FILE[66 : FILE.rindex(b"\r\n") + 2]
     edits = (*edited.edits, cut)
     shortened = join(edited.message.data, splice(edited.message.data, edits))
     assert len(shortened) < 3_000
-    check_edit(edited.message, edited.text, edited.plan, SAMPLE, edited.edits, shortened, (cut,))
+    check_edit(edited.plan, edited.runs, edited.edits, shortened, (cut,))
     for place in range(0, len(shortened), 37):
         wrong = bytearray(shortened)
         wrong[place] ^= 1
         with pytest.raises(MailUnreadable):
-            check_edit(edited.message, edited.text, edited.plan, SAMPLE, edited.edits, bytes(wrong), (cut,))
+            check_edit(edited.plan, edited.runs, edited.edits, bytes(wrong), (cut,))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +249,7 @@ def test_a_large_file_need_not_be_looked_at_again() -> None:
 def test_lines_that_could_be_boundaries_are_always_looked_at(attachment: bytes) -> None:
     """Also what is short, and what is one line."""
     edited = add_footer(large(attachment))
-    assert idle_spans(edited.message, edited.plan) == []
+    assert idle_spans(edited.plan) == []
 
 
 RESPELLED = FooterValues(
@@ -199,6 +284,6 @@ def test_the_spelling_of_a_charset_is_no_change() -> None:
 def test_the_old_text_is_not_respelled() -> None:
     """What the sender wrote has to be the same to the letter: only the run may be spelled anew."""
     target, run, decoded = respelled()
-    other = replace(target, decoded=MARKED.replace("山", "〜"))
+    other = target._replace(decoded=MARKED.replace("山", "〜"))
     assert not _reads_as(decoded.replace("山", "～", 1), other, run)
     assert _reads_as(decoded.replace("山", "〜", 1), other, run)

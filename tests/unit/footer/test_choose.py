@@ -55,7 +55,7 @@ def test_one_passage_gets_it(data: bytes, parts: tuple[int, ...], where: Where) 
     message = scan(data)
     plan = prepare(message, read_text(message), EN, where=where)
     assert plan.parts == parts
-    edited = join(data, splice(data, plan.edits(SAMPLE)))
+    edited = join(data, splice(data, plan.edits(plan.runs(SAMPLE))))
     assert edited.count(SAMPLE.link.encode()) >= len(parts)
     assert b"{{" not in edited
     after = scan(edited)
@@ -69,12 +69,12 @@ def test_further_placeholders_are_taken_out() -> None:
     data = of("mixed", plain("a {{careerrelay}}"), IMAGE, page("b {{careerrelay}}"), plain("c"))
     message = scan(data)
     plan = prepare(message, read_text(message), EN)
-    edited = join(data, splice(data, plan.edits(SAMPLE)))
+    edited = join(data, splice(data, plan.edits(plan.runs(SAMPLE))))
     assert (plan.parts, plan.placement, b"{{" in edited) == ((0, 2), "placeholder", False)
     assert b"<p>b </p>" in edited
     removal = prepare_removal(message, read_text(message))
     assert removal is not None
-    assert b"{{" not in join(data, splice(data, removal.edits()))
+    assert b"{{" not in join(data, splice(data, removal.edits(removal.runs())))
 
 
 @pytest.mark.parametrize("where", [Where.AUTO, Where.TOP, Where.END])
@@ -91,7 +91,7 @@ def test_a_placeholder_in_newly_written_text_decides() -> None:
     """A quoted one in a text before it is only taken out."""
     data = of("mixed", ASKS_IN_QUOTE, plain("a {{careerrelay}}"), plain("b"))
     plan = prepare(scan(data), read_text(scan(data)), EN)
-    edited = join(data, splice(data, plan.edits(SAMPLE)))
+    edited = join(data, splice(data, plan.edits(plan.runs(SAMPLE))))
     found = [SAMPLE.link.encode() in edited[slice(*leaf.body)] for leaf in scan(edited).leaves]
     assert (found, b"{{" in edited, plan.placement) == ([False, True, False], False, "placeholder")
 

@@ -373,12 +373,11 @@ def test_copies_differ_only_by_their_values() -> None:
     message = scan(mail(LETTER_JA))
     plan = prepare(message, read_text(message), JA)
     links = [f"https://careerrelay.example/r/{number:026d}" for number in range(3)]
-    copies = [
-        join(message.data, splice(message.data, plan.edits(replace(SAMPLE, link=link)))) for link in links
-    ]
+    runs = [plan.runs(replace(SAMPLE, link=link)) for link in links]
+    copies = [join(message.data, splice(message.data, plan.edits(each))) for each in runs]
     for link, copy in zip(links, copies, strict=True):
         assert [other.encode() in copy for other in links] == [other == link for other in links]
-    assert plan.edits(SAMPLE) == plan.edits(SAMPLE)
+    assert plan.runs(SAMPLE) == plan.runs(SAMPLE)
 
 
 def test_placeholders_can_be_taken_out_alone() -> None:
@@ -393,9 +392,10 @@ def test_placeholders_can_be_taken_out_alone() -> None:
             read_before = read_text(message)
             plan = prepare_removal(message, read_before)
             assert plan is not None
-            edits = plan.edits()
+            runs = plan.runs()
+            edits = plan.edits(runs)
             edited = join(data, splice(data, edits))
-            check_edit(message, read_before, plan, None, edits, edited)
+            check_edit(plan, runs, edits, edited)
             got = text_of(read(edited)).rstrip("\r\n")
             assert got == ("a  b" if kind == "plain" else "<p>a <b></b> b</p>")
     message = scan(mail(LETTER_JA))
@@ -449,9 +449,10 @@ def test_a_mail_in_a_file_is_edited_the_same() -> None:
             message = scan(mapped)
             text = read_text(message)
             plan = prepare(message, text, JA)
-            edits = plan.edits(SAMPLE)
+            runs = plan.runs(SAMPLE)
+            edits = plan.edits(runs)
             edited = join(mapped, splice(mapped, edits))
-            check_edit(message, text, plan, SAMPLE, edits, edited)
+            check_edit(plan, runs, edits, edited)
     assert edited == add_footer(data).data
 
 
@@ -471,7 +472,7 @@ def test_half_a_surrogate_pair_moves_nowhere() -> None:
     message = scan(mail("a", charset="us-ascii").replace(b"us-ascii", b"utf-7") + b" +2AA-\r\n")
     plan = prepare(message, read_text(message), JA)
     with pytest.raises(MailUnreadable) as caught:
-        plan.edits(SAMPLE)
+        plan.edits(plan.runs(SAMPLE))
     assert caught.value.reason is Reason.UNDECODABLE
 
 

@@ -3,15 +3,18 @@
 import re
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.errors import MailUnreadable
+from gateway.footer import check
+from gateway.footer.check import _bodies_as_before, _bodies_by_scan, check_edit
 from gateway.footer.compose import prepare
 from gateway.footer.place import Where
 from gateway.footer.values import SAMPLE
 from gateway.message.scan import scan
-from gateway.message.splice import undo
+from gateway.message.splice import Edit, in_order, join, splice, undo
 from gateway.message.text import read_text
 from tests.unit.footer.mails import EN, JA, Edited, add_footer, body, read, spelled, text_of
 
@@ -196,6 +199,74 @@ def test_whatever_the_bytes_only_our_errors_come_out(junk: bytes, kind: str, enc
     data = f"{head}Content-Transfer-Encoding: {encoding}\r\n\r\n".encode() + junk
     message = scan(data)
     try:
-        prepare(message, read_text(message), JA).edits(SAMPLE)
+        plan = prepare(message, read_text(message), JA)
+        plan.edits(plan.runs(SAMPLE))
     except MailUnreadable as error:
         assert error.reason.value in {"defect", "undecodable", "html-defect", "unknown-charset"}  # noqa: PT017
+
+
+_PIECES = st.sampled_from(
+    [
+        b"\r",
+        b"\n",
+        b"\r\n",
+        b"\0",
+        b"-",
+        b"--",
+        b"\r\n--",
+        b"in",
+        b"--in",
+        b"out",
+        b"x",
+        b"=",
+        b"\xff",
+        b"\x1b$B",
+    ]
+)
+
+
+@st.composite
+def broken_edits(draw: st.DrawFn, edited: Edited) -> list[Edit]:
+    """The edits of a mail, one of them written or placed otherwise, or one more in a text."""
+    edits = list(edited.edits)
+    number = draw(st.integers(0, len(edits)))
+    junk = b"".join(draw(st.lists(_PIECES, max_size=4)))
+    if number == len(edits):
+        start, end = draw(st.sampled_from(edited.plan.targets)).part.body
+        place = draw(st.integers(start, end))
+        return [*edits, Edit(place, min(end, place + draw(st.integers(0, 5))), junk)]
+    old = edits[number]
+    shift = draw(st.integers(-5, 5))
+    at = draw(st.integers(0, len(old.replacement)))
+    after = old.replacement[at + draw(st.integers(0, 5)) :]
+    edits[number] = Edit(old.start + shift, old.end + shift, old.replacement[:at] + junk + after)
+    return edits
+
+
+def _fault(edited: Edited, edits: list[Edit], data: bytes) -> str:
+    try:
+        check_edit(edited.plan, edited.runs, edits, data)
+    except MailUnreadable as error:
+        return str(error.detail)
+    return ""
+
+
+@given(mails(), st.sampled_from(Where), st.data())
+def test_what_is_known_without_a_scan_is_what_a_scan_finds(
+    data: bytes, where: Where, draw: st.DataObject
+) -> None:
+    """For copies as they should be, and for all others: the same bodies, and in the end the same words."""
+    edited = _edited(data, where)
+    edits = draw.draw(st.one_of(st.just(list(edited.edits)), broken_edits(edited)))
+    try:
+        ordered = in_order(edits, len(data))
+    except ValueError:
+        assume(False)  # noqa: FBT003
+    other = join(data, splice(data, edits))
+    bodies = _bodies_as_before(edited.plan, ordered, other)
+    if bodies is not None:
+        assert bodies == _bodies_by_scan(edited.plan, ordered, other)
+    said = _fault(edited, edits, other)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(check, "_bodies_as_before", lambda *_: None)
+        assert _fault(edited, edits, other) == said

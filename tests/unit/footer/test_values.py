@@ -46,3 +46,6 @@ def test_a_name_is_one_short_line(name: str) -> None:
         replace(SAMPLE, company=name)
     with pytest.raises(ValueError, match="partner is not one line"):
         replace(SAMPLE, partner=name)
+    for _ in range(2):  # names that were found right are remembered; these are not
+        with pytest.raises(ValueError, match="partner_en is not one line"):
+            replace(SAMPLE, partner_en=name)

@@ -6,7 +6,7 @@ from gateway.cli.rewriting.mail import SAMPLE_TOKEN, make_rewriter
 from gateway.dkim.treatment import Treatment
 from gateway.footer.compose import prepare
 from gateway.message.scan import scan
-from gateway.message.splice import Piece, join
+from gateway.message.splice import Piece
 from gateway.message.text import read_text
 from gateway.smtp.content import unstuff
 from gateway.transaction import compose
@@ -22,7 +22,7 @@ LINES = (b"a" * 60 + b"\r\n.\r\n..b\r\n") * 8_000
 )
 def test_untouched(data: bytes) -> None:
     """The trace field and then the mail as it came, stuffed, in blocks that are bounded."""
-    blocks = list(Content.untouched(data).blocks(RECEIVED))
+    blocks = list(Content(data).blocks(RECEIVED))
     assert unstuff(b"".join(blocks)) == RECEIVED + data
     assert b"\r\n.\r\n" not in b"".join(blocks)
     assert max(len(block) for block in blocks) <= 2 * BLOCK
@@ -50,11 +50,8 @@ def composer(data: bytes) -> Composer:
     """A copy in the making, with a signature."""
     message = scan(data)
     policy = make_rewriter(None, always=True)[0].policy
-    text = read_text(message)
     return Composer(
-        message=message,
-        text=text,
-        footer=prepare(message, text, policy.footers["default-en"]),
+        footer=prepare(message, read_text(message), policy.footers["default-en"]),
         policy=policy,
         treatment=Treatment(allowed=True, keys=(rsa_key(),)),
     )
@@ -68,8 +65,8 @@ def test_a_large_mail_is_the_same_and_never_made_whole(monkeypatch: pytest.Monke
     content = copy.compose(SAMPLE_TOKEN)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 4 * BLOCK < len(copy.message.data) // 4
+    assert peak < 4 * BLOCK < len(copy.footer.message.data) // 4
     monkeypatch.setattr(compose, "BLOCK", 1 << 30)
     whole = copy.compose(SAMPLE_TOKEN)
     assert content.head == whole.head
-    assert join(content.data, content.pieces) == join(whole.data, whole.pieces)
+    assert content.octets == whole.octets
