@@ -162,7 +162,7 @@ class Wire(aiosmtpd.smtp.SMTP):
     def _say_goodbye(self, reply: Reply) -> None:
         self._over = True
         if self.transport is not None and not self._lingering:
-            self._writer.write(reply.wire())
+            self._writer.write(reply.wire)
             self._close(linger=True)
 
     def _close(self, *, linger: bool = False) -> None:
@@ -218,7 +218,7 @@ class Wire(aiosmtpd.smtp.SMTP):
         """
         if self._lost:
             raise ConnectionResetError("the sender is gone")
-        self._writer.write(b"".join([reply.wire() for reply in replies]))
+        self._writer.write(b"".join([reply.wire for reply in replies]))
         self._last = self.loop.time()
         self._answering = True
         try:

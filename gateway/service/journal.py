@@ -81,7 +81,7 @@ class LogJournal:
             told["reply"] = copy.reply
             copies.append(told)
         fields["copies"] = copies
-        fields["reply"] = str(report.reply) if report.reply is not None else "each"
+        fields["reply"] = report.reply.shown if report.reply is not None else "each"
         log.handle(self._record(fields))
         if report.shadow is not None:
             log.info("shadow differs", extra={"fields": _difference(report, report.shadow)})

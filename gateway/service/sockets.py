@@ -107,7 +107,7 @@ def turn_away(listeners: Sequence[socket.socket], *, implicit: Collection[int] =
                 with contextlib.suppress(OSError):
                     peer.settimeout(0)
                     if index not in implicit:
-                        peer.send(failure.SHUTTING_DOWN.wire())
+                        peer.send(failure.SHUTTING_DOWN.wire)
                     peer.shutdown(socket.SHUT_WR)
                 peer.close()
         listener.close()

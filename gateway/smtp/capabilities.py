@@ -35,6 +35,17 @@ EXTENSION_OF_PARAMETER = MappingProxyType(
 )
 
 
+#: The same for those without which a mail can't go on. SIZE is no need: a server without it just doesn't take
+#: the hint. AUTH= may be left out (RFC 4954 §5).
+NEED_OF_PARAMETER = MappingProxyType(
+    {
+        keyword: extension
+        for keyword, extension in EXTENSION_OF_PARAMETER.items()
+        if extension not in (b"SIZE", b"AUTH")
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """The EHLO keywords of one server, upper case, with their parameters as octets."""
@@ -81,17 +92,15 @@ class Capabilities:
 
 
 def needs_of(mail: Mail, recipients: Sequence[Rcpt] = ()) -> frozenset[bytes]:
-    """The extensions that a mail asks of a next hop, by the parameters that it uses.
-
-    SIZE is no need: a server without it just doesn't take the hint. AUTH= may be left out (RFC 4954 §5).
-    """
+    """The extensions that a mail asks of a next hop, by the parameters that it uses."""
     needs: set[bytes] = set()
-    for parameters in (mail.parameters, *(recipient.parameters for recipient in recipients)):
-        for keyword in parameters.keywords:
-            extension = EXTENSION_OF_PARAMETER.get(keyword)
-            if extension is not None and extension not in (b"SIZE", b"AUTH"):
-                needs.add(extension)
-    if (mail.parameters.get(b"BODY") or b"").upper() == b"7BIT":
+    commands: tuple[Mail | Rcpt, ...] = (mail, *recipients)
+    for command in commands:
+        for keyword, _ in command.parameters.items:
+            need = NEED_OF_PARAMETER.get(keyword)
+            if need is not None:
+                needs.add(need)
+    if b"8BITMIME" in needs and (mail.parameters.get(b"BODY") or b"").upper() == b"7BIT":
         needs.discard(b"8BITMIME")
     return frozenset(needs)
 

@@ -94,6 +94,8 @@ def for_sender(reply: Reply, codes: Collection[str] = REFUSES_GATEWAY) -> Reply:
     ours to mend, so it becomes 451 and the caller raises an alarm. A 3xx where none belongs is no answer at
     all.
     """
+    if reply.positive:
+        return reply
     if reply.intermediate:
         return NEXT_HOP_NONSENSE
     if reply.code == 421:

@@ -69,6 +69,8 @@ def fold(
         names: the recipients as the sender gave them, for the text of the last row of the table; as many
             as outcomes, or none.
     """
+    if len(outcomes) == 1:
+        return outcomes[0].reply
     fates = [outcome.fate for outcome in outcomes]
     taken = fates.count(Fate.TAKEN)
     if taken == len(fates):

@@ -6,13 +6,17 @@ end or split a line are replaced.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 #: RFC 5321 §4.5.3.1.5 says 512; real servers exceed it with long explanations and URLs.
 MAX_LINE = 4_096
 #: A reply of more lines or octets than this is not a reply but an attack on our memory.
 MAX_LINES = 128
 MAX_OCTETS = 65_536
+#: So many replies are remembered, and none from more octets than a line has by RFC 5321.
+KNOWN = 256
+KNOWN_OCTETS = 512
 
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?\Z", re.DOTALL)
 _ENHANCED = re.compile(rb"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[ \t]|\Z)")
@@ -28,10 +32,40 @@ class Reply:
     """One SMTP reply: a code from 200 to 599 and at least one line of text.
 
     Lines are octets without code and line end, and hold no control character but the tab.
+
+    Attributes:
+        positive: 2xx: done.
+        intermediate: 3xx: go on.
+        transient: 4xx: try again later.
+        permanent: 5xx: do not try again.
+        shown: code and all lines in one, for logs and the ledger; octets outside UTF-8 are shown escaped.
+        wire: the octets with CRLF line ends, multi-line as RFC 5321 §4.2.1 has it.
     """
 
     code: int
     lines: tuple[bytes, ...]
+    # Told at once, and not when asked: most replies are made once and asked often.
+    positive: bool = field(init=False, repr=False, compare=False)
+    intermediate: bool = field(init=False, repr=False, compare=False)
+    transient: bool = field(init=False, repr=False, compare=False)
+    permanent: bool = field(init=False, repr=False, compare=False)
+    shown: str = field(init=False, repr=False, compare=False)
+    wire: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        code = self.code
+        kind = code // 100
+        tell = object.__setattr__
+        tell(self, "positive", kind == 2)
+        tell(self, "intermediate", kind == 3)
+        tell(self, "transient", kind == 4)
+        tell(self, "permanent", kind >= 5)
+        *before, last = self.lines
+        wire = b"%d %b\r\n" % (code, last)
+        if before:
+            wire = b"".join([b"%d-%b\r\n" % (code, line) for line in before]) + wire
+        tell(self, "wire", wire)
+        tell(self, "shown", f"{code} {b' / '.join(self.lines).decode('utf-8', 'backslashreplace')}")
 
     @classmethod
     def of(cls, code: int, enhanced: str, *texts: str) -> "Reply":
@@ -46,35 +80,10 @@ class Reply:
         return cls(code, tuple(_CONTROL.sub(b"?", (prefix + text).encode("ascii")) for text in texts))
 
     @property
-    def positive(self) -> bool:
-        """2xx: done."""
-        return 200 <= self.code < 300
-
-    @property
-    def intermediate(self) -> bool:
-        """3xx: go on."""
-        return 300 <= self.code < 400
-
-    @property
-    def transient(self) -> bool:
-        """4xx: try again later."""
-        return 400 <= self.code < 500
-
-    @property
-    def permanent(self) -> bool:
-        """5xx: do not try again."""
-        return self.code >= 500
-
-    @property
     def enhanced(self) -> str:
         """The enhanced status code of the first line (RFC 3463), or an empty string."""
         found = _ENHANCED.match(self.lines[0])
         return found.group(1).decode("ascii") if found else ""
-
-    @property
-    def text(self) -> str:
-        """All lines in one, for logs and the ledger; octets outside UTF-8 are shown escaped."""
-        return b" / ".join(self.lines).decode("utf-8", "backslashreplace")
 
     def with_code(self, code: int, enhanced: str = "") -> "Reply":
         """The same text under another code; `enhanced` replaces the enhanced code that a line starts with."""
@@ -85,67 +94,78 @@ class Reply:
             lines.append(prefix + (line[found.end() :] if found else line))
         return Reply(code, tuple(lines))
 
-    def wire(self) -> bytes:
-        """The octets of the reply with CRLF line ends, multi-line as RFC 5321 §4.2.1 has it."""
-        code = b"%d" % self.code
-        if len(self.lines) == 1:
-            return code + b" " + self.lines[0] + b"\r\n"
-        head = b"".join(code + b"-" + line + b"\r\n" for line in self.lines[:-1])
-        return head + code + b" " + self.lines[-1] + b"\r\n"
-
     def __str__(self) -> str:
-        return f"{self.code} {self.text}"
+        return self.shown
+
+
+#: Replies by the octets that they came in: a next hop says the same few things all day.
+_known: dict[bytes, tuple[Reply, ...]] = {}
 
 
 class ReplyReader:
     """Turns the octets that a server sends into replies, however they are cut (sans I/O).
 
     What is held is bounded by `MAX_OCTETS`. After a `ReplyError` the stream has no meaning any more: the
-    connection has to be closed.
+    connection has to be closed. Replies that came whole and in one piece are remembered and not read again
+    (`KNOWN` of them, of `KNOWN_OCTETS` at most), except where an address stands in them.
+
+    Attributes:
+        pending: whether part of a reply has come and the rest has not.
     """
 
-    __slots__ = ("_buffer", "_code", "_lines", "_octets")
+    __slots__ = ("_buffer", "_code", "_lines", "_octets", "pending")
 
     def __init__(self) -> None:
+        self.pending = False
         self._buffer = b""
         self._code = 0
         self._lines: list[bytes] = []
         self._octets = 0
 
-    @property
-    def pending(self) -> bool:
-        """Whether part of a reply has come and the rest has not."""
-        return bool(self._buffer or self._lines)
-
-    def feed(self, data: bytes) -> list[Reply]:
+    def feed(self, data: bytes) -> Sequence[Reply]:
         """Take `data`; give the replies that are complete with it.
 
         Raises:
             ReplyError: a line that is no reply line, codes that differ within one reply, or a reply past the
                 bounds.
         """
+        if self.pending:
+            return self._read(self._buffer + data)
+        known = _known.get(data)
+        if known is None:
+            known = self._read(data)
+            whole = not (self._buffer or self._lines)
+            if whole and len(data) <= KNOWN_OCTETS and b"@" not in data:
+                if len(_known) >= KNOWN:
+                    _known.clear()
+                _known[data] = known
+        return known
+
+    def _read(self, data: bytes) -> tuple[Reply, ...]:
         replies: list[Reply] = []
-        *lines, rest = (self._buffer + data).split(b"\n")
+        *lines, rest = data.split(b"\n")
         for line in lines:
             self._line(line.removesuffix(b"\r"), replies)
         if len(rest) > MAX_LINE + 1:  # the CR of a line that is as long as it may be
             raise ReplyError("reply line too long")
         self._buffer = rest
-        return replies
+        self.pending = bool(rest or self._lines)
+        return tuple(replies)
 
     def _line(self, line: bytes, replies: list[Reply]) -> None:
         found = _LINE.match(line)
         if found is None or len(line) > MAX_LINE:
             raise ReplyError(f"not a reply: {line[:80]!r}")
-        code = int(found.group(1))
+        digits, divider, text = found.groups(b"")
+        code = int(digits)
         if self._lines and code != self._code:
             raise ReplyError(f"code changed within a reply: {line[:80]!r}")
         self._code = code
         self._octets += len(line)
-        self._lines.append(_CONTROL.sub(b"?", found.group(3) or b""))
+        self._lines.append(_CONTROL.sub(b"?", text))
         if len(self._lines) > MAX_LINES or self._octets > MAX_OCTETS:
             raise ReplyError("reply too long")
-        if found.group(2) != b"-":
+        if divider != b"-":
             replies.append(Reply(code, tuple(self._lines)))
             self._lines = []
             self._octets = 0

@@ -82,7 +82,7 @@ class Job:
             mail_key=self.send.mail_key,
             person=self.send.person,
             state=state,
-            reply=str(reply),
+            reply=reply.shown,
             host=self.host,
             counts_as_put_off=self.counts_as_put_off,
         )

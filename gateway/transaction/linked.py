@@ -351,7 +351,7 @@ class LinkedMail:
                     token=encode_token(token) if token else "",
                     host=hosts.get(index, ""),
                     fate=outcome.fate.value,
-                    reply=str(outcome.reply),
+                    reply=outcome.reply.shown,
                     reason="" if token else self._left.get(self._plan.persons[index], ""),
                 )
             )

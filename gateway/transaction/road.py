@@ -127,7 +127,7 @@ class Road(Examined):
         for rcpt, (fate, reply) in zip(self.accepted, outcomes, strict=True):
             taken += fate is Fate.TAKEN
             self._report.copies.append(
-                CopyReport(recipient=rcpt.path.text, token="", host=host, fate=fate.value, reply=str(reply))
+                CopyReport(recipient=rcpt.path.text, token="", host=host, fate=fate.value, reply=reply.shown)
             )
         if taken == recipients:
             self._services.untouched_taken[self._report.route] = self._services.monotonic()

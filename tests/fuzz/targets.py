@@ -220,10 +220,10 @@ def replies(data: bytes) -> str:
         return "refused"
     promise(cut == whole, "cuts do not matter")
     for reply in cut:
-        promise(_read_replies([reply.wire()]) == [reply], "what is passed on reads the same")
+        promise(_read_replies([reply.wire]) == [reply], "what is passed on reads the same")
         if max(map(len, reply.lines)) < MAX_LINE - 20 and sum(map(len, reply.lines)) < MAX_OCTETS // 2:
-            promise(_read_replies([reply.with_code(451, "4.3.0").wire()]), "and under another code, too")
-        promise(isinstance(reply.enhanced + reply.text + str(reply), str), "text for people")
+            promise(_read_replies([reply.with_code(451, "4.3.0").wire]), "and under another code, too")
+        promise(isinstance(reply.enhanced + reply.shown, str), "text for people")
         known = Capabilities.parse(reply)
         promise(isinstance(known.size, int), "a size, or none")
     return "replies" if cut else "open"

@@ -203,7 +203,7 @@ async def test_slow_answers_are_waited_for() -> None:
     script = {"dot": reply(250, "late").later(3 * SOON)}
     timeouts = {"envelope": SOON, "data": SOON, "dot": 20.0}
     async with ScriptedHop(script) as hop, pooled(hop, timeouts=timeouts) as pool:
-        assert (await sent(pool)).text == "late"
+        assert (await sent(pool)).lines == (b"late",)
 
 
 # 421
@@ -795,7 +795,7 @@ async def test_surplus_reply_voids_the_connection() -> None:
         ScriptedHop({"dot": raw(b"250 2.0.0 taken\r\n250 2.0.0 again\r\n")}) as hop,
         pooled(hop) as pool,
     ):
-        assert (await sent(pool)).text == "2.0.0 taken"
+        assert (await sent(pool)).lines == (b"2.0.0 taken",)
         assert pool.places == (20, 0, 0, 0)
         assert (await sent(pool)).code == 250
         assert len(hop.sessions) == 2

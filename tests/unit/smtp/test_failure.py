@@ -10,8 +10,8 @@ OWN_REPLIES = {name: value for name, value in vars(failure).items() if isinstanc
 def test_own_replies_are_well_formed(name: str) -> None:
     """Each has one line, short enough, and an enhanced code of its own class (RFC 2034 §4), but for 354."""
     reply = OWN_REPLIES[name]
-    assert len(reply.wire()) <= 512
-    assert reply.wire().count(b"\r\n") == 1
+    assert len(reply.wire) <= 512
+    assert reply.wire.count(b"\r\n") == 1
     assert reply.enhanced.partition(".")[0] == ("" if reply.intermediate else str(reply.code)[0])
 
 

@@ -82,7 +82,7 @@ def test_every_name_is_told() -> None:
     names = [f"candidate-number-{number:03}@department.example.co.jp" for number in range(100)]
     outcomes = [TAKEN if number % 3 else REFUSED for number in range(100)]
     reply = fold(outcomes, Notice.REFUSED, names=names)
-    assert max(len(line) for line in reply.wire().split(b"\r\n")) <= 510
+    assert max(len(line) for line in reply.wire.split(b"\r\n")) <= 510
     text = " ".join(line.removeprefix(b"5.3.0 ").strip().decode() for line in reply.lines)
     has, _, has_not = text.removeprefix("Delivered to: ").partition(" Refused for: ")
     assert has.split(", ") == [name for number, name in enumerate(names) if number % 3]
@@ -93,7 +93,7 @@ def test_names_are_bounded() -> None:
     """However many and long the names: lines that a reply may have, and not more than any reader takes."""
     names = [f"{number:04}" + "x" * 900 for number in range(1000)]
     reply = fold([TAKEN, *[REFUSED] * 999], Notice.REFUSED, names=names)
-    assert max(len(line) for line in reply.wire().split(b"\r\n")) <= 510
+    assert max(len(line) for line in reply.wire.split(b"\r\n")) <= 510
     assert len(reply.lines) == 42
     assert reply.lines[-1] == b"5.3.0 and 959 more"
 

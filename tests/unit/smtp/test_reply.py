@@ -2,7 +2,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.smtp.reply import MAX_LINE, MAX_LINES, MAX_OCTETS, Reply, ReplyError, ReplyReader
+from gateway.smtp import reply
+from gateway.smtp.reply import (
+    KNOWN,
+    KNOWN_OCTETS,
+    MAX_LINE,
+    MAX_LINES,
+    MAX_OCTETS,
+    Reply,
+    ReplyError,
+    ReplyReader,
+)
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=20).map(str.encode)
 replies = st.builds(Reply, st.integers(200, 599), st.lists(texts, min_size=1, max_size=4).map(tuple))
@@ -16,7 +26,7 @@ def test_of() -> None:
 
 def test_of_cannot_be_made_two_replies() -> None:
     """What could end a line is shown as a question mark, whatever found its way into a text."""
-    assert Reply.of(554, "5.3.0", "a\r\n250 OK\x00\x7f\tb").wire() == b"554 5.3.0 a??250 OK??\tb\r\n"
+    assert Reply.of(554, "5.3.0", "a\r\n250 OK\x00\x7f\tb").wire == b"554 5.3.0 a??250 OK??\tb\r\n"
 
 
 @pytest.mark.parametrize(
@@ -70,13 +80,13 @@ def test_text() -> None:
 
 def test_wire() -> None:
     """All lines but the last have a hyphen (RFC 5321 §4.2.1)."""
-    assert Reply(250, (b"mx", b"", b"DSN")).wire() == b"250-mx\r\n250-\r\n250 DSN\r\n"
+    assert Reply(250, (b"mx", b"", b"DSN")).wire == b"250-mx\r\n250-\r\n250 DSN\r\n"
 
 
 @given(st.lists(replies, max_size=4), st.data())
 def test_reader_gives_the_same_replies_however_cut(expected: list[Reply], data: st.DataObject) -> None:
     """Whole, octet by octet and cut anywhere: the replies that were written are those that are read."""
-    stream = b"".join(reply.wire() for reply in expected)
+    stream = b"".join(reply.wire for reply in expected)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)))))
     random = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
     for pieces in ([stream], [stream[at : at + 1] for at in range(len(stream))], random):
@@ -87,10 +97,10 @@ def test_reader_gives_the_same_replies_however_cut(expected: list[Reply], data: 
 
 def test_reader_takes_what_real_servers_send() -> None:
     """A bare LF ends a line, a line may be a code alone, control characters in a text are replaced."""
-    assert ReplyReader().feed(b"250\n251-a\x00\r\r\n251 b\tc\x7f\r\n") == [
+    assert ReplyReader().feed(b"250\n251-a\x00\r\r\n251 b\tc\x7f\r\n") == (
         Reply(250, (b"",)),
         Reply(251, (b"a??", b"b\tc?")),
-    ]
+    )
 
 
 def test_reader_tells_what_is_pending() -> None:
@@ -133,7 +143,7 @@ def test_bounds_of_a_reply() -> None:
     many = b"250-a\r\n" * (MAX_LINES - 1) + b"250 a\r\n"
     assert [len(reply.lines) for reply in ReplyReader().feed(line + many)] == [1, MAX_LINES]
     reader = ReplyReader()
-    assert reader.feed(line[:-1]) == []
+    assert reader.feed(line[:-1]) == ()
     assert len(reader.feed(line[-1:])) == 1
 
 
@@ -157,5 +167,39 @@ def test_no_reply_can_end_a_line(stream: bytes) -> None:
         found = ReplyReader().feed(stream)
     except ReplyError:
         return
-    for reply in found:
-        assert ReplyReader().feed(reply.wire()) == [reply]
+    for one in found:
+        assert ReplyReader().feed(one.wire) == (one,)
+
+
+@given(st.lists(st.sampled_from([b"250 ok\r\n", b"250-a\r\n", b"25", b"0 b@c\r\n", b"x\r\n", b"354 go\r\n"])))
+def test_replies_that_are_known_read_the_same(pieces: list[bytes]) -> None:
+    """What was read before is looked up: the same replies, the same part pending, the same fault."""
+
+    def read() -> list[object]:
+        reader = ReplyReader()
+        seen: list[object] = []
+        for piece in pieces:
+            try:
+                seen += [*reader.feed(piece), reader.pending]
+            except ReplyError as error:
+                return [*seen, str(error)]
+        return seen
+
+    reply._known.clear()
+    fresh = read()
+    assert read() == fresh
+
+
+def test_known_replies_are_bounded() -> None:
+    """Nothing large is remembered, nothing with an address in it, and of the rest only so much."""
+    reply._known.clear()
+    reader = ReplyReader()
+    for stream in (b"250 <a@example.com> ok\r\n", b"250 " + b"x" * KNOWN_OCTETS + b"\r\n", b"250-a\r\n250 b"):
+        reader.feed(stream)
+        assert not reply._known
+    reader.feed(b"\r\n")
+    assert not reply._known, "it came in two pieces"
+    for number in range(3 * KNOWN):
+        assert reader.feed(b"250 queued as %d\r\n" % number) == (Reply(250, (b"queued as %d" % number,)),)
+        assert len(reply._known) <= KNOWN
+    assert reader.feed(b"250 queued as 1\r\n") is reader.feed(b"250 queued as 1\r\n")
