@@ -6,7 +6,7 @@ known again (`memo`) has been weighed before: only its sender, recipients and he
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from gateway.errors import Problem
 from gateway.reason import Reason
@@ -64,9 +64,8 @@ def _no_header(_name: bytes) -> bytes | None:
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MailView:
-    """What the rules see of a mail.
+class MailView(NamedTuple):
+    """What the rules see of a mail. A named tuple and not a dataclass, since every mail makes one.
 
     `sender` is the mailbox of the reverse-path without angle brackets (empty: null sender), `header_from`
     that of the From field. `candidates` are those of `recipients` who may get a link. `header` gives the

@@ -28,12 +28,15 @@ from gateway.transaction.policy import AddressTest, Policy
 
 #: Mail that no rule is asked about, but which is read for markers that have to be taken out.
 _CLEANED = frozenset({Reason.NO_CANDIDATE, Reason.SENDER_EXCLUDED})
+_WHERE = {where.value: where for where in Where}
 #: Valid loop marks at which a mail is refused; with fewer it passes untouched (SMTP.md rule 13).
 MARKS_REFUSED = 3
 
 
 class Reading(NamedTuple):
     """What the bytes and the envelope show before any rule is asked.
+
+    This and `Decision` are named tuples and not dataclasses, since every mail makes them.
 
     Attributes:
         reason: why the mail goes untouched; None while the rules may still have a say.
@@ -77,7 +80,11 @@ class Decision(NamedTuple):
 
 def candidates_of(envelope: Envelope, policy: Policy) -> frozenset[int]:
     """The indexes of the recipients that would get a link."""
-    return frozenset([i for i, rcpt in enumerate(envelope.recipients) if policy.is_candidate(rcpt.path)])
+    found = []
+    for index, rcpt in enumerate(envelope.recipients):
+        if policy.is_candidate(rcpt.path):
+            found.append(index)
+    return frozenset(found)
 
 
 def read_mail(
@@ -181,34 +188,29 @@ def decide(
     reading: Reading, envelope: Envelope, policy: Policy, *, verdict: Verdict | None = None
 ) -> Decision:
     """Ask the rules, and find the place for the footer if they say so. A `verdict` given counts as theirs."""
-    decision = _decide(reading, envelope, policy, verdict)
-    if not reading.message.complete and reading.marked.cleans and not decision.whole:
-        return decision._replace(whole=True)  # what is edited has to be all there
-    return decision
-
-
-def _decide(reading: Reading, envelope: Envelope, policy: Policy, verdict: Verdict | None) -> Decision:
+    # what is edited has to be all there
+    whole = not reading.message.complete and reading.marked.cleans
     if reading.reason is not None or reading.text is None:
-        return Decision(reason=reading.reason or Reason.NO_TEXT, detail=reading.detail)
+        return Decision(reading.reason or Reason.NO_TEXT, whole=whole, detail=reading.detail)
     if verdict is None:
         verdict = policy.ruleset.judge(view_of(reading, envelope))
     if reading.marked.off:
-        return Decision(reason=Reason.MARKED_OFF, verdict=verdict)
+        return Decision(Reason.MARKED_OFF, verdict, whole=whole)
     if reading.marked.on and (verdict.action != "inject" or verdict.share < 1):
         verdict = _forced(reading, envelope, policy, verdict)
     if verdict.action != "inject":
-        return Decision(reason=verdict.reason, verdict=verdict)
+        return Decision(verdict.reason, verdict, whole=whole)
     if policy.mode != "inject":
-        return Decision(reason=Reason.OBSERVE, verdict=verdict)
+        return Decision(Reason.OBSERVE, verdict, whole=whole)
     if 0 < policy.max_candidates < len(reading.candidates):
         # A mail in a file may name nobody, and yet be asked about as if it did (`rewrite --always`).
         named = envelope.recipients
         candidates = len({named[index].path.text for index in reading.candidates if index < len(named)})
         if candidates > policy.max_candidates:
             detail = f"{candidates} candidates, more than {policy.max_candidates} (max_recipients_per_mail)"
-            return Decision(reason=Reason.RECIPIENTS, verdict=verdict, detail=detail)
+            return Decision(Reason.RECIPIENTS, verdict, whole=whole, detail=detail)
     if not reading.message.complete:
-        return Decision(reason=_given(verdict), verdict=verdict, whole=True)
+        return Decision(_given(verdict), verdict, whole=True)
     return place(reading, verdict, policy)
 
 
@@ -243,7 +245,7 @@ def place(reading: Reading, verdict: Verdict, policy: Policy) -> Decision:
     if not agrees_with_standard_library(reading.message):
         return Decision(reason=Reason.DISAGREE, verdict=verdict)
     try:
-        where = Where(verdict.placement)
+        where = _WHERE[verdict.placement]
         plan = prepare(reading.message, reading.text, policy.footers[verdict.footer], where=where)
     except MailUnreadable as error:
         return Decision(reason=error.reason, verdict=verdict, detail=error.detail)

@@ -7,7 +7,7 @@ both. The rule numbers are those of SMTP.md.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.reason import Reason
 from gateway.ruleset.ruleset import Verdict
@@ -348,8 +348,7 @@ class Safety(Protocol):
         """Something that a person has to look at; told at most once in a while for each kind."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MailSeen:
+class MailSeen(NamedTuple):
     """What is kept of a mail in which the rules found something: no text, no recipient.
 
     `reason` is what became of it. `snippets` are the sentences that matched, masked, where an admin wants

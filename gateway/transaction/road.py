@@ -47,7 +47,8 @@ class Road(Examined):
         cost. `begun`: when its content began to come, on the monotonic clock.
         """
         self._services.safety.mail()
-        head = await self._read(source)
+        head = await source.read()
+        self._check(source)
         complete = source.done
         if not complete and source.octets < self._policy.window:
             head = await self._hold(source, head)
@@ -69,16 +70,20 @@ class Road(Examined):
         """The head of a mail that begins with this segment: all of it, or as much as the window holds."""
         segments = [segment]
         while not source.done and source.octets < self._policy.window:
-            segments.append(await self._read(source))
+            segments.append(await source.read())
+            self._check(source)
         return b"".join(segments)
 
-    async def _read(self, source: Source) -> bytes:
-        segment = await source.read()
+    def _check(self, source: Source) -> None:
+        """Whether what came so far may pass.
+
+        Raises:
+            ContentRefused: it may not.
+        """
         if self._policy.refuse_bare_newlines and source.bare:
             raise ContentRefused(failure.BARE_NEWLINE)
         if self._policy.size and source.octets > self._policy.size:
             raise ContentRefused(failure.TOO_BIG)
-        return segment
 
     def _received(self, recipients: Sequence[int]) -> bytes:
         """The `Received:` field, with the loop mark, for a copy that goes to these of the `accepted`.
@@ -141,7 +146,8 @@ class Road(Examined):
 
     async def _more(self, source: Source) -> bytes:
         while not source.done:
-            segment = await self._read(source)
+            segment = await source.read()
+            self._check(source)
             if segment:
                 if PLACEHOLDER[:1] in segment and PLACEHOLDER in segment:  # base64 has no such octet
                     self._services.journal.count("marker-past-window")
@@ -186,7 +192,8 @@ class Road(Examined):
                 return segment
             if source.done:
                 return None
-            segment = await self._read(source)
+            segment = await source.read()
+            self._check(source)
 
     async def _linked(
         self,

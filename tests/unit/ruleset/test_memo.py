@@ -227,11 +227,11 @@ def test_who_sends_is_asked_each_time() -> None:
     """The same letter, known by then, from another sender or to nobody who may get a link."""
     ruleset = load_rules(FILES, config_senders=["*@a.example"], examples=False, key=b"k" * 32)
     letter = written_mail(REJECTION.format(name="山田"), sender="hr@a.example")
-    other = replace(letter, sender="hr@b.example", header_from="")
+    other = letter._replace(sender="hr@b.example", header_from="")
     for _ in range(3):
         assert ruleset.judge(letter).reason is Reason.OBSERVE
         assert ruleset.judge(other).reason is Reason.OUT_OF_SCOPE
-        assert ruleset.judge(replace(letter, candidates=())).reason is Reason.NO_CANDIDATE
+        assert ruleset.judge(letter._replace(candidates=())).reason is Reason.NO_CANDIDATE
 
 
 def test_nothing_of_a_mail_is_kept(remembering: Ruleset) -> None:
