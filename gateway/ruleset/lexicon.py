@@ -31,9 +31,6 @@ from gateway.ruleset.sentences import LONGEST_TEXT
 MOST_FOUND = 4096
 """Words looked at in one text. Past it the text is no letter; the rest is not judged."""
 
-HEAD = 256
-"""Characters in which a core word is looked for first: most letters that have one have it there."""
-
 MOST_QUICK = 4000
 """Core words for which the quicker form of automaton is worth its memory, some kilobytes a word."""
 
@@ -84,8 +81,8 @@ class Lexicon:
     """The compiled entries. Entry numbers are positions in the sequence it was made from."""
 
     __slots__ = (
+        "_apart",
         "_core",
-        "_core_longest",
         "_core_marks",
         "_core_set",
         "_count",
@@ -130,7 +127,8 @@ class Lexicon:
         self.goes_over_lines = any("\n" in entries[number].text for number in words)
         self._core_marks = [marks[number] for number in core]
         self._core = _machine([entries[number].text for number in core], quick=len(core) <= MOST_QUICK)
-        self._core_longest = max((len(entries[number].text) for number in core), default=0)
+        held = _LETTERS.union("".join([entries[number].text for number in core]))
+        self._apart = next(sign for sign in map(chr, range(0x110000)) if sign not in held)
         self._patterns = [
             (word, _compile(entries[number].text))
             for word, number in enumerate(patterns, FIRST_WORD + len(words))
@@ -138,20 +136,21 @@ class Lexicon:
         self._set = _pattern_set([entries[number].text for number in patterns])
         self._core_set = _pattern_set([entries[number].text for number in patterns if entries[number].core])
 
-    def has_core(self, text: str) -> bool:
-        """Does any core word or pattern stand in what is judged of a text? One in a longer word counts."""
-        if len(text) > LONGEST_TEXT:
-            text = text[:LONGEST_TEXT]
-        low, high = 0, HEAD
-        while True:
-            for word, start, end in _walk(self._core, text[low:high]):
-                mark = self._core_marks[word]
-                if not mark or _stands_alone(text, low + start, low + end, mark):
+    def has_core(self, *texts: str, patterns: bool = True) -> bool:
+        """Does any core word or pattern stand in what is judged of the texts? One in a longer word counts.
+
+        `patterns`: whether these are looked for. One walk for all texts: each lets other threads in.
+        """
+        text = self._apart.join([text[:LONGEST_TEXT] for text in texts])
+        for word, start, end in _walk(self._core, text):
+            mark = self._core_marks[word]
+            if not mark or _stands_alone(text, start, end, mark):
+                return True
+        if patterns and self._core_set is not None:
+            for each in texts:
+                if _found_by(self._core_set, each[:LONGEST_TEXT]):
                     return True
-            if high >= len(text):
-                break
-            low, high = max(0, HEAD + 1 - self._core_longest), len(text)
-        return self._core_set is not None and bool(_found_by(self._core_set, text))
+        return False
 
     def matches(self, text: str, limit: int) -> list[Match]:
         """Every word that begins before `limit` with its place, in order of its end; some behind it, too.

@@ -15,7 +15,8 @@ Where something else of a line's text may count, the line itself stands for its 
 * the line in which the signature begins, or the last one.
 
 Which lines of a template change from letter to letter shows when one is read line by line: those that were
-not known. In the next letter of its size all the others are looked up together, by one hash.
+not known. In the next letter of its size all the others are looked up together, by one hash; if that is known
+and holds a core word, no other one is looked for.
 
 What is longer than `MOST_LINES`, or holds a regular expression's match (that could go over lines), is not
 remembered at all, nor is how a text reads as a whole (`wording`): that depends on every word. Whoever lets
@@ -47,6 +48,10 @@ FEW_UNKNOWN = 3
 #: How many lines and pages are remembered; when there are more, all are forgotten.
 MOST_KNOWN_LINES, MOST_KNOWN_PAGES = 20_000, 2_000
 
+#: Octets hashed at once. With more than these hashlib lets other threads in, and getting back to work costs
+#: more than the hash.
+_AT_ONCE = 2047
+
 _end = itemgetter(2)
 
 Shape = tuple[object, ...]
@@ -60,12 +65,14 @@ Mark = tuple[int, ...]
 class Finding(NamedTuple):
     """What was found in a page.
 
-    `number`: its own, never given twice. `about` and `held`: the terms that may stand in the subject and in
-    the text. `strong`: is a strong signal among what holds? `places`: by number of the clause, in the order
-    of finding, how each of its hits begins and where it is.
+    `number`: its own, never given twice. `core`: a core word stands in the subject or in the lines. `about`
+    and `held`: the terms that may stand in the subject and in the text. `strong`: is a strong signal among
+    what holds? `places`: by number of the clause, in the order of finding, how each of its hits begins and
+    where it is.
     """
 
     number: int
+    core: bool
     about: TermSet
     held: TermSet
     strong: bool
@@ -76,7 +83,12 @@ _Line = tuple[int, int, int]
 """The number of a line's shape, where in it the first word begins, and how many words were found in it."""
 
 _Size = tuple[int, int, int]
-"""How many lines a text has, how many characters its subject and the quoted text: that makes a good guess."""
+"""How many line ends a text has, and how long its subject and quoted text are: a good guess which it is."""
+
+
+_Tail = tuple[int, int, bool]
+"""How far into the last line that counts the text goes on before its signature, how long that line is, and
+whether it is the last of the text."""
 
 
 class _Known(NamedTuple):
@@ -132,46 +144,17 @@ class Memo:
         self._pages: dict[tuple[object, ...], Finding] = {}
         self._numbers = count()  # never given twice, so that none means two shapes
 
-    def likeness(self, text: str, *, subject: str, quoted: str) -> Likeness | None:
-        """By what a text is known again; None for one that is not to be remembered."""
-        if not self._usable or len(text) > LONGEST_TEXT or self._book.lexicon.has_pattern(text):
-            return None
-        limit = signature_start(text)
-        end = text.find("\n", max(limit - 1, 0)) + 1 or len(text)  # of the last line that counts
-        lines = text[: end - text.endswith("\n", 0, end)].split("\n")
-        if len(lines) > MOST_LINES:
-            return None
-        found: list[Match] | None = None
-        known = self._recognised(lines, subject, quoted)
-        if known is None:
-            known, found = self._looked_up(text, lines, subject, quoted)
-        numbers, firsts, words = zip(*known.lines, strict=True)
-        if sum(words) + len(lines) > MOST_FOUND // 2:
-            return None
-        starts = list(accumulate([len(line) + 1 for line in lines], initial=0))
-        start = starts[-2]
-        key = known.about, limit - start, end - start, end == len(text), *numbers
-        return Likeness(key, starts, firsts, self._pages.get(key), found)
+    def recognised(self, text: str, *, subject: str, quoted: str) -> Likeness | None:
+        """By what a text is known again, if it is of a template: only lines that change are looked up.
 
-    def number(self) -> int:
-        """One that stands for nothing else that is remembered."""
-        return next(self._numbers)
-
-    def learn(self, likeness: Likeness, finding: Finding) -> None:
-        """Remember what was found in it."""
-        if len(self._pages) >= MOST_KNOWN_PAGES:
-            self._pages.clear()
-        self._pages[likeness.key] = finding
-
-    def _hash(self, text: str) -> bytes:
-        octets = text.encode("utf-8", "surrogatepass")
-        return blake2b(octets, digest_size=16, key=self._key).digest()
-
-    def _recognised(self, lines: Sequence[str], subject: str, quoted: str) -> _Known | None:
-        """What is known of a text of a template: of its lines only those that change are looked up."""
-        size = len(lines), len(subject), len(quoted)
+        Costs next to nothing for a text that is of none.
+        """
+        size = text.count("\n"), len(subject), len(quoted)
         changing = self._changing.get(size)
-        if changing is None:
+        if changing is None or len(text) > LONGEST_TEXT or self._book.lexicon.has_pattern(text):
+            return None
+        lines, tail = _lines(text)
+        if changing and changing[-1] >= len(lines):
             return None
         template = self._templates.get((self._rest(lines, changing, subject, quoted), size, changing))
         if template is None:
@@ -183,12 +166,15 @@ class Memo:
             read[at] = self._lines.get(name) or self._learn_line(
                 name, line, self._book.lexicon.words(line), whole=at == last
             )
-        return _Known(template.about, read)
+        return self._likeness(_Known(template.about, read), lines, tail)
 
-    def _looked_up(
-        self, text: str, lines: Sequence[str], subject: str, quoted: str
-    ) -> tuple[_Known, list[Match] | None]:
-        """The same by all of its lines, one by one; and the words of the text if they were looked for."""
+    def likeness(self, text: str, *, subject: str, quoted: str) -> Likeness | None:
+        """By what a text is known again, line by line; None for one that is not to be remembered."""
+        if not self._usable or len(text) > LONGEST_TEXT or self._book.lexicon.has_pattern(text):
+            return None
+        lines, tail = _lines(text)
+        if len(lines) > MOST_LINES:
+            return None
         lexicon = self._book.lexicon
         read: list[_Line] = []
         fresh: list[int] = []
@@ -205,10 +191,41 @@ class Memo:
                 known = self._learn_line(name, line, here, whole=at == last)
             read.append(known)
             start += len(line) + 1
-        text_known = _Known((self._hash(subject), self._hash(quoted) if quoted else b""), read)
+        whole = _Known((self._hash(subject), self._hash(quoted) if quoted else b""), read)
         if len(fresh) <= FEW_UNKNOWN:
-            self._learn_template(lines, fresh, text_known, subject, quoted)
-        return text_known, found
+            size = text.count("\n"), len(subject), len(quoted)
+            changing = tuple(sorted({*self._changing.get(size, ()), *fresh}))
+            if len(changing) > FEW_UNKNOWN:  # another template of this size
+                changing = tuple(fresh)
+            self._learn_template(self._rest(lines, changing, subject, quoted), size, changing, whole)
+        return self._likeness(whole, lines, tail, found)
+
+    def _likeness(
+        self, known: _Known, lines: Sequence[str], tail: _Tail, found: Sequence[Match] | None = None
+    ) -> Likeness | None:
+        numbers, firsts, words = zip(*known.lines, strict=True)
+        if sum(words) + len(lines) > MOST_FOUND // 2:
+            return None
+        starts = list(accumulate([len(line) + 1 for line in lines], initial=0))
+        key = known.about, tail, *numbers
+        return Likeness(key, starts, firsts, self._pages.get(key), found)
+
+    def number(self) -> int:
+        """One that stands for nothing else that is remembered."""
+        return next(self._numbers)
+
+    def learn(self, likeness: Likeness, finding: Finding) -> None:
+        """Remember what was found in it."""
+        if len(self._pages) >= MOST_KNOWN_PAGES:
+            self._pages.clear()
+        self._pages[likeness.key] = finding
+
+    def _hash(self, text: str) -> bytes:
+        octets = text.encode("utf-8", "surrogatepass")
+        made = blake2b(octets[:_AT_ONCE], digest_size=16, key=self._key)
+        for at in range(_AT_ONCE, len(octets), _AT_ONCE):
+            made.update(octets[at : at + _AT_ONCE])
+        return made.digest()
 
     def _learn_line(self, name: bytes, line: str, words: Sequence[Match], *, whole: bool) -> _Line:
         """Read a line with these words; `whole`: the line itself is to stand for its shape."""
@@ -221,19 +238,12 @@ class Memo:
         known = self._lines[name] = self._read(line, words, name, whole=whole)
         return known
 
-    def _learn_template(
-        self, lines: Sequence[str], fresh: Sequence[int], known: _Known, subject: str, quoted: str
-    ) -> None:
-        """Remember a text of which only the `fresh` lines had not been seen before."""
-        size = len(lines), len(subject), len(quoted)
-        changing = tuple(sorted({*self._changing.get(size, ()), *fresh}))
-        if len(changing) > FEW_UNKNOWN:  # another template of this size
-            changing = tuple(fresh)
+    def _learn_template(self, rest: bytes, size: _Size, changing: tuple[int, ...], template: _Known) -> None:
         if len(self._templates) >= MOST_KNOWN_PAGES:
             self._templates.clear()
             self._changing.clear()
         self._changing[size] = changing
-        self._templates[self._rest(lines, changing, subject, quoted), size, changing] = known
+        self._templates[rest, size, changing] = template
 
     def _rest(self, lines: Sequence[str], changing: Sequence[int], subject: str, quoted: str) -> bytes:
         """The hash of a text without the lines that change, of its subject, and of the quoted text."""
@@ -271,6 +281,15 @@ class Memo:
         if number is None:
             number = self._shapes[shape] = next(self._numbers)
         return number, first, len(words)
+
+
+def _lines(text: str) -> tuple[list[str], _Tail]:
+    """The lines up to the one in which the signature begins, that one included, without their ends."""
+    limit = signature_start(text)
+    end = text.find("\n", max(limit - 1, 0)) + 1 or len(text)
+    lines = text[: end - text.endswith("\n", 0, end)].split("\n")
+    start = text.rfind("\n", 0, max(end - 1, 0)) + 1
+    return lines, (limit - start, end - start, end == len(text))
 
 
 def _between(matches: Sequence[Match], start: int, end: int) -> list[Match]:

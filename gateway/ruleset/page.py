@@ -72,13 +72,14 @@ class Page:
         where: str,
         text: str,
         quoted: str = "",
+        likeness: Likeness | None = None,
         telling: bool = False,
     ) -> None:
         """Find what holds, whether or not a strong signal is among it: what was seen is kept for review.
 
         A page that reads like one before has its hits from the book's memo, others are read. `mark` is the
-        same for all in which the same holds, None where that is not remembered. `telling`: say which runs
-        told most of how it reads as a whole, for `explain`.
+        same for all in which the same holds, None where that is not remembered. `likeness`: if the text has
+        been recognised. `telling`: say which runs told most of how it reads as a whole, for `explain`.
         """
         self._book = book
         self._subject = subject
@@ -86,7 +87,8 @@ class Page:
         self._text = text
         self.hits: dict[int, list[Hit]] = {}
         self.mark: Mark | None = None
-        likeness = book.memo.likeness(text, subject=subject.text, quoted=quoted)
+        if likeness is None:
+            likeness = book.memo.likeness(text, subject=subject.text, quoted=quoted)
         finding = None if likeness is None else likeness.finding
         if likeness is None:
             self._read(quoted)
@@ -118,9 +120,11 @@ class Page:
 
     def _finding(self, likeness: Likeness) -> Finding:
         """What was found, by its places in the lines."""
-        clauses = self._book.clauses
+        clauses, lexicon = self._book.clauses, self._book.lexicon
+        lines = self._text[: likeness.starts[-1]]
         return Finding(
             number=self._book.memo.number(),
+            core=lexicon.has_core(lines, patterns=False) or lexicon.has_core(self._subject.text),
             about=self._about,
             held=self._held,
             strong=self._strong,
@@ -140,7 +144,7 @@ class Page:
 
     def _recall(self, likeness: Likeness, finding: Finding) -> None:
         """The same as was found in a page like this one, at its places here."""
-        _, self._about, self._held, self._strong, places = finding
+        _, _, self._about, self._held, self._strong, places = finding
         starts, firsts, here, where = likeness.starts, likeness.firsts, self._text, self._where
         about = self._subject.text
         make = tuple.__new__  # without the detour over the constructor of a NamedTuple: a letter has fifteen

@@ -12,7 +12,7 @@ from gateway.errors import Problem
 from gateway.reason import Reason
 from gateway.ruleset.book import Book
 from gateway.ruleset.evidence import Hit
-from gateway.ruleset.memo import MOST_KNOWN_PAGES, Mark
+from gateway.ruleset.memo import MOST_KNOWN_PAGES, Likeness, Mark
 from gateway.ruleset.page import Page, Subject
 from gateway.ruleset.rule import Pages, Rule, Weighed
 from gateway.ruleset.scope import language_of
@@ -146,10 +146,18 @@ class Ruleset:
         """The verdict on a mail. Never raises for anything that a mail can hold; linear in its text."""
         if not mail.sender:
             return _NULL_SENDER
-        texts = texts_of(mail.text)
-        if not self._has_core(texts, mail.text.subject.text):
+        texts, subject = texts_of(mail.text), mail.text.subject.text
+        known: list[Likeness | None] = []
+        has_core, new = False, [subject]
+        for _, text, quoted in texts:
+            likeness = self.book.memo.recognised(text, subject=subject, quoted=quoted)
+            known.append(likeness)
+            new.append(text)
+            if likeness is not None and likeness.finding is not None and likeness.finding.core:
+                has_core = True
+        if not has_core and not self.book.lexicon.has_core(*new):
             return _NOTHING
-        pages = self._find(mail, texts)
+        pages = self._find(texts, subject, known)
         return self._decide(mail, self._weigh(pages), [page.hits for page in pages]) if pages else _NOTHING
 
     def anybody(self) -> "Ruleset":
@@ -164,7 +172,8 @@ class Ruleset:
 
         Also where no strong signal stands and nothing else counts: what there is shows what it lacks.
         """
-        pages = self._find(mail, texts_of(mail.text), telling=True)
+        texts = texts_of(mail.text)
+        pages = self._find(texts, mail.text.subject.text, [None] * len(texts), telling=True)
         return self.weigh([page.hits for page in pages], mail, anyway=True)
 
     def weigh(self, pages: Pages, mail: MailView, *, anyway: bool = False) -> tuple[Assessment, ...]:
@@ -174,21 +183,21 @@ class Ruleset:
         """
         return tuple(_assess(one, pages, mail) for one in self._weigh_hits(pages, anyway=anyway))
 
-    def _has_core(self, texts: Sequence[tuple[str, str, str]], subject: str) -> bool:
-        has_core = self.book.lexicon.has_core
-        for _, text, _ in texts:
-            if has_core(text):
-                return True
-        return bool(subject) and has_core(subject)
-
     def _find(
-        self, mail: MailView, texts: Sequence[tuple[str, str, str]], *, telling: bool = False
+        self,
+        texts: Sequence[tuple[str, str, str]],
+        about: str,
+        known: Sequence[Likeness | None],
+        *,
+        telling: bool = False,
     ) -> list[Page]:
         """The texts in which something holds."""
-        subject = Subject(self.book, mail.text.subject.text)
+        subject = Subject(self.book, about)
         pages = []
-        for where, text, quoted in texts or [("plain", "", "")]:
-            page = Page(self.book, subject, where=where, text=text, quoted=quoted, telling=telling)
+        for (where, text, quoted), likeness in zip(texts, known, strict=True):
+            page = Page(
+                self.book, subject, where=where, text=text, quoted=quoted, likeness=likeness, telling=telling
+            )
             if page.hits:
                 pages.append(page)
         return pages
@@ -289,7 +298,10 @@ def _refuses(rule: Rule, mail: MailView) -> str:
 
 
 def texts_of(text: TextLike) -> list[tuple[str, str, str]]:
-    """The texts to judge, each with its quoted part; HTML that reads like the plain text is judged once."""
+    """The texts to judge, each with its quoted part; HTML that reads like the plain text is judged once.
+
+    At least one, though there be none in the mail: a subject can say all.
+    """
     texts: list[tuple[str, str, str]] = []
     known: list[str] = []
     bodies = [("plain", text.plain), ("html", text.html)]
@@ -301,4 +313,4 @@ def texts_of(text: TextLike) -> list[tuple[str, str, str]]:
             if new not in known:
                 known.append(new)
                 texts.append((where, new, body.quoted.text))
-    return texts
+    return texts or [("plain", "", "")]

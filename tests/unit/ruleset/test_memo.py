@@ -165,16 +165,15 @@ def test_the_lines_of_a_template_are_looked_up_together(
     letters = [
         written_mail(REJECTION.format(name=name) + f"担当 {name}", subject="選考結果") for name in "甲乙丙丁"
     ]
+    wanted = [reading.judge(letter) for letter in letters]
     for letter in letters[:2]:
         remembering.judge(letter)
 
-    def one_by_one(*_: object) -> object:
+    def one_by_one(*_: object, **__: object) -> object:
         raise AssertionError("line by line")
 
-    monkeypatch.setattr(memo.Memo, "_looked_up", one_by_one)
-    for letter in letters:
-        assert remembering.judge(letter) == reading.judge(letter)
-        assert remembering.explain(letter) == reading.explain(letter)
+    monkeypatch.setattr(memo.Memo, "likeness", one_by_one)
+    assert [remembering.judge(letter) for letter in letters] == wanted
     with pytest.raises(AssertionError, match="line by line"):
         remembering.judge(written_mail(REJECTION.format(name="甲") + "担当 甲", subject="選考の話"))
     with pytest.raises(AssertionError, match="line by line"):
@@ -206,6 +205,31 @@ def test_whichever_lines_change(lines: list[str], changes: list[dict[int, str]])
         letter = written_mail(text, subject="選考結果のご連絡")
         assert rules(b"k" * 32).judge(letter) == rules(None).judge(letter)
         assert rules(b"k" * 32).explain(letter) == rules(None).explain(letter)
+
+
+def test_a_core_word_of_a_template_is_not_looked_for_again(
+    remembering: Ruleset, reading: Ruleset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless it stands in the signature alone, which may be another one in the next letter."""
+    text = "{name} 様\n\n本日はよろしくお願いいたします。\n\n────────\n{team}"
+    hiring, other = (
+        [written_mail(text.format(name=name, team=team)) for name in "甲乙丙"]
+        for team in ("採用係", "総務部")
+    )
+    assert remembering.book.lexicon.has_core("採用係")
+    for letter in (*hiring, *other, *hiring):
+        assert remembering.judge(letter) == reading.judge(letter)
+    for name in "甲乙":
+        remembering.judge(written_mail(REJECTION.format(name=name)))
+
+    def no_search(*_: object, **__: object) -> object:
+        raise AssertionError("looked for")
+
+    letter = written_mail(REJECTION.format(name="丙"))
+    monkeypatch.setattr("gateway.ruleset.lexicon.Lexicon.has_core", no_search)
+    assert remembering.judge(letter).matched
+    with pytest.raises(AssertionError, match="looked for"):
+        remembering.judge(other[0])
 
 
 def test_a_template_is_weighed_once(remembering: Ruleset, monkeypatch: pytest.MonkeyPatch) -> None:
