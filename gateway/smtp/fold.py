@@ -5,7 +5,7 @@ the one after which nobody is left without the mail, and as few as possible have
 """
 
 from collections.abc import Sequence
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import NamedTuple
 
 from gateway.smtp.reply import Reply
@@ -16,7 +16,7 @@ _NAMES_IN_LINE = 480
 _LINES_OF_NAMES = 40
 
 
-class Fate(Enum):
+class Fate(StrEnum):
     """What became of a copy at the next hop, for one recipient."""
 
     TAKEN = "taken"

@@ -5,8 +5,10 @@ caller lets the mail go untouched.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.errors import MailUnreadable
+from gateway.footer.compose import FooterPlan
 from gateway.reason import Reason
 from gateway.ruleset.ruleset import Verdict
 from gateway.smtp.envelope import Envelope
@@ -14,15 +16,14 @@ from gateway.transaction.compose import Composer, Content, compose_aside
 from gateway.transaction.context import Services
 from gateway.transaction.decide import Decision, Reading, place
 from gateway.transaction.plan import Copy
-from gateway.transaction.policy import Policy, Terms
+from gateway.transaction.policy import Policy
 from gateway.transaction.ports import OpenMail, PlannedCopy, SendIntent
 from gateway.transaction.report import Journal
 
 TOKEN_OCTETS = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class Built(NamedTuple):
     """A copy that is ready but not yet in the ledger.
 
     Attributes:
@@ -69,64 +70,59 @@ class Builder:
             MailUnreadable: it can't be made; the fault is in the journal.
         """
         if copy.person is None:
-            return Built(copy=copy, content=self.original)
-        planned = self.opened.copies.get(copy.person) if self.opened else None
-        composer, verdict = self._composer(planned)
-        token = self.services.random_bytes(TOKEN_OCTETS)
-        send = self._intent(copy.person, copy, token, verdict, planned)
-        if composer is None:
-            return Built(copy=copy, content=self.original, send=send, unlinked=True)
-        content = await compose(composer, token, self.services.journal)
-        return Built(copy=copy, content=content, send=send, composer=composer)
-
-    def _composer(self, planned: PlannedCopy | None) -> tuple[Composer | None, Verdict | None]:
-        verdict, footer = self.decision.verdict, self.decision.footer
-        if planned is not None and (footer is None or verdict is None or verdict.footer != planned.footer):
-            footer = None
-            if planned.footer in self.policy.footers:
-                verdict = Verdict(matched=True, action="inject", rule=planned.rule, footer=planned.footer)
-                footer = place(self.reading, verdict, self.policy).footer
-        if footer is None or self.reading.text is None:
-            return None, verdict
-        composer = Composer(
-            footer=footer,
-            policy=self.policy,
-            treatment=self.reading.treatment,
-            marks=self.reading.marked.edits,
-            link=self._terms(planned, verdict).link,
-        )
-        return composer, verdict
-
-    def _terms(self, planned: PlannedCopy | None, verdict: Verdict | None) -> Terms:
-        campaign = planned.campaign if planned else (verdict.campaign if verdict else "")
-        return self.policy.terms(campaign, self.envelope.mail.path.text)
-
-    def _intent(
-        self, person: bytes, copy: Copy, token: bytes, verdict: Verdict | None, planned: PlannedCopy | None
-    ) -> SendIntent:
+            return Built(copy, self.original)
+        policy, reading = self.policy, self.reading
+        planned = self.opened.copies.get(copy.person) if self.opened is not None else None
+        verdict, footer = self._ruling(planned)
+        ruling = planned if planned is not None else verdict
+        if ruling is None:
+            return Built(copy, self.original)
+        sender = self.envelope.mail.path.text
         recipient = self.envelope.recipients[copy.recipients[0]].path.text
-        terms = self._terms(planned, verdict)
-        footer = planned.footer if planned else (verdict.footer if verdict else "")
-        return SendIntent(
+        terms = policy.terms(ruling.campaign, sender)
+        token = self.services.random_bytes(TOKEN_OCTETS)
+        send = SendIntent(
             mail_key=self.key,
-            person=person,
+            person=copy.person,
             token=token,
-            sender=self.envelope.mail.path.text,
-            campaign=planned.campaign if planned else (verdict.campaign if verdict else ""),
-            rule=planned.rule if planned else (verdict.rule if verdict else ""),
-            footer=footer,
-            ruleset=planned.ruleset if planned else self.policy.ruleset.id,
+            sender=sender,
+            campaign=ruling.campaign,
+            rule=ruling.rule,
+            footer=ruling.footer,
+            ruleset=planned.ruleset if planned is not None else policy.ruleset.id,
             message_id=self.message_id,
             route=self.route,
-            address=recipient if self.policy.store_addresses else None,
-            frequency_days=self.policy.frequency_days,
+            address=recipient if policy.store_addresses else None,
             forced=verdict is not None and verdict.reason is Reason.FORCED,
+            frequency_days=policy.frequency_days,
             company=terms.company,
             partner=terms.partner,
-            footer_hash=terms.footers.get(footer),
+            footer_hash=terms.footers.get(ruling.footer),
             matching=terms.hashes(recipient) if terms.hashes is not None else (),
             alone=self.alone,
         )
+        if footer is None or reading.text is None:
+            return Built(copy, self.original, send, unlinked=True)
+        composer = Composer(
+            footer=footer,
+            policy=policy,
+            treatment=reading.treatment,
+            marks=reading.marked.edits,
+            link=terms.link,
+        )
+        return Built(copy, await compose(composer, token, self.services.journal), send, composer)
+
+    def _ruling(self, planned: PlannedCopy | None) -> tuple[Verdict | None, FooterPlan | None]:
+        """By which verdict a copy gets a link, and where the link goes: as of now, unless it was planned."""
+        verdict, footer = self.decision.verdict, self.decision.footer
+        if planned is None:
+            return verdict, footer
+        if footer is not None and verdict is not None and verdict.footer == planned.footer:
+            return verdict, footer
+        if planned.footer not in self.policy.footers:
+            return verdict, None
+        verdict = Verdict(matched=True, action="inject", rule=planned.rule, footer=planned.footer)
+        return verdict, place(self.reading, verdict, self.policy).footer
 
 
 async def compose(composer: Composer, token: bytes, journal: Journal) -> Content:

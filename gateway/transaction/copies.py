@@ -18,7 +18,7 @@ from gateway.smtp.fold import Fate, Outcome
 from gateway.smtp.reply import Reply
 from gateway.transaction.compose import Content
 from gateway.transaction.context import Services
-from gateway.transaction.deliver import Delivery, deliver, fault_reply, outcome_of
+from gateway.transaction.deliver import deliver, fault_reply, outcome_of
 from gateway.transaction.policy import Policy
 from gateway.transaction.ports import NextHop, Outbound, SendIntent, SendOutcome, SendState
 
@@ -38,6 +38,8 @@ _STATES = {
     Fate.UNKNOWN: SendState.UNKNOWN,
     Fate.ELSEWHERE: SendState.UNKNOWN,
 }
+#: Which of several recipients' fates tells what became of a link.
+_BEST = (Fate.TAKEN, Fate.UNKNOWN, Fate.PUT_OFF, Fate.REFUSED, Fate.ELSEWHERE)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,25 +72,26 @@ class Job:
 
     def send_outcome(self) -> SendOutcome | None:
         """The ledger's row for this copy's link; None where it has none or nothing is known."""
-        if self.send is None or not self.outcomes:
+        if self.send is None:
             return None
-        fates = [self.outcomes[index].fate for index in self.recipients if index in self.outcomes]
-        best = next(
-            (fate for fate in (Fate.TAKEN, Fate.UNKNOWN, Fate.PUT_OFF) if fate in fates), Fate.REFUSED
-        )
-        reply = next(outcome.reply for outcome in self.outcomes.values() if outcome.fate is best)
-        state = SendState.UNLINKED if self.unlinked and best is Fate.TAKEN else _STATES[best]
+        best: Outcome | None = None
+        for outcome in self.outcomes.values():
+            if best is None or _BEST.index(outcome.fate) < _BEST.index(best.fate):
+                best = outcome
+        if best is None:
+            return None
+        state = SendState.UNLINKED if self.unlinked and best.fate is Fate.TAKEN else _STATES[best.fate]
         return SendOutcome(
             mail_key=self.send.mail_key,
             person=self.send.person,
             state=state,
-            reply=reply.shown,
+            reply=best.reply.shown,
             host=self.host,
             counts_as_put_off=self.counts_as_put_off,
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Courier:
     """Sends the jobs of one mail. `received` makes the trace field for the recipients of a copy."""
 
@@ -100,14 +103,33 @@ class Courier:
     received: Callable[[Sequence[int]], bytes]
     before_dot: Callable[[], None]
 
-    async def send_open(self, outbound: Outbound, job: Job) -> None:
-        """Send a job through a transaction whose MAIL and RCPTs, exactly the job's, are accepted already.
+    async def send_open(self, outbound: Outbound, job: Job, recipients: Sequence[int]) -> None:
+        """Send a job through a transaction whose MAIL, and RCPTs for exactly these, are accepted already.
+
+        A copy that is refused with its link goes once more without (rule 15).
 
         Raises:
             SenderGone: from `before_dot`; the caller aborts the outbound.
         """
-        delivery = await self._content(outbound, job)
-        await self._note(outbound, job, job.recipients, delivery)
+        content = self.original if job.unlinked else job.content
+        delivery = await deliver(
+            outbound,
+            content.blocks(self.received(job.recipients)),
+            recipients=len(recipients),
+            codes=self.policy.gateway_refusals,
+            before_dot=self.before_dot,
+        )
+        job.host = outbound.host
+        job.outcomes.update(zip(recipients, delivery.outcomes, strict=True))
+        if job.send is None or job.unlinked:
+            return
+        if delivery.refused:
+            await self._once_more_without_link(outbound, job, recipients)
+        elif delivery.dotted:
+            first = delivery.outcomes[0]
+            job.counts_as_put_off = first.fate is Fate.PUT_OFF and first.reply.enhanced.startswith(
+                ("4.6.", "4.7.")
+            )
 
     async def send_all(
         self,
@@ -194,8 +216,7 @@ class Courier:
     async def _send(self, outbound: Outbound, job: Job) -> None:
         accepted = await self._say_envelope(outbound, job, job.recipients)
         if accepted:
-            delivery = await self._content(outbound, job, len(accepted))
-            await self._note(outbound, job, accepted, delivery)
+            await self.send_open(outbound, job, accepted)
 
     async def _say_envelope(self, outbound: Outbound, job: Job, recipients: Sequence[int]) -> tuple[int, ...]:
         """MAIL and RCPT for these recipients; gives those accepted, notes the others' outcomes."""
@@ -213,34 +234,6 @@ class Courier:
                 job.outcomes[index] = outcome_of(answer, self.policy.gateway_refusals)
         return tuple(index for index, answer in zip(recipients, answers, strict=True) if answer.positive)
 
-    async def _content(self, outbound: Outbound, job: Job, accepted: int | None = None) -> Delivery:
-        content = self.original if job.unlinked else job.content
-        delivery = await deliver(
-            outbound,
-            content.blocks(self.received(job.recipients)),
-            recipients=len(job.recipients) if accepted is None else accepted,
-            codes=self.policy.gateway_refusals,
-            before_dot=self.before_dot,
-        )
-        job.host = outbound.host
-        return delivery
-
-    async def _note(
-        self, outbound: Outbound, job: Job, recipients: Sequence[int], delivery: Delivery
-    ) -> None:
-        job.outcomes.update(zip(recipients, delivery.outcomes, strict=True))
-        if job.send is None:
-            return
-        if job.unlinked:
-            return
-        if delivery.refused:
-            await self._once_more_without_link(outbound, job, recipients)
-        elif delivery.dotted:
-            first = delivery.outcomes[0]
-            job.counts_as_put_off = first.fate is Fate.PUT_OFF and first.reply.enhanced.startswith(
-                ("4.6.", "4.7.")
-            )
-
     async def _once_more_without_link(self, outbound: Outbound, job: Job, recipients: Sequence[int]) -> None:
         """The copy was refused with its link: the original has one try, and its answer counts (rule 15)."""
         job.unlinked = True
@@ -249,9 +242,8 @@ class Courier:
         accepted = await self._say_envelope(outbound, job, recipients)
         if not accepted:
             return
-        delivery = await self._content(outbound, job, len(accepted))
-        job.outcomes.update(zip(accepted, delivery.outcomes, strict=True))
-        if any(outcome.fate is Fate.TAKEN for outcome in delivery.outcomes):
+        await self.send_open(outbound, job, accepted)
+        if any(job.outcomes[index].fate is Fate.TAKEN for index in accepted):
             self.services.untouched_taken[self.hop.name] = self.services.monotonic()
             await self._count_refused_link()
 

@@ -11,10 +11,10 @@ them. LMTP answers for each recipient and needs neither.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 
 from gateway.errors import GatewayError, MailUnreadable
-from gateway.ledger.person import person_hash
 from gateway.message.identity import mail_key
 from gateway.reason import Reason
 from gateway.smtp import failure
@@ -23,12 +23,12 @@ from gateway.smtp.fold import Fate, Outcome, fold, is_mixed
 from gateway.smtp.reply import Reply
 from gateway.token import encode_token
 from gateway.transaction.build import Builder, Built, compose
-from gateway.transaction.compose import Content
+from gateway.transaction.compose import Composer, Content
 from gateway.transaction.context import Services
 from gateway.transaction.copies import PUT_OFF_LIMIT, UNTOUCHED_PROOF_SECONDS, Courier, Job, out_of_time
 from gateway.transaction.decide import Decision, Reading
 from gateway.transaction.notice import MAX_QUOTED
-from gateway.transaction.plan import Plan, in_share, make_plan
+from gateway.transaction.plan import Plan, in_share, make_plan, persons_of
 from gateway.transaction.policy import Policy
 from gateway.transaction.ports import (
     Claim,
@@ -82,8 +82,8 @@ class LinkedMail:
     source: Source
     report: MailReport
     original: Content
-    _key: bytes = b""
-    _plan: Plan = field(default_factory=lambda: Plan(persons=(), copies=()))
+    _key: bytes = field(init=False)
+    _plan: Plan = field(init=False)
     _recorded: bool = False
     _opened: OpenMail | None = None
     _jobs: list[Job] = field(default_factory=list)
@@ -119,40 +119,40 @@ class LinkedMail:
         """
         self._opened = opened
         self._key = self.key_of(self.policy, self.reading, self.envelope)
-        key = self.policy.secrets.person
-        persons = tuple(person_hash(key, rcpt.path.text) for rcpt in self.envelope.recipients)
+        persons = persons_of(self.envelope.recipients, self.policy.secrets.person)
         candidates = self._candidates(persons, decision)
-        self._plan = make_plan(persons, candidates, opened.copies if opened else None)
-        if not self._plan.linked and opened is None:
+        self._plan = plan = make_plan(persons, candidates, opened.copies if opened is not None else None)
+        if not plan.linked and opened is None:
             raise Unlinkable(decision.reason if decision.reason is not Reason.INJECTED else Reason.PARTIAL)
-        self._recorded = not self.lmtp and (len(set(persons)) > 1 or opened is not None)
-        taken = self._pass_brake(decision, opened)
-        new = 0
+        self._recorded = not self.lmtp and (opened is not None or len(set(persons)) > 1)
+        rule = decision.verdict.rule if decision.verdict is not None else ""
+        taken, new = self._pass_brake(rule, plan, opened), 0
         try:
             built = await self._build(decision)
-            new = await (self._claim(built) if self._recorded else self._intend(built))
+            if self._recorded:
+                new = await self._claim(built)
+            else:
+                answers = await self.services.ledger.intend([b.send for b in built if b.send is not None])
+                new = await self._take_answers(built, answers)
         finally:
             if taken != new:
-                self.services.safety.give_back(self._rule(decision), taken - new, mail=not new)
+                self.services.safety.give_back(rule, taken - new, mail=not new)
 
-    def _pass_brake(self, decision: Decision, opened: OpenMail | None) -> int:
+    def _pass_brake(self, rule: str, plan: Plan, opened: OpenMail | None) -> int:
         """Count the links that are about to be given; gives how many. What an open record planned may go on.
 
         Raises:
             Unlinkable: they would be too many.
         """
-        known = opened.copies if opened is not None else {}
-        links = sum(copy.person not in known for copy in self._plan.linked)
+        links = len(plan.linked)
+        if opened is not None:
+            links -= sum(copy.person in opened.copies for copy in plan.linked)
         if not links:
             return 0
-        why = self.services.safety.take(self._rule(decision), links)
+        why = self.services.safety.take(rule, links)
         if why:
             raise Unlinkable(Reason.BRAKE, why)
         return links
-
-    @staticmethod
-    def _rule(decision: Decision) -> str:
-        return decision.verdict.rule if decision.verdict is not None else ""
 
     def _candidates(self, persons: Sequence[bytes], decision: Decision) -> frozenset[int]:
         if decision.footer is None or decision.verdict is None:
@@ -183,25 +183,26 @@ class LinkedMail:
         except MailUnreadable as error:
             raise Unlinkable(error.reason, error.detail) from error
 
-    async def _intend(self, built: Sequence[Built]) -> int:
-        """Commit the intents; gives how many links are new."""
-        answers = await self.services.ledger.intend([b.send for b in built if b.send is not None])
-        if any(answer.recorded for answer in answers):
-            self._recorded = True
-            return await self._claim(built)
-        tokens = iter(answers)
-        issued = [next(tokens) if one.send is not None else None for one in built]
-        await self._add_jobs(
-            [(one, one.copy.recipients, given) for one, given in zip(built, issued, strict=True)]
-        )
-        if not any(job.send for job in self._jobs):
-            # Nobody is left to get a link, and no record was opened: the mail goes as any other.
-            raise Unlinkable(next(iter(self._left.values()), Reason.OBSERVE))
-        return sum(answer.left is None and not answer.attempts for answer in answers)
+    async def _take_answers(self, built: Sequence[Built], answers: Sequence[Issued]) -> int:
+        """Make jobs of what has been built, the ledger having answered; gives how many links are new."""
+        new = 0
+        for answer in answers:
+            if answer.recorded:
+                self._recorded = True
+                return await self._claim(built)
+            new += answer.left is None and not answer.attempts
+        issued = iter(answers)
+        jobs = [(one, one.copy.recipients, next(issued) if one.send is not None else None) for one in built]
+        await self._add_jobs(jobs)
+        for job in self._jobs:
+            if job.send is not None:
+                return new
+        # Nobody is left to get a link, and no record was opened: the mail goes as any other.
+        raise Unlinkable(next(iter(self._left.values()), Reason.OBSERVE))
 
     async def _claim(self, built: Sequence[Built]) -> int:
         sends = {
-            one.copy.person: replace(one.send, alone=False) if one.send is not None else None
+            one.copy.person: one.send._replace(alone=False) if one.send is not None else None
             for one in built
             if one.copy.person is not None
         }
@@ -235,28 +236,27 @@ class LinkedMail:
                 self._left[self._plan.persons[recipients[0]]] = issued.left
                 self.services.journal.count(f"left-alone-{issued.left}")
                 untouched += recipients
-            elif built.copy.person is None:
+                continue
+            if built.copy.person is None:
                 untouched += recipients
-            else:
-                await self._add_job(built, recipients, issued)
+                continue
+            job = Job(recipients=recipients, content=built.content, send=built.send, unlinked=built.unlinked)
+            if issued is not None and built.send is not None:
+                job.token = issued.token
+                if issued.token != built.send.token and built.composer is not None:
+                    await self._make_again(job, built.composer)
+                if issued.put_off >= PUT_OFF_LIMIT and self._takes_untouched():
+                    job.unlinked = True
+            self._jobs.append(job)
         if untouched:
-            original = self.original
-            self._jobs.append(Job(recipients=tuple(sorted(untouched)), content=original))
+            self._jobs.append(Job(recipients=tuple(sorted(untouched)), content=self.original))
 
-    async def _add_job(self, built: Built, recipients: tuple[int, ...], issued: Issued | None) -> None:
-        content, unlinked, token = built.content, built.unlinked, b""
-        if issued is not None and built.send is not None:
-            token = issued.token
-            if token != built.send.token and built.composer is not None:
-                # an earlier attempt of this mail: the same recipient keeps the same token (promise 4)
-                try:
-                    content = await compose(built.composer, token, self.services.journal)
-                except MailUnreadable:
-                    unlinked = True
-            unlinked = unlinked or (issued.put_off >= PUT_OFF_LIMIT and self._takes_untouched())
-        self._jobs.append(
-            Job(recipients=recipients, content=content, send=built.send, token=token, unlinked=unlinked)
-        )
+    async def _make_again(self, job: Job, composer: Composer) -> None:
+        """An earlier attempt of this mail: the same recipient keeps the same token (promise 4)."""
+        try:
+            job.content = await compose(composer, job.token, self.services.journal)
+        except MailUnreadable:
+            job.unlinked = True
 
     def _takes_untouched(self) -> bool:
         taken = self.services.untouched_taken.get(self.hop.name)
@@ -279,7 +279,7 @@ class LinkedMail:
             envelope=self.envelope,
             original=self.original,
             received=self.received,
-            before_dot=lambda: need_sender(self.source),
+            before_dot=partial(need_sender, self.source),
         )
         recorder = Recorder(
             services=self.services,
@@ -289,17 +289,33 @@ class LinkedMail:
             jobs=self._jobs,
             kept=self._recorded,
         )
+        jobs = self._jobs
         try:
-            await self._send_jobs(courier, outbound, recorder)
+            if not jobs:
+                await outbound.end()
+            elif len(jobs) == 1 and len(jobs[0].recipients) == len(self.envelope.recipients):
+                try:
+                    await courier.send_open(outbound, jobs[0], jobs[0].recipients)
+                except BaseException:
+                    outbound.abort()
+                    raise
+                await outbound.end()
+            else:
+                await courier.send_all(
+                    outbound, jobs, finished=recorder.finished, finished_late=recorder.finished_late
+                )
         except Exception:  # the sender is gone, or a fault of ours
             await recorder.record()
             raise
-        outcomes = self._outcomes()
-        host = next((job.host for job in self._jobs if job.host), "")
-        self._report_copies(outcomes)
+        outcomes = self._account()
         if self.lmtp or not self._recorded:
             await recorder.record()
             return [outcome.reply for outcome in outcomes] if self.lmtp else [fold(outcomes)]
+        return [await self._settle(outcomes, recorder)]
+
+    async def _settle(self, outcomes: Sequence[Outcome], recorder: Recorder) -> Reply:
+        """The reply of a mail that has a record, which ends with it where the reply is final."""
+        host = next((job.host for job in self._jobs if job.host), "")
         settlement = Settlement(self.services, self.policy, self.hop, self.envelope, host)
         data = self.reading.message.data
         if is_mixed(outcomes):
@@ -311,49 +327,38 @@ class LinkedMail:
             earlier=self._opened.notice if self._opened else None,
         )
         await recorder.record([reply], notice)
-        return [reply]
-
-    async def _send_jobs(self, courier: Courier, outbound: Outbound, recorder: Recorder) -> None:
-        everybody = tuple(range(len(self.envelope.recipients)))
-        if not self._jobs:
-            await outbound.end()
-        elif len(self._jobs) == 1 and self._jobs[0].recipients == everybody:
-            try:
-                await courier.send_open(outbound, self._jobs[0])
-            except BaseException:
-                outbound.abort()
-                raise
-            await outbound.end()
-        else:
-            await courier.send_all(
-                outbound, self._jobs, finished=recorder.finished, finished_late=recorder.finished_late
-            )
+        return reply
 
     # --- after the wire -----------------------------------------------------------------------------------
 
-    def _outcomes(self) -> list[Outcome]:
-        sent = {index: outcome for job in self._jobs for index, outcome in job.outcomes.items()}
-        return [
-            sent.get(index) or self._settled.get(person) or out_of_time()
-            for index, person in enumerate(self._plan.persons)
-        ]
-
-    def _report_copies(self, outcomes: Sequence[Outcome]) -> None:
-        tokens = {index: job.token for job in self._jobs if not job.unlinked for index in job.recipients}
-        hosts = {index: job.host for job in self._jobs for index in job.recipients}
-        if any(job.unlinked for job in self._jobs):
-            self.report.detail = "link left out for some: refused or put off by the next hop"
-        for index, (rcpt, outcome) in enumerate(zip(self.envelope.recipients, outcomes, strict=True)):
-            token = tokens.get(index, b"")
-            self.report.copies.append(
+    def _account(self) -> list[Outcome]:
+        """What became of each recipient; told to the report too."""
+        report = self.report
+        by_index: dict[int, Job] = {}
+        linked = False
+        for job in self._jobs:
+            if job.unlinked:
+                report.detail = "link left out for some: refused or put off by the next hop"
+            linked = linked or job.unlinked or bool(job.token)
+            for index in job.recipients:
+                by_index[index] = job
+        outcomes = []
+        for index, rcpt in enumerate(self.envelope.recipients):
+            person, found = self._plan.persons[index], by_index.get(index)
+            outcome = found.outcomes.get(index) if found is not None else None
+            outcome = outcome or self._settled.get(person) or out_of_time()
+            token = found.token if found is not None and not found.unlinked else b""
+            outcomes.append(outcome)
+            report.copies.append(
                 CopyReport(
                     recipient=rcpt.path.text,
                     token=encode_token(token) if token else "",
-                    host=hosts.get(index, ""),
-                    fate=outcome.fate.value,
+                    host=found.host if found is not None else "",
+                    fate=outcome.fate,
                     reply=outcome.reply.shown,
-                    reason="" if token else self._left.get(self._plan.persons[index], ""),
+                    reason="" if token else self._left.get(person, ""),
                 )
             )
-        if self._left and not any(tokens.values()) and not any(job.unlinked for job in self._jobs):
-            self.report.reason = next(iter(self._left.values()))
+        if self._left and not linked:
+            report.reason = next(iter(self._left.values()))
+        return outcomes

@@ -4,15 +4,15 @@ A candidate's copy carries that candidate's link and nobody else's. All others s
 recipient given twice is one copy with two RCPT lines.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+from gateway.ledger.person import person_hash
 from gateway.smtp.envelope import Rcpt
 from gateway.transaction.ports import PlannedCopy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
+class Copy(NamedTuple):
     """What some recipients get: one candidate with a link, or everybody else without.
 
     Attributes:
@@ -24,22 +24,23 @@ class Copy:
     person: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """All copies of a mail, and each recipient's keyed hash. Every recipient is in exactly one copy."""
+class Plan(NamedTuple):
+    """All copies of a mail. Every recipient is in exactly one.
+
+    Attributes:
+        persons: each recipient's keyed hash.
+        linked: the copies with a link.
+        copies: all copies, those with a link first.
+    """
 
     persons: tuple[bytes, ...]
+    linked: tuple[Copy, ...]
     copies: tuple[Copy, ...]
 
-    @property
-    def linked(self) -> tuple[Copy, ...]:
-        """The copies with a link."""
-        return tuple(copy for copy in self.copies if copy.person is not None)
 
-
-def persons_of(recipients: Sequence[Rcpt], person_of: Callable[[str], bytes]) -> tuple[bytes, ...]:
+def persons_of(recipients: Sequence[Rcpt], key: bytes) -> tuple[bytes, ...]:
     """The keyed hash of each recipient's normalised address, in order."""
-    return tuple(person_of(recipient.path.text) for recipient in recipients)
+    return tuple([person_hash(key, recipient.path.text) for recipient in recipients])
 
 
 def in_share(person: bytes, share: float) -> bool:
@@ -63,8 +64,13 @@ def make_plan(
     """
     known = earlier or {}
     # By person and not by index: who is given twice, once in a form that is on a list, gets one copy.
-    with_link = {persons[index] for index in candidates if persons[index] not in known}
-    with_link |= {person for person, planned in known.items() if planned.linked}
+    with_link = set()
+    for index in candidates:
+        if persons[index] not in known:
+            with_link.add(persons[index])
+    for person, planned in known.items():
+        if planned.linked:
+            with_link.add(person)
     linked: dict[bytes, list[int]] = {}
     others: list[int] = []
     for index, person in enumerate(persons):
@@ -72,7 +78,5 @@ def make_plan(
             linked.setdefault(person, []).append(index)
         else:
             others.append(index)
-    copies = [Copy(recipients=tuple(indexes), person=person) for person, indexes in linked.items()]
-    if others:
-        copies.append(Copy(recipients=tuple(others), person=None))
-    return Plan(persons=tuple(persons), copies=tuple(copies))
+    copies = tuple([Copy(tuple(indexes), person) for person, indexes in linked.items()])
+    return Plan(tuple(persons), copies, (*copies, Copy(tuple(others), None)) if others else copies)

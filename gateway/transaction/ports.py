@@ -1,7 +1,8 @@
 """What the transaction needs from the outside: a next hop and a ledger, as protocols, with their values.
 
 `gateway.relay` implements `NextHop` and `Outbound`, `gateway.store` implements `Ledger`; tests use fakes of
-both. The rule numbers are those of SMTP.md.
+both. The rule numbers are those of SMTP.md. What every mail with a link makes is a named tuple and not a
+dataclass, whose fields cost a call each.
 """
 
 from collections.abc import Mapping, Sequence
@@ -126,8 +127,7 @@ class NextHop(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendIntent:
+class SendIntent(NamedTuple):
     """A copy with a link that is about to be sent.
 
     Attributes:
@@ -164,8 +164,7 @@ class SendIntent:
     alone: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Issued:
+class Issued(NamedTuple):
     """What the ledger gave for an intent.
 
     Attributes:
@@ -194,8 +193,7 @@ class SendState(Enum):
     UNLINKED = "unlinked"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendOutcome:
+class SendOutcome(NamedTuple):
     """The next hop's word on a copy with a link.
 
     `reply` is its text, for the ledger; `host` is ``host:port``.

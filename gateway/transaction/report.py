@@ -1,15 +1,14 @@
 """What happened to one mail, as a value for the log and the counters; and the port that takes it."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.reason import Reason
 from gateway.ruleset.ruleset import Verdict
 from gateway.smtp.reply import Reply
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopyReport:
+class CopyReport(NamedTuple):
     """What became of one recipient.
 
     `token` is empty for a copy without a link; `fate` as in `gateway.smtp.fold`. `reason`: why a candidate's

@@ -1,7 +1,6 @@
 """Who is to get no link after all: asked where the intent is written, with no commit of its own."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -75,7 +74,7 @@ async def test_retry_is_not_another_mail(url: str) -> None:
     """The same mail again keeps its token, however often, and whatever came between."""
     async with store(url) as ledger:
         (first,) = await ledger.intend([rare("m1")])
-        assert await ask(ledger, replace(rare("m2"), frequency_days=0)) == [None]
+        assert await ask(ledger, rare("m2")._replace(frequency_days=0)) == [None]
         (again,) = await ledger.intend([rare("m1", attempt=1)])
     assert again == Issued(token=first.token, attempts=1, put_off=0)
 

@@ -1,6 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.keyed import keyed_hash
 from gateway.smtp.address import parse_path
 from gateway.smtp.envelope import Rcpt
 from gateway.smtp.parameters import Parameters
@@ -17,15 +18,10 @@ def _planned(person: bytes, *, linked: bool) -> PlannedCopy:
 def test_each_candidate_has_a_copy_and_the_others_share_one() -> None:
     """Copies with a link in the order of RCPT, then the untouched one."""
     plan = make_plan([A, B, C, b"d"], frozenset({0, 2}))
+    linked = (Copy(recipients=(0,), person=A), Copy(recipients=(2,), person=C))
     assert plan == Plan(
-        persons=(A, B, C, b"d"),
-        copies=(
-            Copy(recipients=(0,), person=A),
-            Copy(recipients=(2,), person=C),
-            Copy(recipients=(1, 3), person=None),
-        ),
+        persons=(A, B, C, b"d"), linked=linked, copies=(*linked, Copy(recipients=(1, 3), person=None))
     )
-    assert plan.linked == plan.copies[:2]
 
 
 def test_no_candidate() -> None:
@@ -64,6 +60,7 @@ def test_everybody_is_in_exactly_one_copy(
     earlier = {person: _planned(person, linked=linked) for person, linked in known.items()}
     plan = make_plan(persons, candidates, earlier)
     assert sorted(index for copy in plan.copies for index in copy.recipients) == list(range(len(persons)))
+    assert plan.linked == tuple(copy for copy in plan.copies if copy.person is not None)
     for copy in plan.linked:
         assert copy.recipients == tuple(i for i, person in enumerate(persons) if person == copy.person)
     untouched = [persons[index] for copy in plan.copies if copy.person is None for index in copy.recipients]
@@ -72,9 +69,10 @@ def test_everybody_is_in_exactly_one_copy(
 
 
 def test_persons_of() -> None:
-    """One hash a recipient, of the mailbox as text."""
+    """One hash a recipient, of the normalised mailbox."""
     recipients = [
         Rcpt(parse_path(f"TO:<{address}>".encode(), b"TO", null_allowed=False)[0], Parameters())
         for address in ("A@X.test", "太郎@x.test")
     ]
-    assert persons_of(recipients, str.encode) == (b"A@x.test", "太郎@x.test".encode())
+    expected = tuple(keyed_hash(b"key", address.encode()) for address in ("a@x.test", "太郎@x.test"))
+    assert persons_of(recipients, b"key") == expected
