@@ -3,7 +3,7 @@
 And what it doesn't let us group is said line by line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from gateway.relay.connection import Connection, ConnectionLost
 from gateway.smtp.capabilities import EXTENSION_OF_PARAMETER
@@ -24,6 +24,20 @@ def line_for(command: Mail | Rcpt, extensions: frozenset[bytes]) -> bytes:
             if keyword in _LEFT_OUT and EXTENSION_OF_PARAMETER[keyword] not in extensions:
                 return line_for(Mail(command.path, command.parameters.without(keyword)), extensions)
     return command.line()
+
+
+def say(connection: Connection, commands: Sequence[Mail | Rcpt], deadline: float) -> Awaitable[list[Reply]]:
+    """Say these, in one group where the host takes groups; one reply each, in order.
+
+    Raises:
+        ConnectionLost: with the replies that came. At once, or when it is awaited.
+    """
+    if len(commands) == 1:
+        return connection.exchange(line_for(commands[0], connection.extensions), 1, deadline)
+    lines = [line_for(command, connection.extensions) for command in commands]
+    if connection.pipelining:
+        return connection.exchange(b"".join(lines), len(lines), deadline)
+    return one_by_one(connection, lines, deadline)
 
 
 async def one_by_one(connection: Connection, lines: Sequence[bytes], deadline: float) -> list[Reply]:

@@ -14,6 +14,7 @@ at a thousand mails a second those would be half of the cost.
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Protocol, cast
 
@@ -25,6 +26,8 @@ from gateway.smtp.reply import Reply, ReplyError, ReplyReader
 HIGH_WATER = 256 * 1024
 #: So long a 221 is waited for, in seconds; a peer that doesn't answer QUIT loses nothing but that.
 QUIT_SECONDS = 5.0
+#: The fault of a connection whose question was cancelled.
+GIVEN_UP = "given up before the answer came"
 
 
 class ConnectionLost(Exception):
@@ -103,36 +106,42 @@ class Connection(asyncio.Protocol):
         self._patience = 0.0
         self._unsent = 0
         self._deadline = 0.0
-        self._due = 0.0
+        self._due = math.inf  # when the timer rings
         self._timer: asyncio.TimerHandle | None = None
 
     # asking
 
-    async def exchange(self, octets: bytes, count: int, deadline: float) -> list[Reply]:
+    def exchange(self, octets: bytes, count: int, deadline: float) -> asyncio.Future[list[Reply]]:
         """Write `octets` and wait for `count` replies, until `deadline` on the loop's clock.
 
+        What it gives is to be awaited at once, and by nobody else: a coroutine between them would cost as
+        much as the question. So whoever is cancelled meanwhile has to call `fail`; until then neither an
+        answer is taken nor another question.
+
         Raises:
-            ConnectionLost: not all of them came. The connection is void then.
+            ConnectionLost: not all of them came, or nothing can be asked. The connection is void then.
         """
-        if not self.fault and self._reader.pending:
-            self.fail("a reply began before it was asked for")
         transport = self._transport
-        if self.fault or transport is None:
-            raise ConnectionLost(self.fault, sent=False)
-        self._streaming = False
+        if self.fault or transport is None or self._waiter is not None or self._reader.pending:
+            raise self._unfit()
+        self._streaming = self._resting = False
         self._expected = count
         self._replies = []
         waiter: asyncio.Future[list[Reply]] = self._loop.create_future()
         self._waiter = waiter
-        self._arm(deadline)
+        self._deadline = deadline
+        if deadline < self._due:
+            self._arm(deadline)
         transport.write(octets)
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            self.fail("given up before the answer came")
-            raise
-        finally:
-            del waiter  # it keeps the error, the error this frame: a circle, and with it what was to be sent
+        return waiter
+
+    def _unfit(self) -> ConnectionLost:
+        """Why nothing can be asked."""
+        if self._waiter is not None:
+            self.fail(GIVEN_UP)
+        elif self._reader.pending:
+            self.fail("a reply began before it was asked for")
+        return ConnectionLost(self.fault, sent=False)
 
     def stream(self) -> None:
         """From now on content flows (a 354 was read), until the next `exchange`."""
@@ -176,13 +185,11 @@ class Connection(asyncio.Protocol):
     # resting and ending
 
     def rest(self, until: float) -> None:
-        """Nobody needs it now: QUIT at `until`, unless it is woken before."""
+        """Nobody needs it now: QUIT at `until`, unless something is asked before."""
         self._resting = True
-        self._arm(until)
-
-    def wake(self) -> None:
-        """Somebody needs it again."""
-        self._resting = False
+        self._deadline = until
+        if until < self._due:
+            self._arm(until)
 
     def quit(self) -> None:
         """End it with QUIT (RFC 5321 §4.1.1.10), without anybody waiting for that.
@@ -226,35 +233,34 @@ class Connection(asyncio.Protocol):
         """Replies, or what pretends to be some."""
         if self.fault:
             return  # the 221, or too late; the peer closes after it (RFC 5321 §4.1.1.10), or the timer does
-        if self._waiter is None and not self._streaming:
-            self.fail(f"unasked: {data[:80]!r}")
+        waiter = self._waiter
+        if waiter is None:
+            if not self._streaming:
+                self.fail(f"unasked: {data[:80]!r}")
+                return
+        elif waiter.done():
+            self.fail(GIVEN_UP)
             return
         try:
             replies = self._reader.feed(data)
         except ReplyError as error:
             self.fail(str(error))
             return
-        for reply in replies:
-            if self._expected:
-                self._expected -= 1
-                self._replies.append(reply)
-            elif self._streaming and self.early is None and reply.code >= 400:
+        answers, surplus = replies[: self._expected], replies[self._expected :]
+        self._expected -= len(answers)
+        self._replies += answers
+        if waiter is not None and not self._expected:
+            self._waiter = None
+            waiter.set_result(self._replies)
+        for reply in surplus:
+            if self._streaming and self.early is None and reply.code >= 400:
                 self.early = reply
                 self.resume_writing()
             else:
-                self._answer()
                 self.fail(f"a reply that nobody asked for: {reply}"[:120])
                 return
-        if not self._expected and not self._streaming:
-            self._answer()
-            if self._reader.pending:
-                self.fail("more than was asked for")
-
-    def _answer(self) -> None:
-        waiter = self._waiter
-        self._waiter = None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(self._replies)
+        if self._waiter is None and not self._streaming and self._reader.pending:
+            self.fail("more than was asked for")
 
     def eof_received(self) -> bool:
         """The peer sends no more. Nothing can be asked of it then; False has the transport close."""
@@ -285,16 +291,17 @@ class Connection(asyncio.Protocol):
     # time
 
     def _arm(self, deadline: float) -> None:
+        """Have the timer ring at `deadline`; one that rings sooner stays, and finds out then."""
         self._deadline = deadline
-        if self._timer is not None:
-            if self._due <= deadline:
-                return
-            self._timer.cancel()
-        self._due = deadline
-        self._timer = self._loop.call_at(deadline, self._ring)
+        if deadline < self._due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._due = deadline
+            self._timer = self._loop.call_at(deadline, self._ring)
 
     def _ring(self) -> None:
         self._timer = None
+        self._due = math.inf
         if self._loop.time() < self._deadline - 0.001:
             if self._waiter is not None or self._drain is not None or self._resting or self._quitting:
                 self._arm(self._deadline)

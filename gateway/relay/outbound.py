@@ -1,15 +1,8 @@
 """One mail's way through a next hop: the `Outbound` of the transaction layer (SMTP.md rules 1 to 8).
 
-Theory of operation. What the sender was told stands: MAIL and the RCPTs that the next hop accepted are
-remembered with their answers. Until content flows, the connection behind them is of no importance. When it
-is void (EOF, nonsense, 421), the same question is asked again:
-
-- on a new connection, if the one that failed was not opened for this very call (it may have died of age);
-- else on a host that did not fail in this call;
-- else the call fails with `NextHopFault`, and leaves nothing of itself behind.
-
-A question that ran out of time is not asked again: there is no time left. On a new connection 421 is an
-answer, and stands for whatever was asked behind it.
+Theory of operation. Until content flows, a void connection is replaced unseen: how is told in
+`gateway.relay.place`. On a connection that was opened for the call under way 421 is an answer, and stands for
+whatever was asked behind it.
 
 From the first octet of content on there is one connection and no second attempt. Before the dot has been
 written every fault is a `NextHopFault`: the next hop has no mail. After that it is an `OutcomeUnknown`.
@@ -20,11 +13,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gateway.errors import NextHopFault, OutcomeUnknown
-from gateway.relay.attempt import Attempt
-from gateway.relay.commands import line_for, one_by_one
+from gateway.relay.commands import say
 from gateway.relay.connection import Connection, ConnectionLost
 from gateway.relay.introduce import introduce
-from gateway.relay.said import Said
+from gateway.relay.place import Place
 from gateway.smtp.envelope import Mail, Rcpt
 from gateway.smtp.failure import NO_RECIPIENT
 from gateway.smtp.reply import Reply
@@ -41,7 +33,7 @@ CORK = 32_768
 _CRLF = b"\r\n"
 
 
-class OutboundTransaction:
+class OutboundTransaction(Place):
     """See `gateway.transaction.ports.Outbound`, whose words hold here. Made by `Pool`, with a place in it.
 
     Beyond the port: `finish` raises plain `NextHopFault` where the connection was void before the dot was
@@ -49,42 +41,13 @@ class OutboundTransaction:
     flowing. After such a refusal `write` takes content and forgets it.
     """
 
-    __slots__ = (
-        "_asked",
-        "_base_needs",
-        "_clean",
-        "_connection",
-        "_corked",
-        "_done",
-        "_host",
-        "_loop",
-        "_needs",
-        "_placed",
-        "_pool",
-        "_said",
-        "_streaming",
-        "_tail",
-    )  # fmt: skip
+    __slots__ = ("_base_needs", "_corked", "_tail")
 
     def __init__(self, pool: "Pool", needs: frozenset[bytes], loop: asyncio.AbstractEventLoop) -> None:
-        self._pool = pool
-        self._loop = loop
-        self._base_needs = self._needs = needs
-        self._connection: Connection | None = None
-        self._host = ""
-        self._said = Said()
-        self._placed = True
-        self._done = False
-        self._asked = False  # something stands open at the next hop that RSET would end
-        self._clean = False  # the last answer was a 250 to a final dot
-        self._streaming = False
+        super().__init__(pool, needs, loop)
+        self._base_needs = needs
         self._corked: bytes | None = None  # a first piece that waits to leave in one write with what follows
         self._tail = _CRLF
-
-    @property
-    def host(self) -> str:
-        """``host:port`` of the connection in use or last used; empty before the first."""
-        return self._host
 
     # MAIL and RCPT
 
@@ -96,57 +59,45 @@ class OutboundTransaction:
         """
         if not commands:
             return []
-        self._begin_call()
+        connection: Connection | Reply | None = self._begin_call(commands)
+        pool = self._pool
         mark = self._said.mark()
         given: list[Reply] = []
+        rest = commands
         try:
-            await self._envelope(commands, given)
-        except BaseException as error:
+            deadline = self._loop.time() + pool.settings.timeouts.envelope
+            while True:
+                if connection is None:
+                    connection = await self._ready(deadline)
+                if isinstance(connection, Reply):
+                    # Said again, MAIL was refused: so is what the sender asks now. `data` tries, and tells,
+                    # once more.
+                    given += [connection] * len(rest)
+                    break
+                self._asked = True
+                try:
+                    first = rest[0]
+                    if isinstance(first, Mail) and first.client is not None:
+                        await introduce(connection, first, pool.settings, deadline)
+                    replies = await say(connection, rest, deadline)
+                except ConnectionLost as lost:
+                    if self._answered(connection, rest, lost.replies, given):
+                        break
+                    self._lost(lost)
+                else:
+                    if self._answered(connection, rest, replies, given):
+                        break
+                    self._lost(ConnectionLost(connection.fault))
+                rest = commands[len(given) :]
+                connection = None
+        except BaseException:
             self._said.back_to(mark)
-            self._drop(f"envelope failed: {type(error).__name__}")
+            self._cut()
             raise
-        self._pool.hold(self)
+        pool.held[self] = self._loop.time()
+        if pool.waiters:
+            pool.relieve()
         return given
-
-    async def _envelope(self, commands: Sequence[Mail | Rcpt], given: list[Reply]) -> None:
-        deadline = self._loop.time() + self._pool.settings.timeouts.envelope
-        self._needs = self._said.needs(self._needs, commands)
-        attempt = Attempt()
-        while True:
-            try:
-                await self._ask_envelope(attempt, commands[len(given) :], given, deadline)
-            except ConnectionLost as lost:
-                self._failed(attempt, lost)
-            else:
-                return
-
-    async def _ask_envelope(
-        self, attempt: Attempt, rest: Sequence[Mail | Rcpt], given: list[Reply], deadline: float
-    ) -> None:
-        connection = await self._ready(attempt, deadline)
-        if isinstance(connection, Reply):
-            # Said again, MAIL was refused: so is what the sender asks now. `data` tries, and tells, once
-            # more.
-            given += [connection] * len(rest)
-            return
-        self._asked = True
-        if isinstance(rest[0], Mail) and rest[0].client is not None:
-            await introduce(connection, rest[0], self._pool.settings, deadline)
-        lines = [line_for(command, connection.extensions) for command in rest]
-        replies: Sequence[Reply]
-        lost: ConnectionLost | None = None
-        try:
-            if connection.pipelining or len(lines) == 1:
-                replies = await connection.exchange(b"".join(lines), len(lines), deadline)
-            else:
-                replies = await one_by_one(connection, lines, deadline)
-        except ConnectionLost as error:
-            replies, lost = error.replies, error
-        try:
-            if not self._answered(connection, rest, replies, given, new=attempt.new):
-                raise lost or ConnectionLost(connection.fault)
-        finally:
-            del lost  # no circle of an error and the frame that raised it
 
     def _answered(
         self,
@@ -154,18 +105,16 @@ class OutboundTransaction:
         rest: Sequence[Mail | Rcpt],
         replies: Sequence[Reply],
         given: list[Reply],
-        *,
-        new: bool,
     ) -> bool:
         """Book the replies; give whether all of `rest` is answered."""
         for at, reply in enumerate(replies):
             code = reply.code
             if code == 421:
                 connection.quit()
-                if new:
+                if self._new:
                     self._pool.notice(connection, reply)
                     given += [reply] * (len(rest) - at)
-                return new
+                return self._new
             if 200 <= code < 300 and code not in (220, 221):
                 self._said.accept(rest[at], reply)
             elif code >= 400:
@@ -189,37 +138,39 @@ class OutboundTransaction:
         Raises:
             NextHopFault: no host could be asked; `busy` where the place had been given up and none was free.
         """
-        self._begin_call()
-        if self._said.mail is None or not self._said.rcpts:
+        connection: Connection | Reply | None = self._begin_call()
+        said = self._said
+        if said.mail is None or not said.rcpts:
             return Start(NO_RECIPIENT, ())
         try:
-            return await self._data()
-        except BaseException as error:
-            self._drop(f"DATA failed: {type(error).__name__}")
+            deadline = self._loop.time() + self._pool.settings.timeouts.data
+            while True:
+                if connection is None:
+                    connection = await self._ready(deadline)
+                if isinstance(connection, Reply):
+                    return Start(connection, (connection,) * len(said.rcpts))
+                answers = tuple(said.answers)
+                for answer in answers:
+                    if answer.positive:
+                        break
+                else:
+                    return Start(
+                        next((answer for answer in answers if answer.transient), answers[0]), answers
+                    )
+                try:
+                    (reply,) = await connection.exchange(b"DATA\r\n", 1, deadline)
+                except ConnectionLost as lost:
+                    self._lost(lost)
+                else:
+                    if self._started(connection, reply):
+                        return Start(reply, answers)
+                    self._lost(ConnectionLost(connection.fault))
+                connection = None
+        except BaseException:
+            self._cut()
             raise
 
-    async def _data(self) -> Start:
-        deadline = self._loop.time() + self._pool.settings.timeouts.data
-        attempt = Attempt()
-        while True:
-            try:
-                return await self._ask_data(attempt, deadline)
-            except ConnectionLost as lost:
-                self._failed(attempt, lost)
-
-    async def _ask_data(self, attempt: Attempt, deadline: float) -> Start:
-        connection = await self._ready(attempt, deadline)
-        if isinstance(connection, Reply):
-            return Start(connection, (connection,) * len(self._said.rcpts))
-        answers = tuple(self._said.answers)
-        if not any(answer.positive for answer in answers):
-            return Start(next((answer for answer in answers if answer.transient), answers[0]), answers)
-        (reply,) = await connection.exchange(b"DATA\r\n", 1, deadline)
-        if not self._started(connection, reply, new=attempt.new):
-            raise ConnectionLost(connection.fault)
-        return Start(reply, answers)
-
-    def _started(self, connection: Connection, reply: Reply, *, new: bool) -> bool:
+    def _started(self, connection: Connection, reply: Reply) -> bool:
         """Act on the answer to DATA; give whether it is one."""
         if reply.code == 354:
             connection.stream()
@@ -229,7 +180,7 @@ class OutboundTransaction:
             return True
         if reply.code == 421:
             connection.quit()
-            if not new:
+            if not self._new:
                 return False
         elif reply.code < 400:
             connection.fail(f"not an answer to DATA: {reply}"[:120])
@@ -262,7 +213,7 @@ class OutboundTransaction:
                 await connection.drained(self._pool.settings.timeouts.block)
         except ConnectionLost as lost:
             if connection.early is None:
-                raise NextHopFault(f"{self._host}: {lost}") from lost
+                raise NextHopFault(f"{self.host}: {lost}") from lost
 
     async def finish(self) -> Reply:
         """Send the final dot; give the answer.
@@ -290,11 +241,14 @@ class OutboundTransaction:
             )
         except ConnectionLost as lost:
             fault = OutcomeUnknown if lost.sent else NextHopFault
-            raise fault(f"{self._host}: {lost}") from lost
+            raise fault(f"{self.host}: {lost}") from lost
+        except asyncio.CancelledError:
+            self._cut()
+            raise
         code = reply.code
         if code < 400 and (not reply.positive or code in (220, 221)):
             connection.fail(f"not an answer to the final dot: {reply}"[:120])
-            raise OutcomeUnknown(f"{self._host}: {connection.fault}")
+            raise OutcomeUnknown(f"{self.host}: {connection.fault}")
         connection.mails += 1
         self._asked = False
         self._clean = code == 250
@@ -311,7 +265,7 @@ class OutboundTransaction:
 
         `envelope` opens another.
         """
-        self._pool.unhold(self)
+        self._pool.held.pop(self, None)
         self._said.forget()
         self._needs = self._base_needs
         connection = self._connection
@@ -319,7 +273,8 @@ class OutboundTransaction:
             return
         self._asked = False
         if self._streaming:
-            self._drop("reset while content was flowing")
+            self._streaming = False
+            self._drop()
             return
         self._clean = False
         try:
@@ -327,109 +282,8 @@ class OutboundTransaction:
         except ConnectionLost:
             self._connection = None
             return
+        except asyncio.CancelledError:
+            self._cut()
+            raise
         if reply.code != 250:
-            self._drop("RSET refused")
-
-    async def end(self) -> None:
-        """Give the place back, and the connection to the pool if its last answer was a 250 to a final dot."""
-        if self._done:
-            return
-        self._done = True
-        self._pool.unhold(self)
-        connection = self._connection
-        self._connection = None
-        if connection is not None and not connection.fault:
-            if self._clean:
-                self._pool.give_back(connection)
-            elif self._streaming:
-                connection.fail("ended while content was flowing")
-            else:
-                connection.quit()
-        self._release()
-
-    def abort(self) -> None:
-        """Give the place back and close the connection at once."""
-        if self._done:
-            return
-        self._done = True
-        self._pool.unhold(self)
-        connection = self._connection
-        self._connection = None
-        if connection is not None:
-            connection.fail("aborted")
-        self._release()
-
-    def give_up_place(self) -> None:
-        """Let somebody else have the place (rule 2). For the pool, while `Pool.hold` has this transaction."""
-        self._drop("place given up")
-        self._release()
-
-    # underneath
-
-    def _begin_call(self) -> None:
-        if self._done:
-            raise NextHopFault("transaction has ended")
-        self._pool.unhold(self)
-        self._clean = False
-        if self._streaming:
-            # A command would be content here, and complete it.
-            self._drop("command while content was flowing")
-
-    def _release(self) -> None:
-        if self._placed:
-            self._placed = False
-            self._pool.release()
-
-    def _drop(self, reason: str) -> None:
-        """Close the connection: politely where nothing is under way."""
-        connection = self._connection
-        self._connection = None
-        if connection is None:
-            return
-        if self._streaming:
-            self._streaming = False
-            connection.fail(reason)
-        else:
-            connection.quit()
-
-    def _failed(self, attempt: Attempt, lost: ConnectionLost) -> None:
-        """Make ready for another attempt.
-
-        Raises:
-            NextHopFault: time is over.
-        """
-        connection, self._connection = self._connection, None
-        attempt.lost(connection, lost, self._pool.blame, self._host)
-
-    async def _ready(self, attempt: Attempt, deadline: float) -> Connection | Reply:
-        """Give a live connection on which MAIL and the accepted RCPTs have been said.
-
-        Or MAIL's refusal, where it had to be said again.
-
-        Raises:
-            ConnectionLost: while they were said again.
-            NextHopFault: there is no connection to be had.
-        """
-        pool = self._pool
-        connection = self._connection
-        if connection is not None and not connection.fault:
-            if self._needs <= connection.extensions and (self._said.mail is not None or pool.fit(connection)):
-                return connection
-            self._drop("another is needed")
-        if not self._placed:
-            await pool.place(deadline)
-            self._placed = True
-        connection = None if attempt.fresh_only else pool.take(self._needs)
-        if connection is None:
-            connection = await pool.open(self._needs, deadline, attempt.failed)
-            attempt.new = True
-        self._connection = connection
-        self._host = connection.host.label
-        self._asked = False
-        if self._said.mail is not None:
-            self._asked = True
-            refusal = await self._said.again(connection, deadline, settings=pool.settings, notice=pool.notice)
-            if refusal is not None:
-                self._drop("MAIL refused when said again")
-                return refusal
-        return connection
+            self._drop()

@@ -19,6 +19,7 @@ from gateway.errors import NextHopFault
 from gateway.relay.connection import Connection
 from gateway.relay.hosts import Hosts, HostStatus
 from gateway.relay.outbound import OutboundTransaction
+from gateway.relay.place import Place
 from gateway.relay.settings import Host, NextHopSettings
 from gateway.smtp.capabilities import Capabilities
 from gateway.smtp.failure import refuses_gateway
@@ -33,6 +34,10 @@ class Pool:
 
     Attributes:
         settings: those in force.
+        name: the name of the route.
+        held: transactions that have a place and nothing to say now, with the time since when by the loop's
+            clock, in the order in which they fell silent. They enter and leave by themselves.
+        waiters: who waits for a place; whoever falls silent while there are some calls `relieve`.
 
     Raises:
         OSError: (when made, or reconfigured) a CA file can't be read, or holds no certificate
@@ -41,13 +46,14 @@ class Pool:
 
     def __init__(self, settings: NextHopSettings, *, alarm: Alarm | None = None) -> None:
         self.settings = settings
+        self.name = settings.name
+        self.held: dict[Place, float] = {}
+        self.waiters: deque[asyncio.Future[None]] = deque()
         self._alarm = alarm
         self._loop = asyncio.get_running_loop()
         self._hosts = Hosts(settings)
         self._places = settings.connections
         self._taken = 0
-        self._waiters: deque[asyncio.Future[None]] = deque()
-        self._held: dict[OutboundTransaction, float] = {}  # in the order in which they fell silent
         self._relief: asyncio.TimerHandle | None = None
         self._idle: list[Connection] = []  # the one used last is at the end
         self._live: set[Connection] = set()  # that can be used: idle, or with a transaction
@@ -61,11 +67,6 @@ class Pool:
         self._probe: asyncio.Task[None] | None = None
 
     # the port
-
-    @property
-    def name(self) -> str:
-        """The name of the route."""
-        return self.settings.name
 
     async def capabilities(self) -> Capabilities:
         """What the hosts said in EHLO. Asked once, by one caller for all, while nothing is known.
@@ -94,20 +95,19 @@ class Pool:
         Raises:
             NextHopFault: none was free in time (`busy`), or the pool is closed.
         """
-        await self.place(None)
-        return self._begun(needs)
+        outbound = self.try_begin(needs)
+        if outbound is None:
+            await self.place(None)
+            outbound = OutboundTransaction(self, needs, self._loop)
+            self.relieve()
+        return outbound
 
     def try_begin(self, needs: frozenset[bytes]) -> OutboundTransaction | None:
         """A place if one is free now and nobody waits for it."""
-        if self._closed or self._waiters or self._taken >= self._places:
+        if self._closed or self.waiters or self._taken >= self._places:
             return None
         self._taken += 1
-        return self._begun(needs)
-
-    def _begun(self, needs: frozenset[bytes]) -> OutboundTransaction:
-        outbound = OutboundTransaction(self, needs, self._loop)
-        self.hold(outbound)
-        return outbound
+        return OutboundTransaction(self, needs, self._loop)
 
     # for the service
 
@@ -115,7 +115,7 @@ class Pool:
         """Another share of the connections; what is above it ends with the mails that are on their way."""
         self._places = connections
         self._make_room(0)
-        while self._waiters and self._taken < self._places:
+        while self.waiters and self._taken < self._places:
             self._taken += 1
             self.release()
 
@@ -127,6 +127,7 @@ class Pool:
         """
         self._hosts = Hosts(settings, self._hosts)
         self.settings = settings
+        self.name = settings.name
         self._generation += 1
         for connection in self._idle.copy():
             connection.quit()
@@ -142,7 +143,7 @@ class Pool:
         """Let nobody in, wait `patience` seconds for the mails on their way, then cut off the rest."""
         self.retire()
         self._closed = True
-        for waiter in self._waiters:
+        for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_exception(NextHopFault("pool is closed", busy=True))
         if self._probe is not None:
@@ -164,13 +165,13 @@ class Pool:
     @property
     def places(self) -> tuple[int, int, int, int]:
         """(places, taken, idle connections, waiting), for people."""
-        return self._places, self._taken, len(self._idle), sum(not waiter.done() for waiter in self._waiters)
+        return self._places, self._taken, len(self._idle), sum(not waiter.done() for waiter in self.waiters)
 
     def status(self) -> tuple[HostStatus, ...]:
         """How each host has fared."""
         return self._hosts.status()
 
-    # places (used by OutboundTransaction)
+    # places (used by Place)
 
     async def place(self, deadline: float | None) -> None:
         """Wait for a place, at most `timeouts.wait` and not past `deadline` (on the loop's clock).
@@ -180,60 +181,51 @@ class Pool:
         """
         if self._closed:
             raise NextHopFault("pool is closed", busy=True)
-        if self._taken < self._places and not self._waiters:
+        if self._taken < self._places and not self.waiters:
             self._taken += 1
             return
         until = self._loop.time() + self.settings.timeouts.wait
         waiter = self._loop.create_future()
-        self._waiters.append(waiter)
-        self._relieve()
+        self.waiters.append(waiter)
+        self.relieve()
         try:
             async with asyncio.timeout_at(until if deadline is None else min(until, deadline)):
                 await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.release()  # it came at the very moment at which we gave up
-            elif waiter in self._waiters:
-                self._waiters.remove(waiter)
+            elif waiter in self.waiters:
+                self.waiters.remove(waiter)
             if isinstance(error, TimeoutError):
                 raise NextHopFault(f"{self.name}: all {self._places} connections in use", busy=True) from None
             raise
 
     def release(self) -> None:
         """Give a place back: to whoever waits longest."""
-        while self._waiters and self._taken <= self._places:
-            waiter = self._waiters.popleft()
+        while self.waiters and self._taken <= self._places:
+            waiter = self.waiters.popleft()
             if not waiter.done():
                 waiter.set_result(None)
                 return
         self._taken -= 1
-        self._note()
+        if self._quiet is not None:
+            self._note()
 
-    def hold(self, outbound: OutboundTransaction) -> None:
-        """It has a place and nothing to say now."""
-        self._held[outbound] = self._loop.time()
-        if self._waiters:
-            self._relieve()
-
-    def unhold(self, outbound: OutboundTransaction) -> None:
-        """It has something to say again, or ends."""
-        self._held.pop(outbound, None)
-
-    def _relieve(self) -> None:
+    def relieve(self) -> None:
         """Take places from transactions that have been silent for long enough, as many as are waited for."""
         if self._relief is not None:
             self._relief.cancel()
             self._relief = None
-        while self._waiters and self._held:
-            outbound, since = next(iter(self._held.items()))
+        while self.waiters and self.held:
+            place, since = next(iter(self.held.items()))
             due = since + self.settings.pin
             if due > self._loop.time():
-                self._relief = self._loop.call_at(due, self._relieve)
+                self._relief = self._loop.call_at(due, self.relieve)
                 return
-            del self._held[outbound]
-            outbound.give_up_place()
+            del self.held[place]
+            place.give_up()
 
-    # connections (used by OutboundTransaction)
+    # connections (used by Place)
 
     def fit(self, connection: Connection) -> bool:
         """Whether another mail may begin on it (rule 8)."""
@@ -254,7 +246,6 @@ class Pool:
                 connection.quit()
                 continue
             del self._idle[at]
-            connection.wake()
             return connection
         return None
 

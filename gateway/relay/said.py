@@ -10,12 +10,9 @@ from gateway.relay.commands import line_for, one_by_one
 from gateway.relay.connection import Connection, ConnectionLost
 from gateway.relay.introduce import introduce
 from gateway.relay.settings import NextHopSettings
-from gateway.smtp.capabilities import EXTENSION_OF_PARAMETER, needs_of
+from gateway.smtp.capabilities import NEED_OF_PARAMETER, needs_of
 from gateway.smtp.envelope import Mail, Rcpt
 from gateway.smtp.reply import Reply
-
-#: What a host need not know (None: what is nobody's; see `needs_of`).
-_HINTS = (None, b"SIZE", b"AUTH")
 
 Mark = tuple[Mail | None, list[Rcpt], list[Reply], int]
 """A state to go back to; opaque."""
@@ -60,8 +57,8 @@ class Said:
         """What a host has to know for these commands too (rule 10)."""
         for command in commands:
             for keyword, _ in command.parameters.items:
-                extension = EXTENSION_OF_PARAMETER.get(keyword)
-                if extension not in _HINTS and extension not in known:
+                need = NEED_OF_PARAMETER.get(keyword)
+                if need is not None and need not in known:
                     mail = command if isinstance(command, Mail) else self.mail
                     if mail is not None:
                         known |= needs_of(mail, [command] if isinstance(command, Rcpt) else ())

@@ -12,15 +12,19 @@ from gateway.smtp.failure import REFUSES_GATEWAY
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """One server: a name or IP address (IPv6 without brackets) and a port."""
+    """One server: a name or IP address (IPv6 without brackets) and a port.
+
+    Attributes:
+        label: ``host:port`` for log and ledger.
+    """
 
     name: str
     port: int = 25
+    label: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def label(self) -> str:
-        """``host:port`` for log and ledger."""
-        return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
+    def __post_init__(self) -> None:
+        shown = f"[{self.name}]" if ":" in self.name else self.name
+        object.__setattr__(self, "label", f"{shown}:{self.port}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

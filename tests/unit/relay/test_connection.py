@@ -70,10 +70,9 @@ class Made:
 
     def ask(
         self, octets: bytes = b"X\r\n", count: int = 1, seconds: float = FAR
-    ) -> asyncio.Task[list[Reply]]:
+    ) -> asyncio.Future[list[Reply]]:
         """An exchange under way."""
-        deadline = asyncio.get_running_loop().time() + seconds
-        return asyncio.ensure_future(self.connection.exchange(octets, count, deadline))
+        return self.connection.exchange(octets, count, asyncio.get_running_loop().time() + seconds)
 
 
 async def begun(made: Made) -> None:
@@ -161,25 +160,44 @@ async def test_one_timer_for_all() -> None:
     await task
     connection.rest(asyncio.get_running_loop().time() + 0.01)
     assert connection._timer is not first
-    connection.wake()
+    task = made.ask(seconds=FAR)
     await asyncio.sleep(0.03)
-    assert (connection.fault, connection._timer) == ("", None)
+    assert (connection.fault, connection._deadline) == ("", connection._due)
+    connection.data_received(b"250 ok\r\n")
+    await task
     connection.rest(asyncio.get_running_loop().time() + 0.01)
     await until(lambda: bool(connection.fault))
     assert made.transport.written.endswith(b"QUIT\r\n")
     connection.connection_lost(None)
 
 
-async def test_cancelled_exchange_voids() -> None:
+@pytest.mark.parametrize("what_follows", ["answer", "question", "quit", "loss", "silence"])
+async def test_cancelled_exchange_voids(what_follows: str) -> None:
     """PITFALLS: the late answer of a cancelled command must never answer the next."""
     made = Made()
-    task = made.ask()
+    connection = made.connection
+    task = made.ask(seconds=0.01)
     await begun(made)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert made.connection.fault
-    assert "abort" in made.transport.done
+    if what_follows == "answer":
+        connection.data_received(b"250 late\r\n")
+    elif what_follows == "question":
+        with pytest.raises(ConnectionLost) as caught:
+            await made.ask(b"Y\r\n")
+        assert not caught.value.sent
+    elif what_follows == "quit":
+        connection.quit()
+    elif what_follows == "loss":
+        connection.connection_lost(None)
+    else:
+        await until(lambda: bool(connection.fault))
+    assert connection.fault
+    assert made.transport.written == b"X\r\n"
+    assert what_follows == "loss" or "abort" in made.transport.done
+    with pytest.raises(ConnectionLost):
+        await made.ask(b"Y\r\n")
 
 
 async def test_early_refusal_is_kept() -> None:

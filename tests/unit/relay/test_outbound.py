@@ -8,6 +8,7 @@ import asyncio
 import pytest
 
 from gateway.errors import NextHopFault, OutcomeUnknown
+from gateway.relay.connection import GIVEN_UP, Connection
 from gateway.relay.outbound import OutboundTransaction
 from gateway.relay.settings import Login
 from gateway.smtp.envelope import Mail, Rcpt
@@ -784,6 +785,66 @@ async def test_late_answer_never_answers_the_next_command(stage: str) -> None:
         assert (await outbound.envelope(group))[-1] == Reply(550, (b"5.1.1 no",))
         await outbound.end()
         assert hop.complete == []
+
+
+@pytest.mark.parametrize("stage", ["mail", "rcpt", "data", "dot", "rset"])
+async def test_cancelled_call_leaves_no_connection(stage: str) -> None:
+    """PITFALLS: whoever is cancelled while the next hop is to answer leaves a void connection, at once."""
+    async with ScriptedHop({stage: silent()}) as hop, pooled(hop) as pool:
+        outbound = await pool.begin(NOTHING)
+        task = asyncio.ensure_future(everything(outbound, reset=stage == "rset"))
+        at = {"dot": b"DATA", "rset": b"RSET"}.get(stage, stage.encode().upper())
+        await hop.wait(
+            lambda: any(line[:4].upper() == at for session in hop.sessions for line in session.commands)
+        )
+        if stage == "dot":
+            await until(lambda: outbound._said.mail is None)
+        (connection,) = pool._open
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert connection.fault
+        await outbound.end()
+        await until(lambda: not pool._open)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"250 2.1.0", b"250 2.1.5", b"250 2.0.0 reset", b"354", b"250 2.0.0 taken"]
+)
+async def test_cancelled_in_the_moment_of_the_answer(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer has come, and whoever asked is cancelled before it wakes: QUIT never becomes content."""
+    taken_in = Connection.data_received
+    cancelled_on: list[Connection] = []
+
+    def cancelling(connection: Connection, data: bytes) -> None:
+        taken_in(connection, data)
+        if data.startswith(answer):
+            task.cancel()
+            cancelled_on.append(connection)
+
+    script = {"mail": reply(250, "2.1.0 ok"), "rset": reply(250, "2.0.0 reset")}
+    async with ScriptedHop(script) as hop, pooled(hop) as pool:
+        outbound = await pool.begin(NOTHING)
+        monkeypatch.setattr(Connection, "data_received", cancelling)
+        task = asyncio.ensure_future(everything(outbound, reset=b"reset" in answer))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert [connection.fault for connection in cancelled_on] == [GIVEN_UP]
+        await outbound.end()
+        await hop.wait(lambda: hop.sessions[0].ended not in {"", "quit"})
+        assert b"QUIT" not in hop.sessions[0].commands
+
+
+async def everything(outbound: OutboundTransaction, *, reset: bool) -> None:
+    """All the calls of a mail; with `reset` RSET behind RCPT, too."""
+    await outbound.envelope([mail()])
+    await outbound.envelope([rcpt()])
+    if reset:
+        await outbound.reset()
+        await outbound.envelope([mail(), rcpt()])
+    await outbound.data()
+    await outbound.write(CONTENT)
+    await outbound.finish()
 
 
 async def test_surplus_reply_voids_the_connection() -> None:

@@ -157,7 +157,7 @@ async def test_first_come_first_served() -> None:
     async with ScriptedHop() as hop, pooled(hop, connections=1) as pool:
         order: list[int] = []
         first = await accepted(pool)
-        pool.unhold(first)  # under way: it doesn't give its place up
+        del pool.held[first]  # under way: it doesn't give its place up
 
         async def one(number: int) -> None:
             outbound = await pool.begin(NOTHING)
@@ -191,7 +191,7 @@ async def test_place_that_comes_too_late_is_not_lost() -> None:
     """A place that is given at the very moment in which its waiter is cancelled goes back."""
     async with ScriptedHop() as hop, pooled(hop, connections=1) as pool:
         held = await accepted(pool)
-        pool.unhold(held)
+        del pool.held[held]
         task = asyncio.ensure_future(pool.begin(NOTHING))
         await until(lambda: pool.places[3] == 1)
         await held.end()
@@ -268,7 +268,7 @@ async def test_no_place_again_is_busy() -> None:
     async with ScriptedHop() as hop, pooled(hop, connections=1, pin=0.0, timeouts=timeouts) as pool:
         held = await accepted(pool)
         other = await accepted(pool)
-        pool.unhold(other)
+        del pool.held[other]
         with pytest.raises(NextHopFault) as caught:
             await held.data()
         assert caught.value.busy
@@ -492,7 +492,7 @@ async def test_wait_counts_into_the_budget() -> None:
     async with ScriptedHop() as hop, pooled(hop, connections=1, pin=0.0, timeouts=timeouts) as pool:
         held = await accepted(pool)
         other = await accepted(pool)
-        pool.unhold(other)
+        del pool.held[other]
         began = asyncio.get_running_loop().time()
         with pytest.raises(NextHopFault):
             await held.data()
