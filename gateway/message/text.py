@@ -109,6 +109,8 @@ class MailText(NamedTuple):
     @property
     def bodies(self) -> tuple[Body, ...]:
         """All of them, in reading order."""
+        if self.html is None and not self.more:
+            return () if self.plain is None else (self.plain,)
         found = [body for body in (self.plain, self.html, *self.more) if body is not None]
         return tuple(sorted(found, key=lambda body: body.leaf))
 

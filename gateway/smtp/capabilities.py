@@ -91,11 +91,10 @@ class Capabilities:
         return all(need in self for need in needs)
 
 
-def needs_of(mail: Mail, recipients: Sequence[Rcpt] = ()) -> frozenset[bytes]:
-    """The extensions that a mail asks of a next hop, by the parameters that it uses."""
+def needs_of(mail: Mail, behind: Sequence[Mail | Rcpt] = ()) -> frozenset[bytes]:
+    """The extensions that a mail asks of a next hop, by the parameters of its MAIL and what stands behind."""
     needs: set[bytes] = set()
-    commands: tuple[Mail | Rcpt, ...] = (mail, *recipients)
-    for command in commands:
+    for command in (mail, *behind):
         for keyword, _ in command.parameters.items:
             need = NEED_OF_PARAMETER.get(keyword)
             if need is not None:

@@ -132,7 +132,7 @@ class Road(Examined):
         for rcpt, (fate, reply) in zip(self.accepted, outcomes, strict=True):
             taken += fate is Fate.TAKEN
             self._report.copies.append(
-                CopyReport(recipient=rcpt.path.text, token="", host=host, fate=fate.value, reply=reply.shown)
+                CopyReport(recipient=rcpt.path.text, token="", host=host, fate=fate, reply=reply.shown)
             )
         if taken == recipients:
             self._services.untouched_taken[self._report.route] = self._services.monotonic()

@@ -36,8 +36,7 @@ class Transaction(Road):
         """
         try:
             if self._outbound is None:
-                recipients = [command for command in commands if isinstance(command, Rcpt)]
-                self._outbound = await self._hop.begin(needs_of(self.mail, recipients))
+                self._outbound = await self._hop.begin(needs_of(self.mail, commands[1:]))
             replies = await self._outbound.envelope(commands)
         except NextHopFault as fault:
             self._services.journal.fault(f"next hop {self._hop.name}: {fault}")
