@@ -23,7 +23,7 @@ def line_for(command: Mail | Rcpt, extensions: frozenset[bytes]) -> bytes:
         for keyword, _ in command.parameters.items:
             if keyword in _LEFT_OUT and EXTENSION_OF_PARAMETER[keyword] not in extensions:
                 return line_for(Mail(command.path, command.parameters.without(keyword)), extensions)
-    return command.line()
+    return command.line
 
 
 def say(connection: Connection, commands: Sequence[Mail | Rcpt], deadline: float) -> Awaitable[list[Reply]]:

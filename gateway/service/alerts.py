@@ -13,7 +13,7 @@ from gateway.errors import NextHopFault
 from gateway.smtp.address import NULL_PATH, parse_path
 from gateway.smtp.envelope import Mail, Rcpt
 from gateway.smtp.fold import Fate
-from gateway.smtp.parameters import Parameters
+from gateway.smtp.parameters import NO_PARAMETERS, Parameters
 from gateway.transaction.notice import mailbox
 from gateway.transaction.own import send_own
 from gateway.transaction.policy import Policy
@@ -105,11 +105,11 @@ async def send_alert(
     Gives those for whom another attempt is worth it: not those who were refused for good.
     """
     recipients = [
-        Rcpt(parse_path(b"TO:<%b>" % one.encode(), b"TO", null_allowed=False)[0], Parameters())
+        Rcpt(parse_path(b"TO:<%b>" % one.encode(), b"TO", null_allowed=False)[0], NO_PARAMETERS)
         for one in people
     ]
     ascii_only = all(one.path.ascii for one in recipients)
-    parameters = Parameters() if ascii_only else Parameters(((b"SMTPUTF8", b"SMTPUTF8"),))
+    parameters = NO_PARAMETERS if ascii_only else Parameters(((b"SMTPUTF8", b"SMTPUTF8"),))
     content = compose_alert(people, letter, policy=policy, date=date, unique=unique)
     try:
         outcomes = await send_own(

@@ -12,30 +12,33 @@ OWN_OCTETS = 2_048
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """``MAIL FROM``: the reverse-path and its parameters; whose mail it is, where that is to be told."""
+    """``MAIL FROM``: the reverse-path and its parameters; whose mail it is, where that is to be told.
+
+    Attributes:
+        size: the octets that the sender announced (RFC 1870), or None.
+        line: the command for the next hop, CRLF included. Every octet is the sender's, but SIZE= grows by
+            what we may add (SMTP.md rule 10).
+    """
 
     path: Path
     parameters: Parameters
     client: Client | None = field(default=None, compare=False)
+    size: int | None = field(init=False, repr=False, compare=False)
+    line: bytes = field(init=False, repr=False, compare=False)
 
-    @property
-    def size(self) -> int | None:
-        """The octets that the sender announced (RFC 1870), or None."""
+    def __post_init__(self) -> None:
         value = self.parameters.get(b"SIZE")
-        return int(value) if value is not None and value.isdigit() else None
-
-    def line(self) -> bytes:
-        """The command for the next hop, CRLF included.
-
-        Every octet is the sender's, but SIZE= grows by what we may add (SMTP.md rule 10).
-        """
-        words = (
-            b" SIZE=%d" % (self.size + OWN_OCTETS)
-            if keyword == b"SIZE" and self.size is not None
-            else b" " + word
-            for keyword, word in self.parameters.items
-        )
-        return b"MAIL FROM:" + self.path.raw + b"".join(words) + b"\r\n"
+        size = int(value) if value is not None and value.isdigit() else None
+        words = self.parameters.wire
+        if size is not None:
+            words = b"".join(
+                [
+                    b" SIZE=%d" % (size + OWN_OCTETS) if keyword == b"SIZE" else b" " + word
+                    for keyword, word in self.parameters.items
+                ]
+            )
+        object.__setattr__(self, "size", size)
+        object.__setattr__(self, "line", b"MAIL FROM:%b%b\r\n" % (self.path.raw, words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,10 @@ class Rcpt:
     path: Path
     parameters: Parameters
 
+    @property
     def line(self) -> bytes:
         """The command for the next hop, CRLF included, with the sender's octets."""
-        return b"RCPT TO:" + self.path.raw + self.parameters.wire() + b"\r\n"
+        return b"RCPT TO:%b%b\r\n" % (self.path.raw, self.parameters.wire)
 
     @property
     def notify(self) -> frozenset[bytes]:

@@ -1,7 +1,7 @@
 """ESMTP parameters of MAIL and RCPT, with the bytes and the case that they came in (RFC 5321 §4.1.2)."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _PARAMETER = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\x00-\x20\x7f]*))?\Z")
 
@@ -12,9 +12,21 @@ class ParameterError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The parameters of one command, in order. `items` pairs the upper-case keyword with the raw octets."""
+    """The parameters of one command, in order.
+
+    Attributes:
+        items: pairs of the upper-case keyword and the raw octets.
+        keywords: the keywords in upper case.
+        wire: the octets to put behind the path: each parameter with a blank before it.
+    """
 
     items: tuple[tuple[bytes, bytes], ...] = ()
+    keywords: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
+    wire: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keywords", tuple([keyword for keyword, _ in self.items]))
+        object.__setattr__(self, "wire", b"".join([b" " + word for _, word in self.items]))
 
     @classmethod
     def parse(cls, raw: bytes) -> "Parameters":
@@ -38,11 +50,6 @@ class Parameters:
             items.append((keyword, word))
         return cls(tuple(items))
 
-    @property
-    def keywords(self) -> tuple[bytes, ...]:
-        """The keywords in upper case, in order."""
-        return tuple(keyword for keyword, _ in self.items)
-
     def get(self, keyword: bytes) -> bytes | None:
         """The value of `keyword` (upper case) as it came.
 
@@ -57,6 +64,6 @@ class Parameters:
         """The same parameters less the named ones."""
         return Parameters(tuple(item for item in self.items if item[0] not in keywords))
 
-    def wire(self) -> bytes:
-        """The octets to put behind the path: each parameter with a blank before it."""
-        return b"".join(b" " + word for _, word in self.items)
+
+#: What a command without parameters has.
+NO_PARAMETERS = Parameters()

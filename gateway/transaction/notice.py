@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from gateway.smtp.address import NULL_PATH, Path
 from gateway.smtp.envelope import Mail, Rcpt
 from gateway.smtp.fold import Fate, Outcome
-from gateway.smtp.parameters import Parameters
+from gateway.smtp.parameters import NO_PARAMETERS, Parameters
 
 #: A notice quotes this much of the original at most; the rest of a large header helps nobody.
 MAX_QUOTED = 65_536
@@ -73,7 +73,7 @@ def envelope_of(mail: Mail) -> tuple[Mail, Rcpt]:
     keywords += [b"REQUIRETLS"] if mail.parameters.get(b"REQUIRETLS") is not None else []
     parameters = Parameters(tuple((keyword, keyword) for keyword in keywords))
     target = Path(b"<" + mail.path.mailbox + b">", mail.path.local, mail.path.domain)
-    return Mail(NULL_PATH, parameters), Rcpt(target, Parameters())
+    return Mail(NULL_PATH, parameters), Rcpt(target, NO_PARAMETERS)
 
 
 def compose_notice(

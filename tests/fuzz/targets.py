@@ -266,8 +266,8 @@ def commands(data: bytes) -> str:
     except ParameterError as error:
         promise(str(error).isprintable(), "a text that is safe to show")
         return "no parameters"
-    promise(Parameters.parse(parameters.wire()) == parameters, "what is passed on reads the same")
-    promise(parameters.wire().split() == raw.split(), "no octet of a parameter changes")
+    promise(Parameters.parse(parameters.wire) == parameters, "what is passed on reads the same")
+    promise(parameters.wire.split() == raw.split(), "no octet of a parameter changes")
     return "path"
 
 

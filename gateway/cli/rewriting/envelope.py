@@ -9,11 +9,10 @@ from gateway.message.mailboxes import mailboxes
 from gateway.message.scan import Message, scan
 from gateway.smtp.address import NULL_PATH, Path, PathError, parse_path
 from gateway.smtp.envelope import Envelope, Mail, Rcpt
-from gateway.smtp.parameters import Parameters
+from gateway.smtp.parameters import NO_PARAMETERS
 
 #: Who sends a mail that does not say: outside of any company (RFC 2606).
 UNKNOWN_SENDER = "sender@unknown.example"
-_NO_PARAMETERS = Parameters()
 
 
 class NoAddress(GatewayError):
@@ -34,7 +33,7 @@ def envelope_of(data: bytes, sender: str | None, recipients: Sequence[str] | Non
         # once each: a recipient given twice is one copy
         recipients = tuple(dict.fromkeys(_named(mail, b"to", b"cc", b"bcc")))
     return Envelope(
-        Mail(path, _NO_PARAMETERS), tuple(Rcpt(path_of(address), _NO_PARAMETERS) for address in recipients)
+        Mail(path, NO_PARAMETERS), tuple(Rcpt(path_of(address), NO_PARAMETERS) for address in recipients)
     )
 
 

@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.edge.parse import read_mail_command, read_rcpt_command
+from gateway.edge.parse import SENDERS, read_mail_command, read_rcpt_command
 from gateway.smtp.envelope import Mail, Rcpt
 from gateway.smtp.reply import Reply
 
@@ -34,7 +36,7 @@ def test_mail_keeps_its_octets(argument: bytes) -> None:
     parsed = mail(argument)
     assert isinstance(parsed, Mail)
     expected = argument.replace(b"SIZE=10", b"SIZE=2058")
-    assert parsed.line() == b"MAIL " + expected + b"\r\n"
+    assert parsed.line == b"MAIL " + expected + b"\r\n"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_rcpt_keeps_its_octets(argument: bytes) -> None:
     """Rule 11, for RCPT."""
     parsed = rcpt(argument)
     assert isinstance(parsed, Rcpt)
-    assert parsed.line() == b"RCPT " + argument + b"\r\n"
+    assert parsed.line == b"RCPT " + argument + b"\r\n"
 
 
 @pytest.mark.parametrize(
@@ -102,3 +104,19 @@ def test_utf8_recipient_passes_where_the_mail_asked_for_it() -> None:
     """RFC 6531 §3.4: SMTPUTF8 on MAIL allows it on every RCPT."""
     parsed = rcpt("TO:<花子@example.com>".encode(), of=b"FROM:<a@example.com> SMTPUTF8")
     assert isinstance(parsed, Rcpt)
+
+
+@given(
+    st.sampled_from([b"FROM:<a@example.com> SIZE=50", b"FROM:<a@example.com> BODY=8BITMIME", b"FROM:<bad"]),
+    st.frozensets(st.sampled_from(sorted(ALL))),
+    st.sampled_from([0, 40, 60]),
+    st.sampled_from([10, 300]),
+)
+def test_what_is_remembered_is_what_would_be_read(
+    argument: bytes, offered: frozenset[bytes], own_size: int, path_limit: int
+) -> None:
+    """A MAIL command said before is answered by all that its answer hangs on, and by nothing else."""
+    again = read_mail_command(argument, offered, own_size=own_size, path_limit=path_limit)
+    anew = read_mail_command.__wrapped__(argument, offered, own_size=own_size, path_limit=path_limit)
+    assert again == anew
+    assert read_mail_command.cache_info().maxsize == SENDERS

@@ -18,18 +18,18 @@ def _rcpt(text: bytes) -> Rcpt:
 def test_lines_keep_the_senders_octets() -> None:
     """Paths and parameters go out as they came."""
     assert (
-        _mail(b"FROM:<A@Example.com> Ret=FULL envid=X+2B").line()
+        _mail(b"FROM:<A@Example.com> Ret=FULL envid=X+2B").line
         == b"MAIL FROM:<A@Example.com> Ret=FULL envid=X+2B\r\n"
     )
-    assert _rcpt(b'TO:<"b c"@x.test> Notify=Never').line() == b'RCPT TO:<"b c"@x.test> Notify=Never\r\n'
-    assert Mail(NULL_PATH, Parameters()).line() == b"MAIL FROM:<>\r\n"
+    assert _rcpt(b'TO:<"b c"@x.test> Notify=Never').line == b'RCPT TO:<"b c"@x.test> Notify=Never\r\n'
+    assert Mail(NULL_PATH, Parameters()).line == b"MAIL FROM:<>\r\n"
 
 
 def test_size_grows_by_our_fields() -> None:
     """The announced size makes room for what we add (SMTP.md rule 10)."""
     assert _mail(
         b"FROM:<a@x.test> size=1000 BODY=8BITMIME"
-    ).line() == b"MAIL FROM:<a@x.test> SIZE=%d BODY=8BITMIME\r\n" % (1000 + OWN_OCTETS)
+    ).line == b"MAIL FROM:<a@x.test> SIZE=%d BODY=8BITMIME\r\n" % (1000 + OWN_OCTETS)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_size(parameters: bytes, size: int | None) -> None:
     mail = _mail(b"FROM:<a@x.test>" + parameters)
     assert mail.size == size
     if size is None:
-        assert mail.line() == b"MAIL FROM:<a@x.test>" + parameters + b"\r\n"
+        assert mail.line == b"MAIL FROM:<a@x.test>" + parameters + b"\r\n"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def test_octets_and_case_are_kept() -> None:
     parameters = Parameters.parse(b"  size=9  Ret=hdrs\tSMTPUTF8 ")
     assert parameters.items == ((b"SIZE", b"size=9"), (b"RET", b"Ret=hdrs"), (b"SMTPUTF8", b"SMTPUTF8"))
     assert parameters.keywords == (b"SIZE", b"RET", b"SMTPUTF8")
-    assert parameters.wire() == b" size=9 Ret=hdrs SMTPUTF8"
+    assert parameters.wire == b" size=9 Ret=hdrs SMTPUTF8"
 
 
 def test_get() -> None:
@@ -63,15 +63,15 @@ def test_wire_is_read_as_it_was_written(pairs: list[tuple[bytes, bytes | None]])
     """Parsing what `wire` gives gives the same parameters."""
     raw = b"".join(b" " + key + (b"" if value is None else b"=" + value) for key, value in pairs)
     parameters = Parameters.parse(raw)
-    assert parameters.wire() == raw
-    assert Parameters.parse(parameters.wire()) == parameters
+    assert parameters.wire == raw
+    assert Parameters.parse(parameters.wire) == parameters
 
 
 @given(st.binary(max_size=40))
 def test_no_octet_that_ends_a_line_gets_through(raw: bytes) -> None:
     """Whatever comes is refused, or goes out as words without control characters."""
     try:
-        wire = Parameters.parse(raw).wire()
+        wire = Parameters.parse(raw).wire
     except ParameterError:
         return
     assert not any(octet < 0x20 or octet == 0x7F for octet in wire)

@@ -286,13 +286,13 @@ def test_sender_beyond_ascii() -> None:
     """The notice goes to the address as it is, and asks for SMTPUTF8; ASCII addresses ask for nothing."""
     mail = _mail("<@route.test:人事@例え.test> SMTPUTF8 RET=FULL".encode())
     reverse, forward = envelope_of(mail)
-    assert (reverse.line(), forward.line()) == (
+    assert (reverse.line, forward.line) == (
         b"MAIL FROM:<> SMTPUTF8\r\n",
         "RCPT TO:<人事@例え.test>\r\n".encode(),
     )
     assert "\r\nTo: <人事@例え.test>\r\n".encode() in _compose(mail=mail)
     reverse, forward = envelope_of(_mail(b"<HR@Example.co.jp> RET=FULL"))
-    assert (reverse.line(), forward.line()) == (b"MAIL FROM:<>\r\n", b"RCPT TO:<HR@example.co.jp>\r\n")
+    assert (reverse.line, forward.line) == (b"MAIL FROM:<>\r\n", b"RCPT TO:<HR@example.co.jp>\r\n")
 
 
 def test_wanted() -> None:

@@ -60,7 +60,7 @@ class FakeHop:
 
     async def envelope(self, commands: Sequence[Mail | Rcpt]) -> list[Reply]:
         """The answers that were set."""
-        self.calls += [command.line().decode().strip() for command in commands]
+        self.calls += [command.line.decode().strip() for command in commands]
         if isinstance(self.said, Exception):
             raise self.said
         return self.said
