@@ -61,7 +61,7 @@ class Guard(Transfer):
             return False
         self._start_clock()
         if access.implicit:
-            await self._secure(await self._stop_reading())
+            await self._secure(self._stop_reading())
             if self._bar is not None and self._bar.code == 554 and not self._standing.nobody:
                 self._say_goodbye(self._bar)
                 return False
@@ -76,7 +76,7 @@ class Guard(Transfer):
         """Take whom the proxy carries for the peer; False without a valid header: then nothing is said."""
         carried = None
         if len(self._door.registry) <= self._door.registry.limit:
-            carried = await read_header(self._reader)
+            carried = await read_header(self._held, self._more)
         if carried is None:
             self._door.services.journal.count("proxy-refused")
             self._close()
@@ -138,21 +138,21 @@ class Guard(Transfer):
         if not self._standing.offers_tls:
             return [failure.NOT_IMPLEMENTED]
         await self._abandon()
-        await self._stop_reading()  # and forget what was queued behind it (RFC 3207 §4.2; CVE-2011-0411)
+        self._stop_reading()  # and forget what was queued behind it (RFC 3207 §4.2; CVE-2011-0411)
         await self._answer(*before, failure.TLS_READY)
         before.clear()
         await self._secure(b"")
         return []
 
-    async def _identify(self, command: Command, before: list[Reply]) -> Reply:
+    async def _identify(self, command: Command, before: list[Reply]) -> list[Reply]:
         """AUTH, XCLIENT or XFORWARD."""
         match command.verb:
             case b"AUTH":
-                return await self._auth(command, before)
+                return [await self._auth(command, before)]
             case b"XCLIENT":
-                return await self._xclient(command)
+                return [await self._xclient(command)]
             case _:
-                return self._xforward(command)
+                return [self._xforward(command)]
 
     async def _auth(self, command: Command, before: list[Reply]) -> Reply:
         """RFC 4954: one login a session, under TLS, between mails."""

@@ -11,13 +11,15 @@ replies go back in one write. Content bypasses the line reader: `data_received` 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from gateway.edge.door import Door
 from gateway.edge.guard import Guard
 from gateway.edge.hello import extensions
 from gateway.edge.limits import BY_REPLY, Limit
+from gateway.edge.lines import EndlessLine
 from gateway.edge.parse import read_mail_command, read_rcpt_command
 from gateway.edge.standing import BEFORE_TLS
 from gateway.smtp import failure
@@ -38,6 +40,21 @@ LEAST_RECIPIENT_OCTETS = 65_536
 _ERRORS = frozenset({500, 501, 502, 503, 555})
 #: Verbs that may stand inside a pipelined group; all others end it (RFC 2920 §3.1).
 _GROUPED = frozenset({b"MAIL", b"RCPT", b"RSET", b"NOOP"})
+
+
+#: Verbs besides MAIL and RCPT that have something done.
+_WORK = frozenset(
+    b"EHLO HELO LHLO DATA BDAT RSET QUIT STARTTLS AUTH XCLIENT XFORWARD".split(),
+)
+#: What is said to a command that needs nothing done, whatever the session is at.
+_ANSWERS = MappingProxyType(
+    {
+        b"NOOP": failure.OK,
+        b"VRFY": failure.NOT_VERIFIED,
+        b"HELP": Reply.of(214, "2.0.0", "RFC 5321"),
+        **dict.fromkeys((b"EXPN", b"ETRN", b"TURN", b"SEND", b"SOML", b"SAML"), failure.NOT_IMPLEMENTED),
+    }
+)
 
 
 class Session(Guard):
@@ -88,22 +105,38 @@ class Session(Guard):
 
         A refusal stands in for a line that is no command.
         """
-        batch: list[Command | Reply] = []
-        self._waiting = True
-        self._last = self.loop.time()
         try:
-            while True:
-                line = await self._read_line(self._door.limits.command_line)
-                command = line if isinstance(line, Reply) else _command(line)
-                batch.append(command)
-                if isinstance(command, Reply) or command.verb not in _GROUPED or len(batch) >= MAX_BATCH:
-                    return batch
-                if b"\n" not in self._pending:
-                    return batch
+            batch = self._batch_at_hand() if self._held else []
+            if not batch:
+                self._waiting = True
+                self._last = self.loop.time()
+                while not batch:
+                    await self._more()
+                    batch = self._batch_at_hand()
+        except EndlessLine:
+            self._exceed(Limit.ERRORS)
+            return []
         except asyncio.IncompleteReadError:
-            return batch
+            return []
         finally:
             self._waiting = False
+        return batch
+
+    def _batch_at_hand(self) -> list[Command | Reply]:
+        """As much of a batch as has come."""
+        take, limit = self._lines.take, self._door.limits.command_line
+        batch: list[Command | Reply] = []
+        while (line := take(limit)) is not None:
+            command = line if isinstance(line, Reply) else parse_command(line[:-2]) or failure.SYNTAX
+            batch.append(command)
+            if (
+                isinstance(command, Reply)
+                or command.verb not in _GROUPED
+                or not self._held
+                or len(batch) >= MAX_BATCH
+            ):
+                break
+        return batch
 
     async def _run(self, batch: Sequence[Command | Reply]) -> None:
         """Work off one batch: MAIL and RCPT through the next hop, the rest here, replies in order."""
@@ -113,71 +146,86 @@ class Session(Guard):
         group: list[Mail | Rcpt] = []
         self._commands += len(batch)
         for command in batch:
-            if isinstance(command, Command) and command.verb in (b"MAIL", b"RCPT"):
-                parsed = self._parse(command, group)
-                if isinstance(parsed, Reply):
-                    replies += await self._pass_on(group)
-                    replies.append(parsed)
-                else:
-                    group.append(parsed)
+            parsed = self._read(command, group)
+            if not isinstance(parsed, Reply | Command):
+                group.append(parsed)
                 continue
-            replies += await self._pass_on(group)
-            if isinstance(command, Reply):
-                replies.append(command)
+            if group:
+                replies += await self._pass_on(group)
+            if isinstance(parsed, Reply):
+                replies.append(parsed)
             else:
-                replies += await self._do(command, replies)
-        replies += await self._pass_on(group)
+                replies += await self._do(parsed, replies)
+        if group:
+            replies += await self._pass_on(group)
         if replies:
-            self._count_errors(replies)
+            for reply in replies:
+                if reply.code >= 400:
+                    self._count_refusal(reply)
             await self._answer(*replies)
         if batch[-1] is failure.BARE_COMMAND:
             # RFC 5321 §2.3.8: what stands behind a bare LF is part of that line, whatever it looks like. Some
             # system before us may have let it through in an address: not one octet more of it is read.
             self._over = True
 
-    def _count_errors(self, replies: Sequence[Reply]) -> None:
-        for reply in replies:
-            if reply.code in _ERRORS:
-                self._errors += 1
-            if reply.code >= 400 and reply in BY_REPLY:
-                self._door.services.journal.count(BY_REPLY[reply])
+    def _count_refusal(self, reply: Reply) -> None:
+        if reply.code in _ERRORS:
+            self._errors += 1
+        if reply in BY_REPLY:
+            self._door.services.journal.count(BY_REPLY[reply])
+
+    def _read(self, command: Command | Reply, group: Sequence[Mail | Rcpt]) -> Mail | Rcpt | Reply | Command:
+        """MAIL and RCPT as values, a reply where that is all there is to it, or the command to be done."""
+        if isinstance(command, Reply):
+            return command
+        verb = command.verb
+        if verb == b"RCPT":
+            return self._parse_rcpt(command.argument, group)
+        if verb == b"MAIL":
+            return self._parse_mail(command.argument, group)
+        if self._bar is failure.NEED_TLS and verb not in BEFORE_TLS:
+            return failure.NEED_TLS
+        return command if verb in _WORK else _ANSWERS.get(verb, failure.SYNTAX)
 
     # --- MAIL and RCPT ------------------------------------------------------------------------------------
 
-    def _parse(self, command: Command, group: Sequence[Mail | Rcpt]) -> Mail | Rcpt | Reply:
-        limits = self._door.limits
+    def _parse_mail(self, argument: bytes, group: Sequence[Mail | Rcpt]) -> Mail | Reply:
         if not self._greeted:
             return failure.NEED_HELLO
         if self._bar is not None:
             return self._bar
-        mail = (
-            self._transaction.mail
-            if self._transaction
-            else next((c for c in group if isinstance(c, Mail)), None)
+        if self._transaction is not None or group:
+            return failure.NESTED_MAIL
+        self._recipient_octets = 0
+        door = self._door
+        read = read_mail_command(
+            argument, self._offered, own_size=door.policy().size, path_limit=door.limits.path
         )
-        if command.verb == b"MAIL":
-            if mail is not None:
-                return failure.NESTED_MAIL
-            self._recipient_octets = 0
-            read = read_mail_command(
-                command.argument, self._offered, own_size=self._policy().size, path_limit=limits.path
-            )
-            user = self._standing.user
-            if user is not None and isinstance(read, Mail) and not user.may_send_as(read.path.text):
-                return failure.NOT_YOUR_SENDER
-            return read if self._door.rates is None or isinstance(read, Reply) else self._rated(read)
-        if mail is None:
+        user = self._standing.user
+        if user is not None and isinstance(read, Mail) and not user.may_send_as(read.path.text):
+            return failure.NOT_YOUR_SENDER
+        return read if door.rates is None or isinstance(read, Reply) else self._rated(read)
+
+    def _parse_rcpt(self, argument: bytes, group: Sequence[Mail | Rcpt]) -> Rcpt | Reply:
+        if not self._greeted:
+            return failure.NEED_HELLO
+        if self._bar is not None:
+            return self._bar
+        transaction, limits = self._transaction, self._door.limits
+        # without a transaction a group begins with the MAIL that will make one
+        mail = transaction.mail if transaction is not None else group[0] if group else None
+        if not isinstance(mail, Mail):
             return failure.NEED_MAIL
         if self._chunking is not None:
             return failure.BDAT_UNDER_WAY
         self._rcpt_seen = True
-        taken = len(self._transaction.accepted) if self._transaction else 0
-        if taken + len(group) >= limits.recipients + (self._transaction is None):
+        taken = len(transaction.accepted) if transaction is not None else 0
+        if taken + len(group) >= limits.recipients + (transaction is None):
             return failure.TOO_MANY_RECIPIENTS
-        self._recipient_octets += len(command.argument)
+        self._recipient_octets += len(argument)
         if self._recipient_octets > max(limits.recipients * OCTETS_A_RECIPIENT, LEAST_RECIPIENT_OCTETS):
             return failure.TOO_MANY_RECIPIENTS
-        return read_rcpt_command(command.argument, self._offered, mail, path_limit=limits.path)
+        return read_rcpt_command(argument, self._offered, mail, path_limit=limits.path)
 
     def _rated(self, mail: Mail) -> Mail | Reply:
         """The mail, unless its sender has sent enough in this hour. Bounces are nobody's."""
@@ -185,28 +233,28 @@ class Session(Guard):
         sender = mail.path.text.lower() if user is None else f"user {user.name}"
         return mail if rates is None or not sender or rates.take(sender) else failure.SENDER_TOO_FAST
 
-    async def _pass_on(self, group: list[Mail | Rcpt]) -> list[Reply]:
+    def _pass_on(self, group: list[Mail | Rcpt]) -> Awaitable[list[Reply]]:
         """Send a group on and give its replies; the group is empty afterwards."""
-        if not group:
-            return []
         commands = tuple(group)
         group.clear()
         transaction = self._transaction
-        if transaction is not None:
-            return await transaction.envelope(commands)
-        mail = commands[0]
+        return transaction.envelope(commands) if transaction is not None else self._begin(commands)
+
+    async def _begin(self, commands: Sequence[Mail | Rcpt]) -> list[Reply]:
+        """The same for a group with which a mail begins."""
+        mail, door = commands[0], self._door
         if not isinstance(mail, Mail):
             return [failure.NEED_MAIL] * len(commands)
-        if self._door.forwards:
+        if door.forwards:
             mail = replace(mail, client=self._client())
             commands = (mail, *commands[1:])
         transaction = Transaction(
-            services=self._door.services,
-            policy=self._policy(),
-            hop=self._door.routes().hop_for(self._door.label, mail.path.text),
+            services=door.services,
+            policy=door.policy(),
+            hop=door.routes().hop_for(door.label, mail.path.text),
             mail=mail,
             session=self._info,
-            lmtp=self._door.lmtp,
+            lmtp=door.lmtp,
         )
         self._rcpt_seen = len(commands) > 1
         self._transaction = transaction
@@ -218,47 +266,45 @@ class Session(Guard):
 
     # --- everything else ----------------------------------------------------------------------------------
 
-    async def _do(self, command: Command, before: list[Reply]) -> list[Reply]:
-        """Any command but MAIL and RCPT. `before` are replies not sent yet; DATA sends them with its 354."""
-        if self._bar is failure.NEED_TLS and command.verb not in BEFORE_TLS:
-            return [failure.NEED_TLS]
-        match command.verb:
-            case b"EHLO" | b"HELO" | b"LHLO":
-                return [await self._hello(command)]
-            case b"DATA":
-                return await self._data(command, before)
-            case b"BDAT":
-                return await self._bdat(command, before)
-            case b"RSET" if command.argument:
-                return [failure.NO_ARGUMENT]
-            case b"RSET":
-                await self._abandon()
-                return [failure.OK]
-            case b"NOOP":
-                return [failure.OK]
-            case b"QUIT":
-                await self._abandon()
-                self._over = self._parted = True
-                return [failure.BYE]
-            case b"VRFY":
-                return [failure.NOT_VERIFIED]
-            case b"HELP":
-                return [Reply.of(214, "2.0.0", "RFC 5321")]
-            case b"STARTTLS":
-                return await self._starttls(command, before)
-            case b"AUTH" | b"XCLIENT" | b"XFORWARD":
-                return [await self._identify(command, before)]
-            case b"EXPN" | b"ETRN" | b"TURN" | b"SEND" | b"SOML" | b"SAML":
-                return [failure.NOT_IMPLEMENTED]
-            case _:
-                return [failure.SYNTAX]
+    def _do(self, command: Command, before: list[Reply]) -> Awaitable[list[Reply]]:
+        """Do what a command of `_WORK` asks for, and give the replies.
 
-    async def _hello(self, command: Command) -> Reply:
+        `before` are replies not sent yet: where something is said before it is done (354, 220, 334), they go
+        with that.
+        """
+        match command.verb:
+            case b"DATA":
+                return self._data(command, before)
+            case b"BDAT":
+                return self._bdat(command, before)
+            case b"EHLO" | b"HELO" | b"LHLO":
+                return self._hello(command)
+            case b"RSET":
+                return self._reset(command)
+            case b"QUIT":
+                return self._quit()
+            case b"STARTTLS":
+                return self._starttls(command, before)
+            case _:
+                return self._identify(command, before)
+
+    async def _reset(self, command: Command) -> list[Reply]:
+        if command.argument:
+            return [failure.NO_ARGUMENT]
+        await self._abandon()
+        return [failure.OK]
+
+    async def _quit(self) -> list[Reply]:
+        await self._abandon()
+        self._over = self._parted = True
+        return [failure.BYE]
+
+    async def _hello(self, command: Command) -> list[Reply]:
         if self._door.lmtp != (command.verb == b"LHLO"):
-            return failure.NEED_LHLO if self._door.lmtp else failure.SYNTAX
+            return [failure.NEED_LHLO if self._door.lmtp else failure.SYNTAX]
         name = command.argument.split(b" ")[0]
         if not name:
-            return failure.NEED_HOSTNAME
+            return [failure.NEED_HOSTNAME]
         await self._abandon()
         self._info.helo = name[:255]
         self._greeted = True
@@ -266,17 +312,12 @@ class Session(Guard):
         if command.verb == b"HELO":
             self._offered = frozenset()
             self._info.protocol = self._standing.protocol("SMTP")
-            return Reply.of(250, "", hostname)
+            return [Reply.of(250, "", hostname)]
         self._info.protocol = self._standing.protocol("LMTP" if self._door.lmtp else "ESMTP")
         hops = self._door.routes().hops(self._door.label)
         lines = await extensions(hops, self._standing, own_size=self._policy().size)
         if lines is None:
             self._over = True
-            return failure.NOT_READY
+            return [failure.NOT_READY]
         self._offered = frozenset(line.split(b" ")[0] for line in lines)
-        return Reply(250, (hostname.encode("ascii"), *lines))
-
-
-def _command(line: bytes) -> Command | Reply:
-    """A line that ends in CRLF as a command."""
-    return parse_command(line[:-2]) or failure.SYNTAX
+        return [Reply(250, (hostname.encode("ascii"), *lines))]

@@ -68,7 +68,7 @@ class Transfer(Wire):
         )
         await self._answer(*before, failure.GO_AHEAD)
         before.clear()
-        await self._divert(upload)
+        self._divert(upload)
         try:
             replies = await transaction.content(self._proven(upload))
         except SenderGone:
@@ -113,7 +113,7 @@ class Transfer(Wire):
             return [problem]
         upload = self._chunked() if self._chunking is None else self._chunking.upload
         whole = upload.expect(chunk)
-        await self._divert(upload)
+        self._divert(upload)
         if self._chunking is None and self._transaction is not None:
             relay = self._transaction.content(self._proven(upload))
             self._chunking = Chunking(upload, relay, self._chunks_given_up)
@@ -160,7 +160,7 @@ class Transfer(Wire):
         """Read a chunk that nobody wants, and forget it."""
         upload = self._chunked()
         whole = upload.expect(Chunk(octets, last=True))
-        await self._divert(upload)
+        self._divert(upload)
         try:
             while not upload.done:
                 await upload.read()

@@ -1,10 +1,10 @@
 """A session's connection: octets in and out, lines, clocks, the switch to TLS, and how it ends.
 
-Rests on aiosmtpd's session class, which makes the stream reader and writer and starts the task that runs
+Rests on aiosmtpd's session class, which makes the session's stream writer and starts the task that runs
 `_handle_client`. What of it isn't public and relied on has a contract test. Not used: its constructor (it
-looks through all methods of the class for each connection, 0.3 ms), its timers and its reaction to a lost
-connection (they cut a mail off in the middle), its STARTTLS (made of asyncio's private parts, and bound to
-one certificate for the life of a server).
+looks through all methods of the class for each connection, 0.3 ms), its stream reader (see
+`gateway.edge.lines`), its timers and its reaction to a lost connection (they cut a mail off in the middle),
+its STARTTLS (made of asyncio's private parts, and bound to one certificate for the life of a server).
 
 A lost connection cancels nothing. Whoever is in the middle of a mail finds out when it asks, and ends in good
 order: a mail that the next hop took is recorded whether or not its sender is still there.
@@ -18,12 +18,13 @@ import aiosmtpd.smtp
 
 from gateway.edge.door import Door
 from gateway.edge.limits import TABLE, Limit
+from gateway.edge.lines import EndlessLine, LineReader
 from gateway.smtp import failure
 from gateway.smtp.reply import Reply
 from gateway.transaction.transaction import Transaction
 
-#: A line longer than this many octets without an end is no command; the session is over.
-MAX_ENDLESS = 1_048_576
+#: What came and was not read stops the peer when it is more than this.
+HIGH_WATER = 16_384
 #: So long the last words to a sender may take to be read, in seconds.
 FAREWELL_SECONDS = 10.0
 #: After the last words, what still comes is read and forgotten for so long, in seconds: closing with octets
@@ -56,13 +57,11 @@ class TlsFailed(ConnectionError):
 class Wire(aiosmtpd.smtp.SMTP):
     """The connection of a session at one `Door`."""
 
-    line_length_limit = 8_192
-
     def __init__(self, door: Door, loop: asyncio.AbstractEventLoop) -> None:
         # See above: not aiosmtpd's own constructor, but what its `connection_made` reads.
         asyncio.StreamReaderProtocol.__init__(
             self,
-            asyncio.StreamReader(loop=loop, limit=self.line_length_limit),
+            None,  # type: ignore[arg-type] # contract test
             client_connected_cb=self._cb_client_connected,
             loop=loop,
         )
@@ -74,6 +73,13 @@ class Wire(aiosmtpd.smtp.SMTP):
         self._door = door
         self._transaction: Transaction | None = None
         self._sink: Sink | None = None
+        self._lines = LineReader()
+        self._held = self._lines.held
+        self._listener: asyncio.Future[None] | None = None
+        self._fault: Exception | None = None
+        self._deaf = False
+        self._crowded = False
+        self._full = False
         self._lost = False
         self._over = False
         self._parted = False
@@ -101,14 +107,23 @@ class Wire(aiosmtpd.smtp.SMTP):
                 self._hang_up()
             return
         sink = self._sink
-        if sink is None:
-            super().data_received(data)
-            return
-        rest = sink.feed(data)
-        if sink.ended:
+        if sink is not None:
+            data = sink.feed(data)
+            if not sink.ended:
+                return
             self._sink = None
-            if rest:
-                super().data_received(rest)
+            if not data:
+                return
+        held = self._held
+        held += data
+        listener = self._listener
+        if listener is not None:
+            self._listener = None
+            if not listener.done():
+                listener.set_result(None)
+        if len(held) > HIGH_WATER and not self._crowded:
+            self._crowded = True
+            self._pause()
 
     def eof_received(self) -> bool | None:
         """The sender sends no more; it may still be listening, so what came is worked off (rule 6)."""
@@ -117,6 +132,7 @@ class Wire(aiosmtpd.smtp.SMTP):
         self._ended = True
         if self._sink is not None:
             self._sink.lose("closed before the end of content")
+        self._hear_no_more()
         return asyncio.StreamReaderProtocol.eof_received(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -127,8 +143,22 @@ class Wire(aiosmtpd.smtp.SMTP):
             self._sink.lose("connection lost before the end of content")
         if self._idle_timer is not None:
             self._idle_timer.cancel()
+        if error is not None:
+            self._fault = error
+            self._held.clear()  # nobody is there to be answered
+        self._hear_no_more()
         asyncio.StreamReaderProtocol.connection_lost(self, error)
         self.transport = None
+
+    def pause_writing(self) -> None:
+        """The peer doesn't read what it is told."""
+        super().pause_writing()
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._full = False
+        super().resume_writing()
 
     def _reset_timeout(self, duration: float | None = None) -> None:
         """Instead of aiosmtpd's timer, that would cut a mail off in the middle: see `_check_idle`."""
@@ -180,7 +210,7 @@ class Wire(aiosmtpd.smtp.SMTP):
             self._hang_up()
             return
         self._lingering = True
-        self._reader.feed_eof()  # whoever waits for a line waits no more
+        self._hear_no_more()
         if transport.can_write_eof():  # TLS has no such thing: its end is said when the time is over
             transport.write_eof()
         self._resume()
@@ -218,40 +248,43 @@ class Wire(aiosmtpd.smtp.SMTP):
         """
         if self._lost:
             raise ConnectionResetError("the sender is gone")
-        self._writer.write(b"".join([reply.wire for reply in replies]))
+        transport = self.transport
+        transport.write(replies[0].wire if len(replies) == 1 else b"".join([one.wire for one in replies]))
         self._last = self.loop.time()
-        self._answering = True
-        try:
-            await self._writer.drain()
-        finally:
-            self._answering = False
+        if self._full or transport.is_closing():
+            self._answering = True
+            try:
+                await self._writer.drain()
+            finally:
+                self._answering = False
 
-    async def _read_line(self, limit: int) -> bytes | Reply:
-        """One line of at most `limit` octets with its line end; a refusal for one that is none.
+    def _more(self) -> asyncio.Future[None]:
+        """To be awaited: until there is more than was held when this was called, or an end of it.
 
         Raises:
             asyncio.IncompleteReadError: the sender sends no more.
+            OSError: the connection broke.
         """
-        try:
-            line: bytes = await self._reader.readuntil(b"\n")
-        except asyncio.LimitOverrunError as error:
-            skipped, overrun = 0, error
-            while True:
-                dropped = await self._reader.read(max(overrun.consumed, 1))
-                skipped += len(dropped)
-                if skipped > MAX_ENDLESS:
-                    self._exceed(Limit.ERRORS)
-                    raise asyncio.IncompleteReadError(b"", None) from error
-                try:
-                    rest = await self._reader.readuntil(b"\n")
-                except asyncio.LimitOverrunError as again:
-                    overrun = again
-                else:
-                    whole = (dropped[-1:] + rest).endswith(b"\r\n")
-                    return failure.LINE_TOO_LONG if whole else failure.BARE_COMMAND
-        if not line.endswith(b"\r\n"):
-            return failure.BARE_COMMAND
-        return line if len(line) <= limit else failure.LINE_TOO_LONG
+        if self._fault is not None:
+            raise self._fault
+        if self._deaf:
+            raise asyncio.IncompleteReadError(b"", None)
+        if self._crowded:
+            self._uncrowd()
+        listener = self._listener = self.loop.create_future()
+        return listener
+
+    def _hear_no_more(self) -> None:
+        """Whoever waits for a line waits no more, once those that are held are read."""
+        self._deaf = True
+        if self._listener is not None and not self._listener.done():
+            self._listener.set_result(None)
+
+    def _uncrowd(self) -> None:
+        """What is held is read, or will be: let the peer go on."""
+        if self._crowded:
+            self._crowded = False
+            self._resume()
 
     async def _read_answer(self) -> bytes | Reply:
         """A line that the peer was asked for.
@@ -262,40 +295,38 @@ class Wire(aiosmtpd.smtp.SMTP):
         self._waiting = True
         self._last = self.loop.time()
         try:
-            return await self._read_line(self._door.limits.command_line)
+            while (line := self._lines.take(self._door.limits.command_line)) is None:
+                await self._more()
+        except EndlessLine:
+            self._exceed(Limit.ERRORS)
+            raise ConnectionResetError("a line without an end") from None
         except asyncio.IncompleteReadError:
             raise ConnectionResetError("the sender is gone") from None
         finally:
             self._waiting = False
+        return line
 
-    @property
-    def _pending(self) -> bytearray:
-        """What came and was not read."""
-        pending: bytearray = self._reader._buffer  # type: ignore[attr-defined]  # noqa: SLF001 - contract test
-        return pending
-
-    async def _stop_reading(self) -> bytes:
+    def _stop_reading(self) -> bytes:
         """Take all of it, and nothing more off the wire until TLS has begun. Never waits.
 
         Between the last word in the clear and the handshake no octet may get lost (a quick peer's first one
         of the handshake), and none may get in (CVE-2011-0411).
         """
-        taken = b""
-        while self._pending:
-            taken += await self._reader.read(self.line_length_limit * 8)
+        taken = bytes(self._held)
+        self._held.clear()
+        self._crowded = False
         self._pause()
         return taken
 
-    async def _divert(self, sink: Sink) -> None:
+    def _divert(self, sink: Sink) -> None:
         """Hand what has come to the sink, and what comes from now on, unless that was all of it."""
-        while self._pending and not sink.ended:
-            rest = sink.feed(await self._reader.read(self.line_length_limit * 8))
-            if rest:
-                # commands behind the content: back into the line reader, in front of whatever it holds
-                self._pending[:0] = rest
+        held = self._held
+        self._uncrowd()  # before the sink gets any, which may stop the peer in its turn
+        if held and not sink.ended:
+            held[:] = sink.feed(bytes(held))  # what it gives back are commands behind the content
         if not sink.ended:
             self._sink = sink
-            if self._lost or self._reader.at_eof():
+            if self._lost or self._deaf:
                 sink.lose("closed before the end of content")
 
     def _pause(self) -> None:
@@ -341,7 +372,6 @@ class Wire(aiosmtpd.smtp.SMTP):
         if transport is None:
             raise TlsFailed("gone during the handshake")
         self.transport = transport
-        self._reader._transport = transport  # type: ignore[attr-defined]  # noqa: SLF001 - contract test
         self._writer._transport = transport  # type: ignore[attr-defined]  # noqa: SLF001 - contract test
         self._last = self.loop.time()
         secured: ssl.SSLObject = transport.get_extra_info("ssl_object")

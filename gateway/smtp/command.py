@@ -1,7 +1,7 @@
 """Command lines: octets to verb and argument (RFC 5321 §2.4, §4.1.1)."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 #: RFC 5321 §4.5.3.1.4 says 512, each extension adds to it (SMTPUTF8, DSN, AUTH); what is past this is
 #: refused, not held.
@@ -10,8 +10,7 @@ MAX_COMMAND = 4_096
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One command: the verb in upper case, and what follows the first blank."""
 
     verb: bytes

@@ -17,22 +17,33 @@ from tests.peers.certificate import make_certificate
 class Probe(aiosmtpd.smtp.SMTP):
     """A session that records which of the things we override are called."""
 
-    line_length_limit = 8_192
-
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.called: list[str] = []
         self.ended = asyncio.Event()
         super().__init__(object(), hostname="localhost", ident="", loop=loop)
+        # as ours does it: without a stream reader
+        asyncio.StreamReaderProtocol.__init__(
+            self,
+            None,  # type: ignore[arg-type]
+            client_connected_cb=self._cb_client_connected,
+            loop=loop,
+        )
+        self.held = b""
+        self.two_lines = loop.create_future()
+
+    def data_received(self, data: bytes) -> None:
+        """As ours: no octet goes to a stream reader."""
+        self.held += data
+        if self.held.count(b"\n") == 2:
+            self.two_lines.set_result(None)
 
     def _reset_timeout(self, duration: float | None = None) -> None:
         self.called.append("_reset_timeout")
 
     async def _handle_client(self) -> None:
         self.called.append("_handle_client")
-        line = await self._reader.readuntil(b"\n")
-        while b"\n" in self._reader._buffer:  # type: ignore[attr-defined]
-            line += await self._reader.readuntil(b"\n")
-        self._writer.write(line)
+        await self.two_lines
+        self._writer.write(self.held)
         await self._writer.drain()
         self._writer.close()
         self.ended.set()
@@ -44,8 +55,11 @@ def test_version_is_the_pinned_one() -> None:
 
 
 @pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_connection_made_runs_our_loop_on_its_reader_and_writer(factory: object) -> None:
-    """`connection_made` asks for a timer, makes reader and writer, and runs `_handle_client` as a task."""
+def test_connection_made_runs_our_loop_on_its_writer(factory: object) -> None:
+    """`connection_made` asks for a timer, makes a writer, and runs `_handle_client` as a task.
+
+    There is no stream reader: neither the writer's `drain` nor what ends a connection asks for one.
+    """
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -64,22 +78,14 @@ def test_connection_made_runs_our_loop_on_its_reader_and_writer(factory: object)
         assert sessions[0].session is not None
         assert (sessions[0].session.peer or "")[0] == "127.0.0.1"
         assert isinstance(sessions[0]._handler_coroutine, asyncio.Task)
+        assert sessions[0]._reader is None
+        assert sessions[0]._writer.transport is sessions[0].transport
         writer.close()
         server.close()
         await server.wait_closed()
 
     with asyncio.Runner(loop_factory=factory) as runner:  # type: ignore[arg-type]
         runner.run(main())
-
-
-def test_line_length_limit_bounds_the_stream_reader() -> None:
-    """The class attribute is what the stream reader holds before it stops the peer."""
-    loop = asyncio.new_event_loop()
-    probe = Probe(loop)
-    reader = probe._stream_reader  # type: ignore[attr-defined]
-    assert reader._limit == 8_192
-    assert isinstance(reader._buffer, bytearray)
-    loop.close()
 
 
 @pytest.mark.parametrize("name", ["connection_lost", "eof_received"])
