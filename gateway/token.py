@@ -31,7 +31,10 @@ def encode_token(bits: bytes) -> str:
     if len(bits) != TOKEN_OCTETS:
         raise ValueError(f"a token has {TOKEN_OCTETS} octets, not {len(bits)}")
     number = int.from_bytes(bits, "big")
-    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+    text = ""
+    for shift in _SHIFTS:
+        text += _PAIRS[number >> shift & 1023]
+    return text
 
 
 def parse_token(text: str) -> bytes:

@@ -24,11 +24,11 @@ class Limits:
 
     per_hour: int = 0
     share: float = 0.0
+    #: Whether there is anything to count for.
+    any: bool = field(init=False)
 
-    @property
-    def any(self) -> bool:
-        """Whether there is anything to count for."""
-        return bool(self.per_hour or self.share)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "any", bool(self.per_hour or self.share))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,8 +73,11 @@ class Builder:
             return Built(copy, self.original)
         policy, reading = self.policy, self.reading
         planned = self.opened.copies.get(copy.person) if self.opened is not None else None
-        verdict, footer = self._ruling(planned)
-        ruling = planned if planned is not None else verdict
+        verdict, footer = self.decision.verdict, self.decision.footer
+        ruling: PlannedCopy | Verdict | None = verdict
+        if planned is not None:
+            ruling = planned
+            verdict, footer = self._as_planned(planned, verdict, footer)
         if ruling is None:
             return Built(copy, self.original)
         sender = self.envelope.mail.path.text
@@ -112,11 +115,10 @@ class Builder:
         )
         return Built(copy, await compose(composer, token, self.services.journal), send, composer)
 
-    def _ruling(self, planned: PlannedCopy | None) -> tuple[Verdict | None, FooterPlan | None]:
-        """By which verdict a copy gets a link, and where the link goes: as of now, unless it was planned."""
-        verdict, footer = self.decision.verdict, self.decision.footer
-        if planned is None:
-            return verdict, footer
+    def _as_planned(
+        self, planned: PlannedCopy, verdict: Verdict | None, footer: FooterPlan | None
+    ) -> tuple[Verdict | None, FooterPlan | None]:
+        """What was decided now, where it puts in the same footer as was planned; else what was planned."""
         if footer is not None and verdict is not None and verdict.footer == planned.footer:
             return verdict, footer
         if planned.footer not in self.policy.footers:

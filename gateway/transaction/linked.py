@@ -126,14 +126,33 @@ class LinkedMail:
             raise Unlinkable(decision.reason if decision.reason is not Reason.INJECTED else Reason.PARTIAL)
         self._recorded = not self.lmtp and (opened is not None or len(set(persons)) > 1)
         rule = decision.verdict.rule if decision.verdict is not None else ""
+        builder = Builder(
+            services=self.services,
+            policy=self.policy,
+            envelope=self.envelope,
+            reading=self.reading,
+            decision=decision,
+            opened=opened,
+            original=self.original,
+            key=self._key,
+            route=self.hop.name,
+            message_id=self.report.message_id,
+            alone=not (self.lmtp or self._recorded),
+        )
         taken, new = self._pass_brake(rule, plan, opened), 0
         try:
-            built = await self._build(decision)
+            built, sends = [], []
+            for copy in plan.copies:
+                one = await builder.build(copy)
+                built.append(one)
+                if one.send is not None:
+                    sends.append(one.send)
             if self._recorded:
                 new = await self._claim(built)
             else:
-                answers = await self.services.ledger.intend([b.send for b in built if b.send is not None])
-                new = await self._take_answers(built, answers)
+                new = await self._take_answers(built, await self.services.ledger.intend(sends))
+        except MailUnreadable as error:
+            raise Unlinkable(error.reason, error.detail) from error
         finally:
             if taken != new:
                 self.services.safety.give_back(rule, taken - new, mail=not new)
@@ -164,25 +183,6 @@ class LinkedMail:
         self._left |= {persons[i]: Reason.PARTIAL for i in self.reading.candidates - chosen}
         return chosen
 
-    async def _build(self, decision: Decision) -> list[Built]:
-        builder = Builder(
-            services=self.services,
-            policy=self.policy,
-            envelope=self.envelope,
-            reading=self.reading,
-            decision=decision,
-            opened=self._opened,
-            original=self.original,
-            key=self._key,
-            route=self.hop.name,
-            message_id=self.report.message_id,
-            alone=not (self.lmtp or self._recorded),
-        )
-        try:
-            return [await builder.build(copy) for copy in self._plan.copies]
-        except MailUnreadable as error:
-            raise Unlinkable(error.reason, error.detail) from error
-
     async def _take_answers(self, built: Sequence[Built], answers: Sequence[Issued]) -> int:
         """Make jobs of what has been built, the ledger having answered; gives how many links are new."""
         new = 0
@@ -192,8 +192,11 @@ class LinkedMail:
                 return await self._claim(built)
             new += answer.left is None and not answer.attempts
         issued = iter(answers)
-        jobs = [(one, one.copy.recipients, next(issued) if one.send is not None else None) for one in built]
-        await self._add_jobs(jobs)
+        untouched: list[int] = []
+        for one in built:
+            given = next(issued) if one.send is not None else None
+            untouched += await self._add_job(one, one.copy.recipients, given)
+        self._add_untouched(untouched)
         for job in self._jobs:
             if job.send is not None:
                 return new
@@ -214,42 +217,42 @@ class LinkedMail:
                 self._settled[person] = claim.outcome
             elif claim.standing is Standing.ELSEWHERE:
                 self._settled[person] = Outcome(Fate.ELSEWHERE, failure.SENT_ELSEWHERE)
-        jobs = []
+        untouched: list[int] = []
         for one in built:
             ours = tuple(index for index in one.copy.recipients if self._is_ours(claims, index))
             if ours:
-                jobs.append(
-                    (one, ours, claims[one.copy.person].issued if one.copy.person is not None else None)
-                )
-        await self._add_jobs(jobs)
+                given = claims[one.copy.person].issued if one.copy.person is not None else None
+                untouched += await self._add_job(one, ours, given)
+        self._add_untouched(untouched)
         issued = [claim.issued for claim in claims.values() if claim.issued is not None]
         return sum(one.left is None and not one.attempts for one in issued)
 
     def _is_ours(self, claims: dict[bytes, Claim], index: int) -> bool:
         return claims[self._plan.persons[index]].standing is Standing.OURS
 
-    async def _add_jobs(self, jobs: Sequence[tuple[Built, tuple[int, ...], Issued | None]]) -> None:
-        """A job for each copy; those who are to get no link after all share the untouched one."""
-        untouched: list[int] = []
-        for built, recipients, issued in jobs:
-            if issued is not None and issued.left is not None:
-                self._left[self._plan.persons[recipients[0]]] = issued.left
-                self.services.journal.count(f"left-alone-{issued.left}")
-                untouched += recipients
-                continue
-            if built.copy.person is None:
-                untouched += recipients
-                continue
-            job = Job(recipients=recipients, content=built.content, send=built.send, unlinked=built.unlinked)
-            if issued is not None and built.send is not None:
-                job.token = issued.token
-                if issued.token != built.send.token and built.composer is not None:
-                    await self._make_again(job, built.composer)
-                if issued.put_off >= PUT_OFF_LIMIT and self._takes_untouched():
-                    job.unlinked = True
-            self._jobs.append(job)
-        if untouched:
-            self._jobs.append(Job(recipients=tuple(sorted(untouched)), content=self.original))
+    async def _add_job(
+        self, built: Built, recipients: tuple[int, ...], issued: Issued | None
+    ) -> tuple[int, ...]:
+        """A job for a copy with a link; gives those who are to get none, and share the untouched copy."""
+        if issued is not None and issued.left is not None:
+            self._left[self._plan.persons[recipients[0]]] = issued.left
+            self.services.journal.count(f"left-alone-{issued.left}")
+            return recipients
+        if built.copy.person is None:
+            return recipients
+        job = Job(recipients=recipients, content=built.content, send=built.send, unlinked=built.unlinked)
+        if issued is not None and built.send is not None:
+            job.token = issued.token
+            if issued.token != built.send.token and built.composer is not None:
+                await self._make_again(job, built.composer)
+            if issued.put_off >= PUT_OFF_LIMIT and self._takes_untouched():
+                job.unlinked = True
+        self._jobs.append(job)
+        return ()
+
+    def _add_untouched(self, recipients: Sequence[int]) -> None:
+        if recipients:
+            self._jobs.append(Job(recipients=tuple(sorted(recipients)), content=self.original))
 
     async def _make_again(self, job: Job, composer: Composer) -> None:
         """An earlier attempt of this mail: the same recipient keeps the same token (promise 4)."""

@@ -64,19 +64,24 @@ def make_plan(
     """
     known = earlier or {}
     # By person and not by index: who is given twice, once in a form that is on a list, gets one copy.
-    with_link = set()
+    chosen = set()
     for index in candidates:
         if persons[index] not in known:
-            with_link.add(persons[index])
+            chosen.add(persons[index])
     for person, planned in known.items():
         if planned.linked:
-            with_link.add(person)
+            chosen.add(person)
     linked: dict[bytes, list[int]] = {}
     others: list[int] = []
     for index, person in enumerate(persons):
-        if person in with_link:
+        if person in chosen:
             linked.setdefault(person, []).append(index)
         else:
             others.append(index)
-    copies = tuple([Copy(tuple(indexes), person) for person, indexes in linked.items()])
-    return Plan(tuple(persons), copies, (*copies, Copy(tuple(others), None)) if others else copies)
+    copies = []
+    for person, indexes in linked.items():
+        copies.append(Copy(tuple(indexes), person))
+    with_link = tuple(copies)
+    if others:
+        copies.append(Copy(tuple(others), None))
+    return Plan(tuple(persons), with_link, tuple(copies))
