@@ -10,7 +10,6 @@ written every fault is a `NextHopFault`: the next hop has no mail. After that it
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from gateway.errors import NextHopFault, OutcomeUnknown
 from gateway.relay.commands import say
@@ -21,9 +20,6 @@ from gateway.smtp.envelope import Mail, Rcpt
 from gateway.smtp.failure import NO_RECIPIENT
 from gateway.smtp.reply import Reply
 from gateway.transaction.ports import Start
-
-if TYPE_CHECKING:
-    from gateway.relay.pool import Pool
 
 #: So long RSET may take, in seconds; opening another connection is faster than waiting longer.
 RSET_SECONDS = 20.0
@@ -41,13 +37,10 @@ class OutboundTransaction(Place):
     flowing. After such a refusal `write` takes content and forgets it.
     """
 
-    __slots__ = ("_base_needs", "_corked", "_tail")
-
-    def __init__(self, pool: "Pool", needs: frozenset[bytes], loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(pool, needs, loop)
-        self._base_needs = needs
-        self._corked: bytes | None = None  # a first piece that waits to leave in one write with what follows
-        self._tail = _CRLF
+    __slots__ = ("_corked", "_tail")
+    # Both are set when content begins.
+    _corked: bytes | None  # a first piece that waits to leave in one write with what follows
+    _tail: bytes
 
     # MAIL and RCPT
 
@@ -60,10 +53,10 @@ class OutboundTransaction(Place):
         if not commands:
             return []
         connection: Connection | Reply | None = self._begin_call(commands)
-        pool = self._pool
-        mark = self._said.mark()
+        pool, said = self._pool, self._said
         given: list[Reply] = []
         rest = commands
+        mark = None
         try:
             deadline = self._loop.time() + pool.settings.timeouts.envelope
             while True:
@@ -88,12 +81,17 @@ class OutboundTransaction(Place):
                     if self._answered(connection, rest, replies, given):
                         break
                     self._lost(ConnectionLost(connection.fault))
+                # What is answered of the group stands, and is said again before the rest of it.
+                mark = mark or said.mark()
+                said.book(rest, given[len(commands) - len(rest) :])
                 rest = commands[len(given) :]
                 connection = None
         except BaseException:
-            self._said.back_to(mark)
+            if mark is not None:
+                said.back_to(mark)
             self._cut()
             raise
+        said.book(rest, given[len(commands) - len(rest) :])
         pool.held[self] = self._loop.time()
         if pool.waiters:
             pool.relieve()
@@ -106,7 +104,7 @@ class OutboundTransaction(Place):
         replies: Sequence[Reply],
         given: list[Reply],
     ) -> bool:
-        """Book the replies; give whether all of `rest` is answered."""
+        """Put what is an answer behind those `given`; tell whether all of `rest` is answered."""
         for at, reply in enumerate(replies):
             code = reply.code
             if code == 421:
@@ -115,12 +113,9 @@ class OutboundTransaction(Place):
                     self._pool.notice(connection, reply)
                     given += [reply] * (len(rest) - at)
                 return self._new
-            if 200 <= code < 300 and code not in (220, 221):
-                self._said.accept(rest[at], reply)
-            elif code >= 400:
-                if code >= 500:
-                    self._pool.notice(connection, reply)
-            else:
+            if code >= 500:
+                self._pool.notice(connection, reply)
+            elif reply.intermediate or code in (220, 221):
                 connection.fail(f"not an answer to MAIL or RCPT: {reply}"[:120])
                 return False
             given.append(reply)
@@ -267,7 +262,7 @@ class OutboundTransaction(Place):
         """
         self._pool.held.pop(self, None)
         self._said.forget()
-        self._needs = self._base_needs
+        self._needs = self._first_needs
         connection = self._connection
         if connection is None or not self._asked:
             return

@@ -34,15 +34,15 @@ class Place:
     """
 
     __slots__ = (
-        "_asked", "_clean", "_connection", "_done", "_failed", "_loop", "_needs", "_new", "_placed", "_pool",
-        "_said", "_streaming", "host",
+        "_asked", "_clean", "_connection", "_done", "_failed", "_first_needs", "_loop", "_needs", "_new",
+        "_placed", "_pool", "_said", "_streaming", "host",
     )  # fmt: skip
 
     def __init__(self, pool: "Pool", needs: frozenset[bytes], loop: asyncio.AbstractEventLoop) -> None:
         self.host = ""
         self._pool = pool
         self._loop = loop
-        self._needs = needs
+        self._first_needs = self._needs = needs
         self._said = Said()
         self._connection: Connection | None = None
         self._placed = True
@@ -118,7 +118,7 @@ class Place:
             connection is not None
             and not connection.fault
             and self._needs <= connection.extensions
-            and (self._said.mail is not None or self._pool.fit(connection))
+            and (self._said.mail is not None or self._pool.fit(connection, self._loop.time()))
         ):
             return connection
         return None
@@ -132,7 +132,8 @@ class Place:
             NextHopFault: there is no connection to be had.
         """
         pool, said = self._pool, self._said
-        self._drop()
+        if self._connection is not None:
+            self._drop()
         while True:
             if not self._placed:
                 await pool.place(deadline)

@@ -227,12 +227,12 @@ class Pool:
 
     # connections (used by Place)
 
-    def fit(self, connection: Connection) -> bool:
-        """Whether another mail may begin on it (rule 8)."""
+    def fit(self, connection: Connection, now: float) -> bool:
+        """Whether another mail may begin on it `now`, by the loop's clock (rule 8)."""
         settings = self.settings
         return (
             connection.mails < settings.max_mails
-            and self._loop.time() < connection.born + settings.max_age
+            and now < connection.born + settings.max_age
             and connection.generation == self._generation
         )
 
@@ -242,7 +242,7 @@ class Pool:
             connection = self._idle[at]
             if not needs <= connection.extensions:
                 continue
-            if not self.fit(connection):
+            if not self.fit(connection, self._loop.time()):
                 connection.quit()
                 continue
             del self._idle[at]
@@ -289,11 +289,16 @@ class Pool:
 
     def give_back(self, connection: Connection) -> None:
         """A connection with a clean record: its last answer was a 250 to a final dot, or its greeting."""
-        if self._retired or not self.fit(connection) or len(self._live) + self._connecting > self._places:
+        now = self._loop.time()
+        if (
+            self._retired
+            or not self.fit(connection, now)
+            or len(self._live) + self._connecting > self._places
+        ):
             connection.quit()
             return
         self._idle.append(connection)
-        connection.rest(self._loop.time() + self.settings.idle)
+        connection.rest(now + self.settings.idle)
 
     def blame(self, host: Host, why: str) -> None:
         """A new connection to this host was void before it answered."""

@@ -28,15 +28,18 @@ class Said:
         self.rcpts: list[Rcpt] = []
         self.answers: list[Reply] = []
 
-    def accept(self, command: Mail | Rcpt, reply: Reply) -> None:
-        """A command was answered with 2xx; MAIL begins anew."""
-        if isinstance(command, Mail):
-            self.mail = command
-            self.rcpts = []
-            self.answers = []
-        elif self.mail is not None:
-            self.rcpts.append(command)
-            self.answers.append(reply)
+    def book(self, commands: Sequence[Mail | Rcpt], replies: Sequence[Reply]) -> None:
+        """These commands were answered, the first of them at least: 2xx is accepted; MAIL begins anew."""
+        for command, reply in zip(commands, replies, strict=False):
+            if not reply.positive:
+                continue
+            if isinstance(command, Mail):
+                self.mail = command
+                self.rcpts = []
+                self.answers = []
+            elif self.mail is not None:
+                self.rcpts.append(command)
+                self.answers.append(reply)
 
     def forget(self) -> None:
         """The transaction is over."""

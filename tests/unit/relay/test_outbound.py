@@ -431,6 +431,23 @@ async def test_failed_group_leaves_nothing_behind() -> None:
         assert [done.recipients for done in hop.taken] == [[b"a@example.com"]]
 
 
+async def test_cancelled_group_leaves_nothing_behind() -> None:
+    """A group that is cancelled while its rest is asked on another connection is taken back whole."""
+    connections: list[Script | None] = [{("rcpt", 3): lost()}, {("rcpt", 3): silent()}, {}]
+    async with ScriptedHop(connections=connections) as hop, pooled(hop) as pool:
+        outbound = await accepted(pool, b"a@example.com")
+        group = [rcpt(b"b@example.com"), rcpt(b"c@example.com")]
+        task = asyncio.ensure_future(outbound.envelope(group))
+        await hop.wait(
+            lambda: len(hop.sessions) == 2 and b"RCPT TO:<c@example.com>" in hop.sessions[1].commands
+        )
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await finished(outbound)).code == 250
+        assert [done.recipients for done in hop.taken] == [[b"a@example.com"]]
+
+
 async def test_other_host_takes_over() -> None:
     """Rule 1: said again on any host that can carry the mail.
 
