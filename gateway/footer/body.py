@@ -7,6 +7,7 @@ of ours.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from gateway.errors import MailUnreadable
@@ -25,8 +26,6 @@ _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 # in UTF-8 they would be one thing to all, and wrong to many. The last are what CP932 makes of no character.
 _DOUBTFUL: Final = re.compile(r"[\x80-\x9f\uf8f0-\uf8f3]")
 _SAFE_LABELS: Final = frozenset({"utf-8", "us-ascii"})
-
-Change = tuple[int, int, str]
 
 
 class Target(NamedTuple):
@@ -73,19 +72,17 @@ class Target(NamedTuple):
         # Rather than move an all-ASCII body to another transfer encoding.
         return written.isascii() or self.part.encoding not in IDENTITY or not self.raw.isascii()
 
-    def changes(self, run: str) -> list[Change]:
-        """What changes in `decoded`, in order."""
-        place = self.spot.start
-        changes: list[Change] = []
-        for start, end in self.spans:
-            changes.append((start, end, run if start == place else ""))
-        return changes
+    def texts(self, run: str) -> Sequence[str]:
+        """What comes in place of each of `spans`."""
+        if len(self.spans) == 1:
+            return (run,)
+        return [run if start == self.spot.start else "" for start, _ in self.spans]
 
     def new_text(self, run: str) -> str:
         """The whole decoded text with `run` in it."""
         pieces: list[str] = []
         reached = 0
-        for start, end, text in self.changes(run):
+        for (start, end), text in zip(self.spans, self.texts(run), strict=True):
             pieces += (self.decoded[reached:start], text)
             reached = end
         pieces.append(self.decoded[reached:])
@@ -105,10 +102,10 @@ class Target(NamedTuple):
     def _in_place(self, script: Script, run: str) -> list[Edit] | None:
         """The edits that keep charset and transfer encoding; None where they cannot hold the run."""
         base = self.part.body[0]
-        changes = zip(self.offsets, self.changes(run), strict=True)
+        changes = zip(self.offsets, self.texts(run), strict=True)
         edits: list[Edit] = []
         if self.part.encoding == "quoted-printable":
-            for (first, last), (_, _, text) in changes:
+            for (first, last), text in changes:
                 if script.label == "iso-2022-jp" and (
                     shift_at(self.payload, first) or shift_at(self.payload, last)
                 ):
@@ -121,7 +118,7 @@ class Target(NamedTuple):
                 edits.append(Edit(start=base + start, end=base + end, replacement=written))
             return edits
         octets: list[tuple[int, int, bytes]] = []
-        for (first, last), (_, _, text) in changes:
+        for (first, last), text in changes:
             written = script.write(text)
             if written is None:
                 return None
@@ -185,7 +182,7 @@ class Target(NamedTuple):
             return None
         pieces: list[bytes] = []
         reached = 0
-        for (first, last), (_, _, text) in zip(self.offsets, self.changes(run), strict=True):
+        for (first, last), text in zip(self.offsets, self.texts(run), strict=True):
             written = self.script.write(text)
             if written is None:
                 return None

@@ -14,7 +14,6 @@ line that could be a boundary (`idle_spans`), can be left out of the edited byte
 as the span that it was.
 """
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
@@ -31,8 +30,6 @@ from gateway.reason import Reason
 
 # A shorter body is looked at as it is.
 _LONG = 4096
-# All that a scan could find in the lines of a text, but for boundaries: NUL, and CR or LF alone.
-_ODD: Final = re.compile(rb"\0|\r(?!\n)|\n(?<!\r\n)")
 # Nobody can count to `MAX_CANDIDATES` in less.
 _SMALL: Final = MAX_CANDIDATES * len(b"\r\n--")
 
@@ -77,7 +74,8 @@ def _bodies_as_before(plan: FooterPlan, ordered: Sequence[Edit], edited: Buffer)
 
     All bytes outside of the edits are known to be the same. So if all edits lie in bodies, all headers are
     the same, and so are all parts and their faults, unless a line that an edit has touched says otherwise.
-    Such a line is text and nothing more if it has nothing `_ODD` in it and begins as no boundary of the mail.
+    Such a line is text and nothing more if it has no NUL and no lone CR or LF in it, and begins as no
+    boundary of the mail does.
     """
     message = plan.message
     data = message.data
@@ -94,13 +92,13 @@ def _bodies_as_before(plan: FooterPlan, ordered: Sequence[Edit], edited: Buffer)
         while number < len(ordered) and start <= ordered[number].start and ordered[number].end <= end:
             first, last, replacement = ordered[number]
             at = first + grown
-            # With the line end before the first line, and that of the last.
-            above = max(edited.rfind(b"\n", 0, at), 0)
+            top = edited.rfind(b"\n", 0, at) + 1
             below = (edited.find(b"\n", at + len(replacement)) + 1) or len(edited)
-            if _ODD.search(edited, above, below):
+            odd = edited[top:below].replace(b"\r\n", b"")
+            if b"\r" in odd or b"\n" in odd or b"\0" in odd:
                 return None
             for boundary in boundaries:
-                if edited.find(b"\n--" + boundary.encode("utf-8", "replace"), above, below) >= 0:
+                if edited.find(b"\n--" + boundary.encode("utf-8", "replace"), max(top - 1, 0), below) >= 0:
                     return None
             grown += len(replacement) - last + first
             number += 1
@@ -224,7 +222,7 @@ def _check_text(target: Target, run: str, body: _Found, edited: Buffer) -> None:
 def _reads_as(decoded: str, target: Target, run: str) -> bool:
     """Whether `decoded` is the old text to the letter, with `run` as the part's charset spells it."""
     at = reached = 0
-    for start, end, text in target.changes(run):
+    for (start, end), text in zip(target.spans, target.texts(run), strict=True):
         kept = start - reached
         if decoded[at : at + kept] != target.decoded[reached:start]:
             return False

@@ -7,18 +7,16 @@ caller lets the mail go untouched.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gateway.errors import MailUnreadable
 from gateway.footer.compose import FooterPlan
 from gateway.reason import Reason
 from gateway.ruleset.ruleset import Verdict
 from gateway.smtp.envelope import Envelope
-from gateway.transaction.compose import Composer, Content, compose_aside
+from gateway.transaction.compose import Composer, Content, compose
 from gateway.transaction.context import Services
 from gateway.transaction.decide import Decision, Reading, place
 from gateway.transaction.plan import Copy
 from gateway.transaction.policy import Policy
 from gateway.transaction.ports import OpenMail, PlannedCopy, SendIntent
-from gateway.transaction.report import Journal
 
 TOKEN_OCTETS = 16
 
@@ -125,20 +123,3 @@ class Builder:
             return verdict, None
         verdict = Verdict(matched=True, action="inject", rule=planned.rule, footer=planned.footer)
         return verdict, place(self.reading, verdict, self.policy).footer
-
-
-async def compose(composer: Composer, token: bytes, journal: Journal) -> Content:
-    """The copy with the link of `token` (16 octets); what goes wrong with it is told to the journal.
-
-    Raises:
-        MailUnreadable: it can't be made.
-    """
-    try:
-        content = await compose_aside(composer, token)
-    except MailUnreadable as error:
-        journal.fault("copy with a link not made", error)
-        raise
-    if content.fault is not None:
-        journal.fault("copy goes unsigned", content.fault)
-        journal.count(Reason.SIGNING_FAULT)
-    return content

@@ -19,6 +19,7 @@ from gateway.smtp.content import stuff
 from gateway.token import encode_token
 from gateway.transaction.decide import Reading
 from gateway.transaction.policy import LinkForm, Policy
+from gateway.transaction.report import Journal
 
 #: Octets written at a time; what is larger would only stand in the transport's buffer.
 BLOCK = 262_144
@@ -43,8 +44,10 @@ class Content(NamedTuple):
 
     def blocks(self, received: bytes) -> Iterator[bytes]:
         """The stuffed octets for the wire, `received` before everything, without the final dot."""
-        if len(self.data) <= BLOCK:
-            return stuff((received + self.octets,))
+        data = self.data
+        if len(data) <= BLOCK:
+            mail = data[:] if self.pieces is None else join(data, self.pieces)
+            return stuff((received + self.head + mail,))
         return stuff(self._cut(received + self.head))
 
     def _cut(self, head: bytes) -> Iterable[bytes]:
@@ -134,15 +137,35 @@ def without_marks(reading: Reading, policy: Policy) -> Content | None:
     ).clean()
 
 
-async def compose_aside(composer: Composer, token: bytes) -> Content:
-    """`Composer.compose`, which for a large mail runs in a thread: no other mail waits meanwhile.
+async def compose(composer: Composer, token: bytes, journal: Journal) -> Content:
+    """`Composer.compose`, so that no other mail waits meanwhile; what goes wrong is told to the journal.
+
+    Raises:
+        MailUnreadable: the copy can't be made.
+    """
+    try:
+        if len(composer.footer.message.data) > BLOCK:
+            content = await _compose_aside(composer, token)
+        else:
+            if composer.treatment.keys:
+                await asyncio.sleep(
+                    0
+                )  # a thousand signatures take half a second; others' mail goes on between
+            content = composer.compose(token)
+    except MailUnreadable as error:
+        journal.fault("copy with a link not made", error)
+        raise
+    if content.fault is not None:
+        journal.fault("copy goes unsigned", content.fault)
+        journal.count(Reason.SIGNING_FAULT)
+    return content
+
+
+async def _compose_aside(composer: Composer, token: bytes) -> Content:
+    """`Composer.compose` of a large mail, in a thread.
 
     A caller that is cancelled waits for the thread all the same, since it reads the mail's buffer.
     """
-    if len(composer.footer.message.data) <= BLOCK:
-        if composer.treatment.keys:
-            await asyncio.sleep(0)  # a thousand signatures take half a second; others' mail goes on between
-        return composer.compose(token)
     work = asyncio.ensure_future(asyncio.to_thread(composer.compose, token))
     try:
         return await asyncio.shield(work)

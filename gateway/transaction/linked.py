@@ -22,8 +22,8 @@ from gateway.smtp.envelope import Envelope
 from gateway.smtp.fold import Fate, Outcome, fold, is_mixed
 from gateway.smtp.reply import Reply
 from gateway.token import encode_token
-from gateway.transaction.build import Builder, Built, compose
-from gateway.transaction.compose import Composer, Content
+from gateway.transaction.build import Builder, Built
+from gateway.transaction.compose import Composer, Content, compose
 from gateway.transaction.context import Services
 from gateway.transaction.copies import PUT_OFF_LIMIT, UNTOUCHED_PROOF_SECONDS, Courier, Job, out_of_time
 from gateway.transaction.decide import Decision, Reading
