@@ -33,7 +33,7 @@ from gateway.relay.settings import Host
 from gateway.service.bundle import build_policy, read_bundle
 from gateway.service.control import Channel
 from gateway.service.eyes.table import Table
-from gateway.service.journal import start_logging
+from gateway.service.lines import start_logging
 from gateway.service.process import GARBAGE_THRESHOLD, keep_heap
 from gateway.service.worker import Worker
 from gateway.smtp.capabilities import Capabilities
