@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from gateway.ruleset.clause import Clause
 from gateway.ruleset.memo import Memo
+from gateway.ruleset.runs import Runs
 from gateway.ruleset.termset import TermSet, term_set
 from gateway.ruleset.vocabulary import Compiled
 from gateway.ruleset.wording import Wording
@@ -53,9 +54,9 @@ class Book:
 
     `strong` are the strong signals, `anywhere` what else is looked for in every sentence, `elsewhere` what
     is looked for only in a refusal, in thanks, or in the subject; `wordings` have the clauses that ask how a
-    text reads as a whole. A word's meaning (`in_body`, `in_subject`)
-    are the terms that it stands for there, in the bits of `denier` those that it denies, and `crosser` if
-    sentences may end inside it. `memo` holds what was found in letters before.
+    text reads as a whole. A word's meaning (`in_body`, `in_subject`) are the terms that it stands for there,
+    in the bits of `denier` those that it denies, and `crosser` if sentences may end inside it. `memo` holds
+    what was found in letters before, `runs` how they read as a whole.
     """
 
     __slots__ = (
@@ -69,6 +70,7 @@ class Book:
         "lexicon",
         "memo",
         "names",
+        "runs",
         "strong",
         "thanks",
         "thanks_of",
@@ -124,6 +126,7 @@ class Book:
             for name, wording in (wordings or {}).items()
         )
         self.memo = Memo(self, key)
+        self.runs = Runs(self.memo.hashed)
 
     def _meanings(
         self, terms_of: Sequence[tuple[int, ...]], denied_by: Sequence[tuple[int, ...]]

@@ -19,9 +19,9 @@ not known. In the next letter of its size all the others are looked up together,
 and holds a core word, no other one is looked for.
 
 What is longer than `MOST_LINES`, or holds a regular expression's match (that could go over lines), is not
-remembered at all, nor is how a text reads as a whole (`wording`): that depends on every word. Whoever lets
-statements look at more of a text than its words has to say so here; a test
-compares what is remembered with what is read.
+remembered at all. How a text reads as a whole (`wording`) depends on every word; what of that can be
+remembered `runs` says. Whoever lets statements look at more of a text than its words has to say so here; a
+test compares what is remembered with what is read.
 """
 
 from bisect import bisect_right
@@ -36,6 +36,7 @@ from gateway.ruleset.lexicon import FIRST_WORD, MOST_FOUND, Match, ends_sentence
 from gateway.ruleset.names import named_places
 from gateway.ruleset.sentences import LONGEST_SENTENCE, LONGEST_TEXT, signature_start
 from gateway.ruleset.termset import TermSet
+from gateway.ruleset.wording import Sum
 
 if TYPE_CHECKING:
     from gateway.ruleset.book import Book
@@ -67,8 +68,8 @@ class Finding(NamedTuple):
 
     `number`: its own, never given twice. `core`: a core word stands in the subject or in the lines. `about`
     and `held`: the terms that may stand in the subject and in the text. `strong`: is a strong signal among
-    what holds? `places`: by number of the clause, in the order of finding, how each of its hits begins and
-    where it is.
+    what holds? `terms`: what those that may stand there come to in each wording. `places`: by number of the
+    clause, in the order of finding, how each of its hits begins and where it is.
     """
 
     number: int
@@ -76,6 +77,7 @@ class Finding(NamedTuple):
     about: TermSet
     held: TermSet
     strong: bool
+    terms: tuple[Sum, ...]
     places: tuple[tuple[int, tuple[Kind, str, float, bool], tuple[Spot, ...]], ...]
 
 
@@ -98,11 +100,16 @@ class _Known(NamedTuple):
     lines: Sequence[_Line]
 
 
+_Template = tuple[bytes, _Size, tuple[int, ...]]
+"""By what a template is known again: the hash of what doesn't change, its size, the lines that change."""
+
+
 class Likeness(NamedTuple):
     """By what a page is known again, where its lines begin, and where in each of them its first word.
 
-    `finding` is what was found in a page like it. `matches` are the words of the text where they were looked
-    for: to read the page needs them too.
+    Behind the lines stands in `starts` where the text goes on. `finding` is what was found in a page like it.
+    `matches` are the words of the text where they were looked for: to read the page needs them too.
+    `template` is that which it is of, if it has been recognised.
     """
 
     key: tuple[object, ...]
@@ -110,6 +117,7 @@ class Likeness(NamedTuple):
     firsts: Sequence[int]
     finding: Finding | None
     matches: Sequence[Match] | None
+    template: _Template | None
 
 
 class Memo:
@@ -139,7 +147,7 @@ class Memo:
         )
         self._lines: dict[bytes, _Line] = {}
         self._changing: dict[_Size, tuple[int, ...]] = {}
-        self._templates: dict[tuple[bytes, _Size, tuple[int, ...]], _Known] = {}
+        self._templates: dict[_Template, _Known] = {}
         self._shapes: dict[Shape, int] = {}
         self._pages: dict[tuple[object, ...], Finding] = {}
         self._numbers = count()  # never given twice, so that none means two shapes
@@ -156,17 +164,18 @@ class Memo:
         lines, tail = _lines(text)
         if changing and changing[-1] >= len(lines):
             return None
-        template = self._templates.get((self._rest(lines, changing, subject, quoted), size, changing))
-        if template is None:
+        template = self._rest(lines, changing, subject, quoted), size, changing
+        known = self._templates.get(template)
+        if known is None:
             return None
-        read, last = [*template.lines], len(lines) - 1
+        read, last = [*known.lines], len(lines) - 1
         for at in changing:
             line = lines[at]
-            name = self._hash(line) + b"w" if at == last else self._hash(line)
+            name = self.hashed(line) + b"w" if at == last else self.hashed(line)
             read[at] = self._lines.get(name) or self._learn_line(
                 name, line, self._book.lexicon.words(line), whole=at == last
             )
-        return self._likeness(_Known(template.about, read), lines, tail)
+        return self._likeness(_Known(known.about, read), lines, tail, template=template)
 
     def likeness(self, text: str, *, subject: str, quoted: str) -> Likeness | None:
         """By what a text is known again, line by line; None for one that is not to be remembered."""
@@ -181,7 +190,7 @@ class Memo:
         found: list[Match] | None = None
         start, last = 0, len(lines) - 1
         for at, line in enumerate(lines):
-            name = self._hash(line) + b"w" if at == last else self._hash(line)
+            name = self.hashed(line) + b"w" if at == last else self.hashed(line)
             known = self._lines.get(name)
             if known is None:
                 fresh.append(at)
@@ -191,24 +200,31 @@ class Memo:
                 known = self._learn_line(name, line, here, whole=at == last)
             read.append(known)
             start += len(line) + 1
-        whole = _Known((self._hash(subject), self._hash(quoted) if quoted else b""), read)
-        if len(fresh) <= FEW_UNKNOWN:
+        whole = _Known((self.hashed(subject), self.hashed(quoted) if quoted else b""), read)
+        if len(fresh) <= FEW_UNKNOWN and len(fresh) < len(lines):
             size = text.count("\n"), len(subject), len(quoted)
             changing = tuple(sorted({*self._changing.get(size, ()), *fresh}))
-            if len(changing) > FEW_UNKNOWN:  # another template of this size
+            if len(changing) > FEW_UNKNOWN or changing[-1:] >= (len(lines),):  # another template of this size
                 changing = tuple(fresh)
-            self._learn_template(self._rest(lines, changing, subject, quoted), size, changing, whole)
-        return self._likeness(whole, lines, tail, found)
+            template = self._rest(lines, changing, subject, quoted), size, changing
+            self._learn_template(template, whole)
+        return self._likeness(whole, lines, tail, found=found)
 
     def _likeness(
-        self, known: _Known, lines: Sequence[str], tail: _Tail, found: Sequence[Match] | None = None
+        self,
+        known: _Known,
+        lines: Sequence[str],
+        tail: _Tail,
+        *,
+        found: Sequence[Match] | None = None,
+        template: _Template | None = None,
     ) -> Likeness | None:
         numbers, firsts, words = zip(*known.lines, strict=True)
         if sum(words) + len(lines) > MOST_FOUND // 2:
             return None
         starts = list(accumulate([len(line) + 1 for line in lines], initial=0))
         key = known.about, tail, *numbers
-        return Likeness(key, starts, firsts, self._pages.get(key), found)
+        return Likeness(key, starts, firsts, self._pages.get(key), found, template)
 
     def number(self) -> int:
         """One that stands for nothing else that is remembered."""
@@ -220,7 +236,8 @@ class Memo:
             self._pages.clear()
         self._pages[likeness.key] = finding
 
-    def _hash(self, text: str) -> bytes:
+    def hashed(self, text: str) -> bytes:
+        """By what it is known again: its keyed hash."""
         octets = text.encode("utf-8", "surrogatepass")
         made = blake2b(octets[:_AT_ONCE], digest_size=16, key=self._key)
         for at in range(_AT_ONCE, len(octets), _AT_ONCE):
@@ -238,19 +255,19 @@ class Memo:
         known = self._lines[name] = self._read(line, words, name, whole=whole)
         return known
 
-    def _learn_template(self, rest: bytes, size: _Size, changing: tuple[int, ...], template: _Known) -> None:
+    def _learn_template(self, template: _Template, known: _Known) -> None:
         if len(self._templates) >= MOST_KNOWN_PAGES:
             self._templates.clear()
             self._changing.clear()
-        self._changing[size] = changing
-        self._templates[rest, size, changing] = template
+        self._changing[template[1]] = template[2]
+        self._templates[template] = known
 
     def _rest(self, lines: Sequence[str], changing: Sequence[int], subject: str, quoted: str) -> bytes:
         """The hash of a text without the lines that change, of its subject, and of the quoted text."""
         rest = [*lines, subject, quoted]
         for at in changing:
             rest[at] = ""
-        return self._hash("\n".join(rest))
+        return self.hashed("\n".join(rest))
 
     def _read(self, line: str, words: Sequence[Match], name: bytes, *, whole: bool) -> _Line:
         book = self._book

@@ -11,6 +11,7 @@ from gateway.ruleset.evidence import Hit, Kind
 from gateway.ruleset.lexicon import Match, Place
 from gateway.ruleset.memo import Finding, Likeness, Mark, Spot
 from gateway.ruleset.reading import Reading, Sentence
+from gateway.ruleset.scope import language_of
 from gateway.ruleset.sentences import LONGEST_TEXT
 from gateway.ruleset.termset import TermSet
 from gateway.ruleset.wording import Wording
@@ -58,6 +59,7 @@ class Page:
         "_refused",
         "_strong",
         "_subject",
+        "_terms",
         "_text",
         "_where",
         "hits",
@@ -98,7 +100,7 @@ class Page:
             book.memo.learn(likeness, finding)
         else:
             self._recall(likeness, finding)
-        wordings = self._take_in(reply=bool(quoted), telling=telling) if book.wordings else ()
+        wordings = self._take_in(likeness, reply=bool(quoted), telling=telling) if book.wordings else ()
         if finding is not None:
             self.mark = (finding.number, *wordings)
 
@@ -114,6 +116,7 @@ class Page:
         self._refused: set[int] = set()
         self._find(book.strong)
         self._strong = bool(self.hits)
+        self._terms = tuple([wording.terms(self._about, self._held) for wording, _ in book.wordings])
         self._refused = {hit.sentence for hits in self.hits.values() for hit in hits}
         self._find(book.anywhere)
         self._find(book.elsewhere, named=True)
@@ -128,6 +131,7 @@ class Page:
             about=self._about,
             held=self._held,
             strong=self._strong,
+            terms=self._terms,
             places=tuple(
                 (number, _beginning(clauses[number]), tuple(self._spot(likeness, hit) for hit in hits))
                 for number, hits in self.hits.items()
@@ -144,7 +148,7 @@ class Page:
 
     def _recall(self, likeness: Likeness, finding: Finding) -> None:
         """The same as was found in a page like this one, at its places here."""
-        _, _, self._about, self._held, self._strong, places = finding
+        _, _, self._about, self._held, self._strong, self._terms, places = finding
         starts, firsts, here, where = likeness.starts, likeness.firsts, self._text, self._where
         about = self._subject.text
         make = tuple.__new__  # without the detour over the constructor of a NamedTuple: a letter has fifteen
@@ -158,8 +162,8 @@ class Page:
                     low, high = first + start, first + end
                     hits.append(make(Hit, (*begin, where, at, low, high, here[low:high])))
 
-    def _take_in(self, *, reply: bool, telling: bool) -> list[int]:
-        """How the text reads as a whole: the clauses that hold. Not remembered: it depends on every word.
+    def _take_in(self, likeness: Likeness | None, *, reply: bool, telling: bool) -> list[int]:
+        """How the text reads as a whole: the clauses that hold. It depends on every word, see `runs`.
 
         In a `reply` that counts against it only: what is new there is a part of a conversation, no letter.
         """
@@ -167,9 +171,12 @@ class Page:
         strong = self._strong
         if reply and not strong:
             return taken
-        clauses = self._book.clauses
-        for wording, numbers in self._book.wordings:
-            likely = wording.likelihood(self._subject.text, self._text, about=self._about, held=self._held)
+        book, subject, text = self._book, self._subject.text, self._text
+        clauses, language = book.clauses, language_of(subject, text)
+        for (wording, numbers), terms in zip(book.wordings, self._terms, strict=True):
+            if wording.language != language:
+                continue
+            likely = wording.opinion(book.runs.sum(wording, likeness, subject=subject, text=text), terms)
             if likely is None:
                 continue
             for number in numbers:

@@ -239,7 +239,7 @@ class Ruleset:
             if best is None or rank > highest:
                 best, highest = one, rank
         if best is None:
-            return replace(_NOTHING, pages=pages)
+            return Verdict(matched=False, action="none", pages=pages)
         rule = best.rule
         matched, share = False, 1.0
         action: Action = "none"

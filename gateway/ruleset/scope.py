@@ -66,7 +66,10 @@ def language_of(*texts: str) -> str:
     sample = "".join([text[:_SAMPLE] for text in texts])
     if sample.isascii():
         return "en" if _LATIN.search(sample) else ""
-    if _KANA.search(sample):
+    first = _JAPANESE.search(sample)
+    if first is None:
+        return "en" if _LATIN.search(sample) else ""
+    if _KANA.search(sample, first.start()):
         return "ja"
     latin = len(sample.encode("ascii", "ignore").translate(None, _NOT_LATIN))
     return "en" if latin > sum(map(len, _JAPANESE.findall(sample))) else ""

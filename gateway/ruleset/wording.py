@@ -9,17 +9,21 @@ be what its pack looks for; statements with ``wording`` turn that into evidence 
 Theory of operation. Which of the runs stand in subject and text is found in one walk of an Aho-Corasick
 automaton; which terms may stand there `reading` knows. Each counts once. The logit is the bias and the mean
 of their weights, times the root of their number (the scalar product with a vector of length one, so that a
-long text is no surer than a short one).
+long text is no surer than a short one). Weights are added as whole numbers: their sum is then the same in
+whatever order.
+
+In letters of one template most runs are the same. Which stand in the text apart from some of its lines
+(`apart`) and which in those lines and at their edges (`around`) make together what stands in all of it.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
 import ahocorasick_rs
 
-from gateway.ruleset.lexicon import encodable
+from gateway.ruleset.lexicon import Place, encodable
 from gateway.ruleset.scope import language_of
 from gateway.ruleset.termset import TermSet
 
@@ -31,6 +35,7 @@ FEWEST: Mapping[str, int] = {"en": 7, "ja": 15}
 
 Language = Literal["ja", "en"]
 
+_UNIT = 1_000_000
 _run = itemgetter(0)
 # Letters and the apostrophe stay, anything else is a blank.
 _SPACED = bytes(octet if octet == 0x27 or 0x61 <= octet <= 0x7A else 0x20 for octet in range(256))
@@ -44,7 +49,11 @@ def unrolled(language: Language, subject: str, text: str) -> str:
     """
     if language == "en":
         return f" {_words(subject)} ; {_words(text)} "
-    return f"{''.join(subject[:LONGEST].split())}|{''.join(text[:LONGEST].split())}"
+    return f"{_characters(subject)}|{_characters(text)}"
+
+
+def _characters(text: str) -> str:
+    return "".join(text[:LONGEST].split())
 
 
 def _words(text: str) -> str:
@@ -60,10 +69,27 @@ class Weighed(NamedTuple):
     weight: float
 
 
-class Wording:
-    """One fitted list of runs and terms. Immutable."""
+class Sum(NamedTuple):
+    """How many runs or terms there are, and their weights together, in millionths."""
 
-    __slots__ = ("_bias", "_language", "_machine", "_runs", "_subject", "_terms", "_weights")
+    number: int
+    weight: int
+
+
+class Wording:
+    """One fitted list of runs and terms. Immutable. `language` is that of the texts that it has learnt."""
+
+    __slots__ = (
+        "_apart",
+        "_bias",
+        "_edge",
+        "_machine",
+        "_runs",
+        "_subject",
+        "_terms",
+        "_weights",
+        "language",
+    )
 
     def __init__(
         self,
@@ -78,14 +104,18 @@ class Wording:
 
         `terms` are those that count in a text, `subject` those that count in a subject.
         """
-        self._language = language
+        self.language = language
         self._bias = bias
         self._runs = tuple(weights)
-        self._weights = tuple(weights.values())
+        self._weights = tuple([_millionths(weight) for weight in weights.values()])
         self._terms = tuple(terms)
         self._subject = tuple(subject)
+        runs = [f" {run} " for run in weights] if language == "en" else list(weights)
+        held = {*"".join(runs)}
+        self._apart = next(sign for sign in map(chr, range(0x110000)) if sign not in held)
+        self._edge = max(map(len, runs), default=1) - 1
         self._machine = ahocorasick_rs.AhoCorasick(
-            [f" {run} " for run in weights] if language == "en" else list(weights),
+            runs,
             matchkind=ahocorasick_rs.MatchKind.Standard,
             store_patterns=False,
             implementation=ahocorasick_rs.Implementation.ContiguousNFA,
@@ -96,22 +126,80 @@ class Wording:
 
         `about` are the terms that may stand in the subject, `held` those that may stand in the text.
         """
-        if language_of(subject, text) != self._language:
+        if language_of(subject, text) != self.language:
             return None
-        found = self._found(subject, text)
-        if len(found) < FEWEST[self._language]:
+        return self.opinion(self.sum(self.read(subject, text)), self.terms(about, held))
+
+    def read(self, subject: str, text: str) -> frozenset[int]:
+        """The runs that stand in subject and text."""
+        return self._found(unrolled(self.language, subject, text))
+
+    def apart(self, subject: str, text: str, places: Sequence[Place]) -> frozenset[int]:
+        """Those that stand in subject and text between these places, which are whole lines in their order.
+
+        The text is not longer than `LONGEST`.
+        """
+        low, pieces = 0, []
+        for start, end in places:
+            pieces.append(text[low:start])
+            low = end
+        pieces.append(text[low:])
+        first = unrolled(self.language, subject, pieces[0])
+        if self.language == "en":
+            rest = [f" {_words(piece)} " for piece in pieces[1:]]
+        else:
+            rest = [_characters(piece) for piece in pieces[1:]]
+        return self._found(self._apart.join([first, *rest]))
+
+    def around(self, subject: str, text: str, places: Sequence[Place]) -> frozenset[int] | None:
+        """Those that stand in these places or go over their edges, and perhaps some near them.
+
+        None where too much white space stands around them.
+        """
+        edge, length = self._edge, len(text)
+        reach = 4 * edge + 40
+        pieces = []
+        for start, end in places:
+            low, high = start - reach, end + reach
+            if self.language == "en":
+                before = (
+                    _words(text[low:start]) if low > 0 else unrolled("en", subject, text[:start]).rstrip()
+                )
+                behind = _words(text[end:high])
+                within = [part for part in (before, _words(text[start:end]), behind) if part]
+                pieces.append(" ".join(within) + " " * (high >= length))
+            else:
+                before = _characters(text[low:start]) if low > 0 else unrolled("ja", subject, text[:start])
+                behind = _characters(text[end:high])
+                pieces.append(f"{before}{_characters(text[start:end])}{behind}")
+            if (low > 0 and len(before) < edge) or (high < length and len(behind) < edge):
+                return None
+        return self._found(self._apart.join(pieces))
+
+    def sum(self, runs: Iterable[int]) -> Sum:
+        """What runs come to."""
+        weights = self._weights
+        found = [weights[run] for run in runs]
+        return Sum(len(found), sum(found))
+
+    def terms(self, about: TermSet, held: TermSet) -> Sum:
+        """What terms come to that may stand in the subject and in the text."""
+        found = [_millionths(weight) for _, term, weight in self._terms if term & held]
+        found += [_millionths(weight) for _, term, weight in self._subject if term & about]
+        return Sum(len(found), sum(found))
+
+    def opinion(self, runs: Sum, terms: Sum) -> float | None:
+        """How likely it is with these; None with too few runs."""
+        if runs.number < FEWEST[self.language]:
             return None
-        weights = [self._weights[run] for run in found]
-        weights += [weight for _, term, weight in self._terms if term & held]
-        weights += [weight for _, term, weight in self._subject if term & about]
-        logit = self._bias + sum(weights) / math.sqrt(len(weights))
+        logit = self._bias + (runs.weight + terms.weight) / _UNIT / math.sqrt(runs.number + terms.number)
         return 1 / (1 + math.exp(-max(-50.0, min(50.0, logit))))
 
     def telling(
         self, subject: str, text: str, most: int, *, about: TermSet = 0, held: TermSet = 0
     ) -> tuple[str, ...]:
         """The `most` runs and terms that count most, whichever way, for `explain`."""
-        found = [(self._runs[run], self._weights[run]) for run in sorted(self._found(subject, text))]
+        found = [(self._runs[run], self._weights[run] / _UNIT) for run in sorted(self.read(subject, text))]
         found += [(f"[{name}]", weight) for name, term, weight in self._terms if term & held]
         found += [
             (f"[{name} in the subject]", weight) for name, term, weight in self._subject if term & about
@@ -119,6 +207,9 @@ class Wording:
         found.sort(key=lambda each: -abs(each[1]))
         return tuple(name for name, _ in found[:most])
 
-    def _found(self, subject: str, text: str) -> set[int]:
-        line = encodable(unrolled(self._language, subject, text))
-        return set(map(_run, self._machine.find_matches_as_indexes(line, overlapping=True)))
+    def _found(self, line: str) -> frozenset[int]:
+        return frozenset(map(_run, self._machine.find_matches_as_indexes(encodable(line), overlapping=True)))
+
+
+def _millionths(weight: float) -> int:
+    return round(weight * _UNIT)

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import example as also
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -158,13 +159,14 @@ def test_a_template_is_read_once(remembering: Ruleset, monkeypatch: pytest.Monke
         remembering.judge(written_mail(REJECTION.format(name="佐藤").replace("見送", "「見送")))
 
 
+TEMPLATE = REJECTION + "\n採用グループの者でございます。\n\n担当 {name}\n"
+
+
 def test_the_lines_of_a_template_are_looked_up_together(
     remembering: Ruleset, reading: Ruleset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once it has shown which of its lines change: a greeting, one in the middle, and the last one."""
-    letters = [
-        written_mail(REJECTION.format(name=name) + f"担当 {name}", subject="選考結果") for name in "甲乙丙丁"
-    ]
+    letters = [written_mail(TEMPLATE.format(name=name), subject="選考結果") for name in "甲乙丙丁"]
     wanted = [reading.judge(letter) for letter in letters]
     for letter in letters[:2]:
         remembering.judge(letter)
@@ -175,11 +177,9 @@ def test_the_lines_of_a_template_are_looked_up_together(
     monkeypatch.setattr(memo.Memo, "likeness", one_by_one)
     assert [remembering.judge(letter) for letter in letters] == wanted
     with pytest.raises(AssertionError, match="line by line"):
-        remembering.judge(written_mail(REJECTION.format(name="甲") + "担当 甲", subject="選考の話"))
+        remembering.judge(written_mail(TEMPLATE.format(name="甲"), subject="選考の話"))
     with pytest.raises(AssertionError, match="line by line"):
-        remembering.judge(
-            written_mail(REJECTION.format(name="甲") + "担当 甲", subject="選考結果", quoted="乙")
-        )
+        remembering.judge(written_mail(TEMPLATE.format(name="甲"), subject="選考結果", quoted="乙"))
 
 
 @given(
@@ -197,6 +197,10 @@ def test_the_lines_of_a_template_are_looked_up_together(
         min_size=2,
         max_size=6,
     ),
+)
+@also(
+    ["今回は採用を見送らせていただきます。"] * 6,
+    [{0: "甲様", 5: "乙"}, {1: "甲様", 5: "丙"}, {2: "────────", 5: "丁"}],
 )
 def test_whichever_lines_change(lines: list[str], changes: list[dict[int, str]]) -> None:
     """Letters of one template say what they say, with any of its lines replaced, in any order."""
@@ -219,13 +223,13 @@ def test_a_core_word_of_a_template_is_not_looked_for_again(
     assert remembering.book.lexicon.has_core("採用係")
     for letter in (*hiring, *other, *hiring):
         assert remembering.judge(letter) == reading.judge(letter)
-    for name in "甲乙":
+    for name in "丁戊":
         remembering.judge(written_mail(REJECTION.format(name=name)))
 
     def no_search(*_: object, **__: object) -> object:
         raise AssertionError("looked for")
 
-    letter = written_mail(REJECTION.format(name="丙"))
+    letter = written_mail(REJECTION.format(name="己"))
     monkeypatch.setattr("gateway.ruleset.lexicon.Lexicon.has_core", no_search)
     assert remembering.judge(letter).matched
     with pytest.raises(AssertionError, match="looked for"):

@@ -2,15 +2,18 @@
 
 import math
 import string
+from itertools import accumulate, product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.reason import Reason
 from gateway.ruleset.examples import written_mail
 from gateway.ruleset.kept import judge_again, keep
 from gateway.ruleset.load import load_rules
 from gateway.ruleset.ruleset import Ruleset
-from gateway.ruleset.wording import FEWEST, LONGEST, Wording
+from gateway.ruleset.wording import FEWEST, LONGEST, Language, Wording
 from tests.unit.ruleset.test_load import problems
 
 #: As many different words as an opinion needs.
@@ -69,6 +72,53 @@ def test_only_the_letter_is_read() -> None:
     wording = english(zz=9.0)
     text = TEXT + " x" * (LONGEST // 2)
     assert wording.likelihood("", f"{text} zz") == wording.likelihood("", text)
+
+
+LINES = {
+    "en": st.lists(st.text("ab '.5é\u3000", max_size=12), max_size=8),
+    "ja": st.lists(st.text("あいう。 \u3000\ud800", max_size=12), max_size=8),
+}
+RUNS = {
+    "en": [" ".join(run) for size in (1, 2, 3) for run in product(("a", "b", "ab", "'"), repeat=size)]
+    + ["a ; b"],
+    "ja": ["".join(run) for size in (1, 2, 3) for run in product("あいう。", repeat=size)] + ["あ|い"],
+}
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@given(data=st.data())
+def test_what_stands_apart_from_lines_and_around_them_is_all(data: st.DataObject, language: Language) -> None:
+    """Together they are the runs of subject and text, whichever lines are told apart."""
+    wording = Wording(language=language, bias=0.0, weights=dict.fromkeys(RUNS[language], 1.0))
+    lines = [
+        *data.draw(LINES[language]),
+        "filler" * data.draw(st.integers(0, 30)),
+        *data.draw(LINES[language]),
+    ]
+    subject = data.draw(st.sampled_from(["", "a b", "あい う"]))
+    text = "\n".join(lines)
+    starts = list(accumulate([len(line) + 1 for line in lines], initial=0))
+    chosen = sorted(data.draw(st.sets(st.integers(0, len(lines) - 1), max_size=3)))
+    places = [(starts[at], starts[at + 1]) for at in chosen]
+    around = wording.around(subject, text, places)
+    everything = wording.read(subject, text)
+    assert wording.apart(subject, text, places) <= everything
+    if around is not None:
+        assert wording.apart(subject, text, places) | around == everything
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "a"), ("ja", "あ")])
+def test_too_much_white_space_around_a_line(language: Language, word: str) -> None:
+    """Then a run over the line's edge could begin further away than is looked."""
+    wording = Wording(language=language, bias=0.0, weights=dict.fromkeys(RUNS[language], 1.0))
+    for text, known in (
+        (f"{word}{{}}\n{word}\n{{}}{word}", False),
+        (f"{{}}\n{word}\n{{}}", False),
+        ("{}", True),
+    ):
+        wide = text.format(" " * 300, " " * 300) if not known else word
+        at = wide.index(word, 1) if not known else 0
+        assert (wording.around("", wide, [(at, at + 1)]) is not None) is known
 
 
 def test_what_tells_most_comes_first() -> None:
