@@ -105,6 +105,14 @@ def test_a_part_is_named_by_its_index() -> None:
     assert [body.leaf for body in text.bodies] == [2, 3]
 
 
+@pytest.mark.parametrize("part", [PLAIN, HTML])
+def test_a_lone_body_is_the_only_one(part: bytes) -> None:
+    """Of either kind; and a mail without one has none."""
+    text = read_text(scan(multipart("mixed", "a", part, PDF)))
+    assert [text.plain or text.html] == list(text.bodies)
+    assert read_text(scan(multipart("mixed", "a", PDF))).bodies == ()
+
+
 LETTER = "山田　様\r\n\r\n採用を\r\n見送ります。\r\n"
 
 
