@@ -12,6 +12,7 @@ import codecs
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class CharsetError(ValueError):
     """The bytes are not of this charset."""
 
 
+@lru_cache(maxsize=64)
 def lookup(name: str) -> Charset | None:
     """The charset that a mail means by `name`, in any case, blanks and quotes around it allowed; or None."""
     return _TABLE.get(name) or _TABLE.get(name.strip(" \t\"'").lower())

@@ -42,11 +42,11 @@ _FILES = {
 }
 _ENDINGS = {".ics": Reason.CALENDAR, ".p7m": Reason.SMIME, ".p7s": Reason.SMIME}
 
-# Fields that may say it, most of them by their names: of vacation programs (RFC 3834 §3 names the first) and
-# of Exchange. Not here: auto-generated, Precedence, List-*, X-Auto-Response-Suppress: applications send
-# rejections with them.
+# Fields that may say it, most of them by their names: of vacation programs (RFC 3834 §3 names the first), of
+# Exchange, of who signed the mail. Not here: auto-generated, Precedence, List-*, X-Auto-Response-Suppress:
+# applications send rejections with them.
 _TELLING = re.compile(
-    rb"\n(?:auto-submitted|content-class"
+    rb"\n(?:auto-submitted|content-class|dkim-signature"
     rb"|(x-autoreply|x-auto-reply|x-autoreply-from|x-auto-reply-from|x-mail-autoreply|x-autorespond"
     rb"|x-autoresponder|x-auto-respond|x-vacation)):"
 )
@@ -64,7 +64,8 @@ def exemption(message: Message, *, null_sender: bool, id_key: bytes | None = Non
     """
     if null_sender:
         return Reason.NULL_SENDER
-    reason = _from_header(message)
+    told = _TELLING.search(message.head.lower) is not None
+    reason = _from_header(message) if told else None
     if reason is not None:
         return reason
     for part in message.parts:
@@ -73,15 +74,13 @@ def exemption(message: Message, *, null_sender: bool, id_key: bytes | None = Non
             return reason
     if id_key is not None and has_own_id(message, id_key):
         return Reason.OWN_HEADER
-    if message.head.first(b"dkim-signature") is not None:
+    if told and message.head.count(b"dkim-signature"):
         return Reason.DKIM
     return None
 
 
 def _from_header(message: Message) -> Reason | None:
     head = message.head
-    if _TELLING.search(head.lower) is None:
-        return None
     for field in head.all(b"auto-submitted"):
         if field.value(message.data).lower().startswith((b"auto-replied", b"auto-reply")):
             return Reason.AUTO_REPLY

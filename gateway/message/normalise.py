@@ -16,7 +16,6 @@ UAX #15; UAX #44 (Case_Folding).
 import re
 import unicodedata
 from array import array
-from collections.abc import Iterator
 from functools import lru_cache
 
 # Soft hyphen, zero-width characters, marks of direction, word joiner, BOM.
@@ -36,13 +35,9 @@ def _fold(segment: str) -> str:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", segment).casefold())
     if " " in folded:  # accents that stand alone (´, ゛) would bring white space where none was
         return unicodedata.normalize("NFC", segment)
-    return _alike(folded)
-
-
-def _alike(text: str) -> str:
     for each, meant in _ALIKE:
-        text = text.replace(each, meant)
-    return text
+        folded = folded.replace(each, meant)
+    return folded
 
 
 _remembered = lru_cache(maxsize=4096)(_fold)
@@ -139,15 +134,23 @@ def normalise(source: str) -> str:
         return text.lower()
     text = _NEEDLESS.sub("", text)
     text = text.casefold() if special else text.lower()
-    if unicodedata.is_normalized("NFKC", text):
-        return _alike(text)
-    for wide, narrow in _LIKELY:
-        text = text.replace(wide, narrow)
-    if unicodedata.is_normalized("NFKC", text):
-        return _alike(text)
-    text = _narrowed(text, units)
-    if unicodedata.is_normalized("NFKC", text):
-        return _alike(text)
+    normal = unicodedata.is_normalized("NFKC", text)
+    if not normal:
+        for wide, narrow in _LIKELY:
+            text = text.replace(wide, narrow)
+        normal = unicodedata.is_normalized("NFKC", text)
+    if not normal:
+        text = _narrowed(text, units)
+        normal = unicodedata.is_normalized("NFKC", text)
+    if not normal:
+        return _changed(text)
+    for each, meant in _ALIKE:
+        text = text.replace(each, meant)
+    return text
+
+
+def _changed(text: str) -> str:
+    """`text` with each of its characters in its normal form."""
     left = set(_LEFT.findall(text))
     if len(left) > _FEW or any(map(_JOINING.match, left)):
         return _SEGMENT.sub(_change, text)
@@ -160,19 +163,16 @@ def _is_special(source: str, units: bytes) -> bool:
     """Whether something in it is invisible, or in a case that `str.lower` does not fold."""
     high = units[::2]
     rows = high.translate(None, _USUAL_ROWS)
-    if not ("\u00ad" in source or "µ" in source or "ß" in source):  # the first row has no others
-        if not rows:
-            return False
-        if len(rows) <= _FEW and not rows.strip(_PUNCTUATION_ROW):
-            return any(units[at * 2 + 1] in _INVISIBLE_MARKS for at in _places(high, _PUNCTUATION_ROW))
-    return _SPECIAL.search(source) is not None
-
-
-def _places(octets: bytes, octet: bytes) -> Iterator[int]:
-    at = octets.find(octet)
-    while at >= 0:
-        yield at
-        at = octets.find(octet, at + 1)
+    if "\u00ad" in source or "µ" in source or "ß" in source:  # the first row has no others
+        return _SPECIAL.search(source) is not None
+    if len(rows) > _FEW or rows.strip(_PUNCTUATION_ROW):
+        return _SPECIAL.search(source) is not None
+    at = -1
+    for _ in rows:
+        at = high.find(_PUNCTUATION_ROW, at + 1)
+        if units[at * 2 + 1] in _INVISIBLE_MARKS:
+            return True
+    return False
 
 
 def _in_order(source: str) -> str:

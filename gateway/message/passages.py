@@ -110,9 +110,9 @@ def _has_files_with_html(message: Message, part: Part) -> bool:
 
 
 def _of_leaf(part: Part) -> tuple[Passage, ...]:
-    if part.content_type not in _MAIN_TYPES or is_attachment(part):
+    if part.content_type not in _MAIN_TYPES or ((part.disposition or part.filename) and is_attachment(part)):
         return ()
-    return (Passage(plain=(part,)) if part.content_type == "text/plain" else Passage(html=(part,)),)
+    return (Passage((part,)) if part.content_type == "text/plain" else Passage((), (part,)),)
 
 
 def _below(message: Message, part: Part) -> Iterator[Passage]:

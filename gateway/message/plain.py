@@ -22,17 +22,16 @@ MAX_PLAIN = 1 << 20
 _HEADER = re.compile(
     rb"(?>(?:[!-9;-~]++:(?:[ \t]*+[^ \t\r\n\0][^\r\n\0]*+(?>(?:\r\n[ \t]++[^\r\n\0]++)*)|[ \t]*+)\r\n)+)\r\n"
 )
-# The two fields that decide on structure, from their colons on. Each comes once, or the scan would have named
-# it as a defect.
-_REST = rb"(:[^\r\n]*+(?>(?:\r\n[ \t][^\r\n]*+)*)\r\n)"
-_TYPE_FIELD = re.compile(rb"\n(?i:content-type)" + _REST)
-_ENCODING_FIELD = re.compile(rb"\n(?i:content-transfer-encoding)" + _REST)
+# A field from its colon on.
+_REST = re.compile(rb":[^\r\n]*+(?>(?:\r\n[ \t][^\r\n]*+)*)\r\n")
 _TOKEN = rb"[0-9A-Za-z.+_-]++"
 _VALUE = rb'(?:[0-9A-Za-z!#$%&*+.^_{|}~/:?-]++|"[ !#-:<-\[\]-~]*+")'
 _PARAMETER = rb";(?:\r\n)?[ \t]*+" + _TOKEN + rb"=" + _VALUE
 _CONTENT_TYPE = re.compile(rb":[ \t]*+(" + _TOKEN + rb"/" + _TOKEN + rb")(?>(?:" + _PARAMETER + rb")*);?\r\n")
 _BOUNDARY = re.compile(rb';\s*+boundary="?+([^";]++)', re.IGNORECASE)
-_IDENTITY = re.compile(rb":[ \t]*+(?:7bit|8bit|binary)\r\n", re.IGNORECASE)
+_IDENTITY = re.compile(rb":[ \t]*+(?:7bit|8bit|binary)\r\n(?![ \t])", re.IGNORECASE)
+_TYPE = b"\ncontent-type:"
+_ENCODING = b"\ncontent-transfer-encoding:"
 _DEFAULT = b":text/plain\r\n"
 _TEXT = frozenset({"text/plain", "text/html"})
 
@@ -63,8 +62,10 @@ def _plain_header(data: bytes, part: Part) -> bytes | None:
         return None
     if text[1:] != data[start : end - 2]:
         return None
-    field = _TYPE_FIELD.search(text)
-    written = _DEFAULT if field is None else field[1]
+    at = part.head.lower.find(_TYPE)
+    # Each of the two fields that decide comes once, or the scan would have named it as a defect.
+    field = _REST.match(text, at + len(_TYPE) - 1) if at >= 0 else None
+    written = _DEFAULT if field is None else field[0]
     found = _CONTENT_TYPE.fullmatch(written)
     return None if found is None or found[1].lower() != part.content_type.encode() else written
 
@@ -74,8 +75,8 @@ def _plain_alternative(data: bytes, root: Part, children: tuple[Part, ...]) -> b
     written = _plain_header(data, root)
     if written is None:
         return False
-    encoding = _ENCODING_FIELD.search(root.head.text)
-    if encoding is not None and _IDENTITY.fullmatch(encoding[1]) is None:
+    at = root.head.lower.find(_ENCODING)
+    if at >= 0 and _IDENTITY.match(root.head.text, at + len(_ENCODING) - 1) is None:
         return False
     found = _BOUNDARY.search(written)
     if found is None or found[1].decode() != root.parameters.get("boundary"):

@@ -30,8 +30,7 @@ def decode_header(value: bytes) -> str:
         return _decode_raw(value)
     alone = WORD.fullmatch(value)
     if alone is not None:
-        word = read_word(alone)
-        return _decode_payload(word.payload, word.charset)
+        return _decode_payload(*read_word(alone))
     out: list[str] = []
     run: list[Word] = []  # adjacent encoded words: the white space between them is not text (RFC 2047 §6.2)
     reached = 0
@@ -70,12 +69,12 @@ def _decode_run(run: list[Word]) -> str:
         end = at + 1
         while end < len(run) and run[end].charset == run[at].charset:
             end += 1
-        out.append(_decode_payload(b"".join(word.payload for word in run[at:end]), run[at].charset))
+        out.append(_decode_payload(run[at].charset, b"".join(word.payload for word in run[at:end])))
         at = end
     return "".join(out)
 
 
-def _decode_payload(payload: bytes, name: str) -> str:
+def _decode_payload(name: str, payload: bytes) -> str:
     charset = lookup(name)
     if charset is None:
         return _decode_raw(payload)

@@ -14,10 +14,10 @@ from gateway.message import normalise
 from gateway.message.charset import CharsetError, decode, decode_anyway, lookup
 from gateway.message.html import HtmlText, read_html
 from gateway.message.passages import Passage, has_other_words, passages
-from gateway.message.quotes import Division, all_quoted, complement, divide
+from gateway.message.quotes import all_quoted, complement, divide
 from gateway.message.scan import Message, Part
 from gateway.message.subject import decode_header
-from gateway.message.transfer import TransferError
+from gateway.message.transfer import IDENTITY, TransferError
 from gateway.message.transfer import decode as transfer_decode
 from gateway.reason import Reason
 
@@ -217,10 +217,11 @@ def _read_body(
 def _decode(raw: bytes, encoding: str, name: str) -> tuple[str, Reason | None]:
     """A body's text, and why it may not be edited. What cannot be read comes out replaced."""
     reason: Reason | None = None
-    try:
-        raw = transfer_decode(raw, encoding)
-    except TransferError:
-        reason = Reason.UNDECODABLE
+    if encoding not in IDENTITY:
+        try:
+            raw = transfer_decode(raw, encoding)
+        except TransferError:
+            reason = Reason.UNDECODABLE
     charset = lookup(name)
     if (
         charset is None
@@ -230,7 +231,7 @@ def _decode(raw: bytes, encoding: str, name: str) -> tuple[str, Reason | None]:
         # Unknown; or said to be ASCII, or nothing said, and it is not; or in quotes that are none; or
         # ISO-2022 under another name. A guess does for the rules, not for an edit.
         return decode_header(raw), reason or Reason.CHARSET
-    if _is_doubtful(raw, charset.label):
+    if charset.label.startswith(_WITH_ESCAPES) and _is_doubtful(raw, charset.label):
         reason = reason or Reason.UNDECODABLE
     try:
         text = decode(raw, charset)
@@ -250,12 +251,8 @@ def _is_doubtful(octets: bytes, label: str) -> bool:
     return label.startswith("utf-16") and b"\r\n" in octets
 
 
-def _divide(text: str, *, quoted: bool, subject: str) -> Division:
-    return all_quoted(text) if quoted else divide(text, subject)
-
-
 def _plain_body(part: Part, name: str, decoded: str, subject: str, *, quoted: bool) -> Body:
-    division = _divide(decoded, quoted=quoted, subject=subject)
+    division = all_quoted(decoded) if quoted else divide(decoded, subject)
     new = _pick(decoded, division.new) if division.quoted else _whole(decoded)
     return Body(
         leaf=part.index,
@@ -275,7 +272,7 @@ def _html_body(
     read = read_html(decoded)
     if read.defect:
         reason = reason or Reason.HTML_DEFECT
-    division = _divide(read.text, quoted=quoted, subject=subject)
+    division = all_quoted(read.text) if quoted else divide(read.text, subject)
     spans = _union(read.quoted, division.quoted)
     new = complement(spans, len(read.text))
     body = Body(
