@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from gateway.edge.upload import Upload
+from gateway.edge.upload import Line, Upload
 from gateway.smtp.chunks import Chunk, ChunkReader
 from gateway.smtp.reply import Reply
 
@@ -18,31 +18,15 @@ class ChunkedUpload(Upload):
 
     __slots__ = ("_chunks", "_whole")
 
-    def __init__(
-        self,
-        *,
-        loop: asyncio.AbstractEventLoop,
-        pause: Callable[[], None],
-        resume: Callable[[], None],
-        is_gone: Callable[[], bool],
-        silence: float,
-        total: float,
-    ) -> None:
+    def __init__(self, line: Line, *, loop: asyncio.AbstractEventLoop, silence: float, total: float) -> None:
         self._chunks = ChunkReader()
         self._whole: asyncio.Future[None] | None = None
-        super().__init__(
-            loop=loop,
-            pause=pause,
-            resume=resume,
-            is_gone=is_gone,
-            silence=silence,
-            total=total,
-            content=self._chunks,
-        )
+        super().__init__(line, loop=loop, silence=silence, total=total, content=self._chunks)
 
     def expect(self, chunk: Chunk) -> asyncio.Future[None]:
         """A chunk begins; the future is done when it is there, or will never be (`trouble`)."""
         self._chunks.expect(chunk)
+        self.ended = chunk.size == 0
         self._whole = self._loop.create_future()
         if chunk.size == 0:
             self.feed(b"")
@@ -51,14 +35,10 @@ class ChunkedUpload(Upload):
     def feed(self, data: bytes) -> bytes:
         """Take octets; give those behind the chunk."""
         rest = super().feed(data)
+        self.ended = self._chunks.left == 0  # commands may follow a chunk that is not the last
         if self.ended:
             self._tell()
         return rest
-
-    @property
-    def ended(self) -> bool:
-        """Whether the chunk under way has come whole."""
-        return self._chunks.left == 0
 
     def lose(self, trouble: str) -> None:
         """No more octets will come."""

@@ -36,6 +36,7 @@ class Transfer(Wire):
         """The sender takes the mail in hand back."""
         chunking, self._chunking = self._chunking, None
         if chunking is not None:
+            self._upload = None
             await chunking.give_up("taken back between chunks")
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
@@ -58,13 +59,9 @@ class Transfer(Wire):
             return [failure.NEED_MAIL]
         if not transaction.accepted:
             return [await self._nobody()]
-        upload = Upload(
-            loop=self.loop,
-            pause=self._pause,
-            resume=self._resume,
-            is_gone=lambda: self._lost,
-            silence=self._door.limits.block_seconds,
-            total=self._door.limits.upload_seconds,
+        limits = self._door.limits
+        upload = self._upload = Upload(
+            self, loop=self.loop, silence=limits.block_seconds, total=limits.upload_seconds
         )
         await self._answer(*before, failure.GO_AHEAD)
         before.clear()
@@ -76,7 +73,7 @@ class Transfer(Wire):
             raise
         finally:
             upload.close()
-            self._sink = None
+            self._sink = self._upload = None
             self._transaction = None
         self._commands = 0
         return replies
@@ -132,7 +129,7 @@ class Transfer(Wire):
             self._tell(upload)
             raise
         finally:
-            self._chunking = None
+            self._chunking = self._upload = None
             self._transaction = None
             self._commands = 0
 
@@ -147,14 +144,12 @@ class Transfer(Wire):
         return None if self._transaction.accepted else await self._nobody()
 
     def _chunked(self) -> ChunkedUpload:
-        return ChunkedUpload(
-            loop=self.loop,
-            pause=self._pause,
-            resume=self._resume,
-            is_gone=lambda: self._lost,
-            silence=self._door.limits.block_seconds,
-            total=self._door.limits.upload_seconds,
+        limits = self._door.limits
+        upload = ChunkedUpload(
+            self, loop=self.loop, silence=limits.block_seconds, total=limits.upload_seconds
         )
+        self._upload = upload
+        return upload
 
     async def _skip(self, octets: int) -> None:
         """Read a chunk that nobody wants, and forget it."""
@@ -170,7 +165,7 @@ class Transfer(Wire):
             raise
         finally:
             upload.close()
-            self._sink = None
+            self._sink = self._upload = None
 
     def _chunks_given_up(self) -> None:
         """Between two chunks the sender fell silent: the mail is over, and so is the session."""

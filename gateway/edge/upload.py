@@ -5,7 +5,7 @@ to `HIGH_WATER`; then the transport is paused until the transaction has read on 
 """
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 from gateway.smtp.chunks import ChunkReader
 from gateway.smtp.content import ContentReader
@@ -15,50 +15,64 @@ from gateway.transaction.source import SenderGone
 HIGH_WATER = 65_536
 
 
+class Line(Protocol):
+    """What an upload asks of its session's connection."""
+
+    lost: bool
+
+    def pause(self) -> None:
+        """Take nothing more off the wire."""
+
+    def resume(self) -> None:
+        """Go on."""
+
+
 class Upload:
     """The content of one mail of one session.
 
     Args:
-        pause, resume: stop and go for the session's transport.
-        is_gone: whether the session's connection is lost.
+        line: the session's connection.
         silence: seconds without an octet after which the sender counts as gone.
         total: seconds for all of it.
         content: finds the end of content; by default the one of DATA.
+
+    Attributes:
+        ended: whether the octets that follow are commands.
+        done: whether everything has been read, to the end of content.
+        bare: whether a bare CR or LF has been seen.
+        octets: content octets that came off the wire so far.
     """
 
     __slots__ = (
         "_begun",
         "_content",
         "_held",
-        "_is_gone",
         "_last",
+        "_line",
         "_loop",
-        "_pause",
         "_paused",
-        "_resume",
         "_segments",
         "_silence",
-        "_timer",
         "_total",
         "_trouble",
         "_waiter",
+        "bare",
+        "done",
+        "ended",
+        "octets",
     )
 
     def __init__(
         self,
+        line: Line,
         *,
         loop: asyncio.AbstractEventLoop,
-        pause: Callable[[], None],
-        resume: Callable[[], None],
-        is_gone: Callable[[], bool],
         silence: float,
         total: float = 3_600.0,
         content: ContentReader | ChunkReader | None = None,
     ) -> None:
+        self._line = line
         self._loop = loop
-        self._pause = pause
-        self._resume = resume
-        self._is_gone = is_gone
         self._silence = silence
         self._total = total
         self._content = content or ContentReader()
@@ -68,28 +82,41 @@ class Upload:
         self._trouble = ""
         self._waiter: asyncio.Future[None] | None = None
         self._begun = self._last = loop.time()
-        self._timer: asyncio.TimerHandle | None = None
+        self.bare = self.done = self.ended = False
+        self.octets = 0
 
     # --- for the session ----------------------------------------------------------------------------------
 
     def feed(self, data: bytes) -> bytes:
         """Take octets off the wire; give those behind the end of content, once `ended`."""
         self._last = self._loop.time()
-        segment, rest = self._content.feed(data)
+        content = self._content
+        segment, rest = content.feed(data)
+        self.ended, self.octets, self.bare = content.done, content.octets, content.bare
         if segment:
             self._segments.append(segment)
             self._held += len(segment)
-            if self._held > HIGH_WATER and not self._paused and not self._content.done:
+            if self._held > HIGH_WATER and not self._paused and not content.done:
                 self._paused = True
-                self._pause()
-        if segment or self._content.done:
+                self._line.pause()
+        elif content.done:
+            self.done = not self._segments
+        if self._waiter is not None and (segment or content.done):
             self._wake()
         return rest
 
-    @property
-    def ended(self) -> bool:
-        """Whether the end of content has come off the wire."""
-        return self._content.done
+    def look(self, now: float) -> float:
+        """Give up a sender that has been silent, or is slow; else say in how many seconds to look again.
+
+        Asked by the session's clock, which is one timer for all of its mails: octets come far too often to
+        touch timers for each, and so do mails. A sender that we keep waiting is neither silent nor slow.
+        """
+        waits = self._waiter is not None and not self._paused
+        left = self._last + self._silence - now if waits else self._silence
+        if left <= 0 or (waits and now - self._begun >= self._total):
+            self.lose("silent" if left <= 0 else "slow")
+            return self._silence
+        return min(left, max(self._begun + self._total - now, 0.01 if waits else self._silence))
 
     @property
     def silent(self) -> bool:
@@ -109,34 +136,16 @@ class Upload:
 
     def close(self) -> None:
         """The transaction is over; nothing is read any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         if self._paused:
             self._paused = False
-            self._resume()
+            self._line.resume()
 
     # --- for the transaction ------------------------------------------------------------------------------
 
     @property
-    def done(self) -> bool:
-        """Whether everything has been read, to the end of content."""
-        return self._content.done and not self._segments
-
-    @property
-    def bare(self) -> bool:
-        """Whether a bare CR or LF has been seen."""
-        return self._content.bare
-
-    @property
-    def octets(self) -> int:
-        """Content octets that came off the wire so far."""
-        return self._content.octets
-
-    @property
     def gone(self) -> bool:
         """Whether the sender's connection is lost."""
-        return self._is_gone()
+        return self._line.lost
 
     async def read(self) -> bytes:
         """All segments that are at hand, waiting for one if need be; empty only at the end.
@@ -144,40 +153,27 @@ class Upload:
         Raises:
             SenderGone: the sender broke off or fell silent.
         """
-        while not self._segments:
+        segments = self._segments
+        while not segments:
             if self._content.done:
                 return b""
             if self._trouble:
                 raise SenderGone(self._trouble)
             self._waiter = self._loop.create_future()
-            if self._timer is None:
-                self._timer = self._loop.call_later(min(self._silence, self._total), self._check_silence)
             try:
                 await self._waiter
             finally:
                 self._waiter = None
-        segment = self._segments[0] if len(self._segments) == 1 else b"".join(self._segments)
-        self._segments.clear()
+        segment = segments[0] if len(segments) == 1 else b"".join(segments)
+        segments.clear()
         self._held = 0
+        self.done = self._content.done
         if self._paused:
             self._paused = False
             self._last = self._loop.time()
-            self._resume()
+            self._line.resume()
         return segment
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-    def _check_silence(self) -> None:
-        # One timer an upload, set anew only when it fires: octets come far too often to touch timers for
-        # each. A sender that we keep waiting is neither silent nor slow.
-        now = self._loop.time()
-        waits = self._waiter is not None and not self._paused
-        left = self._last + self._silence - now if waits else self._silence
-        if left <= 0 or (waits and now - self._begun >= self._total):
-            self._timer = None
-            self.lose("silent" if left <= 0 else "slow")
-            return
-        left = min(left, max(self._begun + self._total - now, 0.01 if waits else self._silence))
-        self._timer = self._loop.call_later(left, self._check_silence)

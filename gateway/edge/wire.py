@@ -19,6 +19,7 @@ import aiosmtpd.smtp
 from gateway.edge.door import Door
 from gateway.edge.limits import TABLE, Limit
 from gateway.edge.lines import EndlessLine, LineReader
+from gateway.edge.upload import Upload
 from gateway.smtp import failure
 from gateway.smtp.reply import Reply
 from gateway.transaction.transaction import Transaction
@@ -73,6 +74,7 @@ class Wire(aiosmtpd.smtp.SMTP):
         self._door = door
         self._transaction: Transaction | None = None
         self._sink: Sink | None = None
+        self._upload: Upload | None = None
         self._lines = LineReader()
         self._held = self._lines.held
         self._listener: asyncio.Future[None] | None = None
@@ -80,7 +82,7 @@ class Wire(aiosmtpd.smtp.SMTP):
         self._deaf = False
         self._crowded = False
         self._full = False
-        self._lost = False
+        self.lost = False
         self._over = False
         self._parted = False
         self._ended = False
@@ -90,7 +92,8 @@ class Wire(aiosmtpd.smtp.SMTP):
         self._answering = False
         self._draining = False
         self._last = self._begun = 0.0
-        self._idle_timer: asyncio.TimerHandle | None = None
+        self._tick = 0.0
+        self._clock: asyncio.TimerHandle | None = None
 
     # --- what the loop tells ------------------------------------------------------------------------------
 
@@ -123,7 +126,7 @@ class Wire(aiosmtpd.smtp.SMTP):
                 listener.set_result(None)
         if len(held) > HIGH_WATER and not self._crowded:
             self._crowded = True
-            self._pause()
+            self.pause()
 
     def eof_received(self) -> bool | None:
         """The sender sends no more; it may still be listening, so what came is worked off (rule 6)."""
@@ -137,12 +140,12 @@ class Wire(aiosmtpd.smtp.SMTP):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone in both directions. Cancels nothing."""
-        self._lost = True
+        self.lost = True
         self._door.registry.part(self)
         if self._sink is not None:
             self._sink.lose("connection lost before the end of content")
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
+        if self._clock is not None:
+            self._clock.cancel()
         if error is not None:
             self._fault = error
             self._held.clear()  # nobody is there to be answered
@@ -161,20 +164,26 @@ class Wire(aiosmtpd.smtp.SMTP):
         super().resume_writing()
 
     def _reset_timeout(self, duration: float | None = None) -> None:
-        """Instead of aiosmtpd's timer, that would cut a mail off in the middle: see `_check_idle`."""
+        """Instead of aiosmtpd's timer, that would cut a mail off in the middle: see `_check_clock`."""
 
     # --- clocks and ends ----------------------------------------------------------------------------------
 
     def _start_clock(self) -> None:
+        """One timer a session, set anew only when it fires: early enough for whatever begins meanwhile."""
+        limits = self._door.limits
+        self._tick = min(limits.command_seconds, limits.block_seconds, limits.upload_seconds)
         self._begun = self._last = self.loop.time()
-        self._idle_timer = self.loop.call_later(self._door.limits.command_seconds, self._check_idle)
+        self._clock = self.loop.call_later(self._tick, self._check_clock)
 
-    def _check_idle(self) -> None:
-        seconds = self._door.limits.command_seconds
-        idle = self._waiting or self._answering
-        left = self._last + seconds - self.loop.time() if idle else seconds
+    def _check_clock(self) -> None:
+        now = self.loop.time()
+        left = self._tick
+        if self._upload is not None:
+            left = min(left, self._upload.look(now))
+        if self._waiting or self._answering:
+            left = min(left, self._last + self._door.limits.command_seconds - now)
         if left > 0:
-            self._idle_timer = self.loop.call_later(left, self._check_idle)
+            self._clock = self.loop.call_later(left, self._check_clock)
             return
         if self._answering and self.transport is not None:
             # It reads no replies: a goodbye would wait behind them for ever.
@@ -213,7 +222,7 @@ class Wire(aiosmtpd.smtp.SMTP):
         self._hear_no_more()
         if transport.can_write_eof():  # TLS has no such thing: its end is said when the time is over
             transport.write_eof()
-        self._resume()
+        self.resume()
         self.loop.call_later(LINGER_SECONDS, self._hang_up)
 
     def _hang_up(self) -> None:
@@ -246,7 +255,7 @@ class Wire(aiosmtpd.smtp.SMTP):
         Raises:
             ConnectionError: the sender is gone, or takes no replies.
         """
-        if self._lost:
+        if self.lost:
             raise ConnectionResetError("the sender is gone")
         transport = self.transport
         transport.write(replies[0].wire if len(replies) == 1 else b"".join([one.wire for one in replies]))
@@ -284,7 +293,7 @@ class Wire(aiosmtpd.smtp.SMTP):
         """What is held is read, or will be: let the peer go on."""
         if self._crowded:
             self._crowded = False
-            self._resume()
+            self.resume()
 
     async def _read_answer(self) -> bytes | Reply:
         """A line that the peer was asked for.
@@ -315,7 +324,7 @@ class Wire(aiosmtpd.smtp.SMTP):
         taken = bytes(self._held)
         self._held.clear()
         self._crowded = False
-        self._pause()
+        self.pause()
         return taken
 
     def _divert(self, sink: Sink) -> None:
@@ -326,14 +335,16 @@ class Wire(aiosmtpd.smtp.SMTP):
             held[:] = sink.feed(bytes(held))  # what it gives back are commands behind the content
         if not sink.ended:
             self._sink = sink
-            if self._lost or self._deaf:
+            if self.lost or self._deaf:
                 sink.lose("closed before the end of content")
 
-    def _pause(self) -> None:
+    def pause(self) -> None:
+        """Implements `Line`: take nothing more off the wire."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Implements `Line`: go on."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
 

@@ -67,12 +67,17 @@ class ContentReader:
             segment = buffer[: len(buffer) - len(torn)]
             self._carry = torn
         if segment:
-            segment = self._checked(segment)
+            bare = self._is_bare(segment)
+            if bare or self._mended:
+                segment = self._mend(segment, bare=bare)
+            if self._drop:
+                # the line end that we imagine before the content; whole, since no segment ends inside one
+                segment = segment[self._drop :]
+                self._drop = 0
             self.octets += len(segment)
         return segment, rest
 
-    def _checked(self, segment: bytes) -> bytes:
-        bare = self._is_bare(segment)
+    def _mend(self, segment: bytes, *, bare: bool) -> bytes:
         if bare:
             segment = self._clean(segment)
         if self._mended and segment.startswith(b"."):
@@ -80,10 +85,6 @@ class ContentReader:
             # start of a line
             segment = b"." + segment
         self._mended = bare and segment.endswith(b"\r\n")
-        if self._drop:
-            # the line end that we imagine before the content; whole, since no segment ends inside one
-            segment = segment[self._drop :]
-            self._drop = 0
         return segment
 
     def _is_bare(self, segment: bytes) -> bool:
