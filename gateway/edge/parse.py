@@ -9,9 +9,8 @@ from functools import lru_cache
 
 from gateway.smtp import failure
 from gateway.smtp.address import PathError, parse_path
-from gateway.smtp.capabilities import EXTENSION_OF_PARAMETER
 from gateway.smtp.envelope import Mail, Rcpt
-from gateway.smtp.parameters import NO_PARAMETERS, ParameterError, Parameters
+from gateway.smtp.parameters import EXTENSION_OF_PARAMETER, NO_PARAMETERS, ParameterError, Parameters
 from gateway.smtp.reply import Reply
 
 #: So many MAIL commands are remembered as they were read: who sends the next mail is nearly always one who

@@ -6,8 +6,8 @@ And what it doesn't let us group is said line by line.
 from collections.abc import Awaitable, Sequence
 
 from gateway.relay.connection import Connection, ConnectionLost
-from gateway.smtp.capabilities import EXTENSION_OF_PARAMETER
 from gateway.smtp.envelope import Mail, Rcpt
+from gateway.smtp.parameters import EXTENSION_OF_PARAMETER
 from gateway.smtp.reply import Reply
 
 #: Parameters that may be left out where the host doesn't know them: hints, and BODY=7BIT, which says nothing.
@@ -17,7 +17,7 @@ _LEFT_OUT = (b"SIZE", b"AUTH", b"BODY")
 def line_for(command: Mail | Rcpt, extensions: frozenset[bytes]) -> bytes:
     """The command for this host.
 
-    Less the hints that it doesn't know and that may be left out (`needs_of`).
+    Less the hints that it doesn't know and that may be left out (`Parameters.needs`).
     """
     if isinstance(command, Mail):
         for keyword, _ in command.parameters.items:

@@ -110,9 +110,8 @@ class Place:
             self._streaming = False
             self._drop()
         for command in commands:
-            if command.parameters.items:
-                self._needs = self._said.needs(self._needs, commands)
-                break
+            if not command.parameters.needs <= self._needs:
+                self._needs |= command.parameters.needs
         connection = self._connection
         if (
             connection is not None

@@ -10,7 +10,6 @@ from gateway.relay.commands import line_for, one_by_one
 from gateway.relay.connection import Connection, ConnectionLost
 from gateway.relay.introduce import introduce
 from gateway.relay.settings import NextHopSettings
-from gateway.smtp.capabilities import NEED_OF_PARAMETER, needs_of
 from gateway.smtp.envelope import Mail, Rcpt
 from gateway.smtp.reply import Reply
 
@@ -55,18 +54,6 @@ class Said:
         """Take back what was accepted since."""
         self.mail, self.rcpts, self.answers, count = mark
         del self.rcpts[count:], self.answers[count:]
-
-    def needs(self, known: frozenset[bytes], commands: Sequence[Mail | Rcpt]) -> frozenset[bytes]:
-        """What a host has to know for these commands too (rule 10)."""
-        for command in commands:
-            for keyword, _ in command.parameters.items:
-                need = NEED_OF_PARAMETER.get(keyword)
-                if need is not None and need not in known:
-                    mail = command if isinstance(command, Mail) else self.mail
-                    if mail is not None:
-                        known |= needs_of(mail, [command] if isinstance(command, Rcpt) else ())
-                    break
-        return known
 
     async def again(
         self,

@@ -9,7 +9,6 @@ missing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from gateway.smtp.envelope import OWN_OCTETS, Mail, Rcpt
 from gateway.smtp.reply import Reply
@@ -18,32 +17,6 @@ from gateway.smtp.reply import Reply
 ALL_MUST_HAVE = (b"8BITMIME", b"DSN", b"CHUNKING")
 #: Keywords that are offered when any next hop has them: the refusal of another stands on its own.
 ANY_MAY_HAVE = (b"SMTPUTF8", b"REQUIRETLS")
-
-#: The extension that a MAIL or RCPT parameter belongs to. What is not named here is nobody's.
-EXTENSION_OF_PARAMETER = MappingProxyType(
-    {
-        b"SIZE": b"SIZE",
-        b"BODY": b"8BITMIME",
-        b"SMTPUTF8": b"SMTPUTF8",
-        b"RET": b"DSN",
-        b"ENVID": b"DSN",
-        b"NOTIFY": b"DSN",
-        b"ORCPT": b"DSN",
-        b"AUTH": b"AUTH",
-        b"REQUIRETLS": b"REQUIRETLS",
-    }
-)
-
-
-#: The same for those without which a mail can't go on. SIZE is no need: a server without it just doesn't take
-#: the hint. AUTH= may be left out (RFC 4954 §5).
-NEED_OF_PARAMETER = MappingProxyType(
-    {
-        keyword: extension
-        for keyword, extension in EXTENSION_OF_PARAMETER.items()
-        if extension not in (b"SIZE", b"AUTH")
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +66,11 @@ class Capabilities:
 
 def needs_of(mail: Mail, behind: Sequence[Mail | Rcpt] = ()) -> frozenset[bytes]:
     """The extensions that a mail asks of a next hop, by the parameters of its MAIL and what stands behind."""
-    needs: set[bytes] = set()
-    for command in (mail, *behind):
-        for keyword, _ in command.parameters.items:
-            need = NEED_OF_PARAMETER.get(keyword)
-            if need is not None:
-                needs.add(need)
-    if b"8BITMIME" in needs and (mail.parameters.get(b"BODY") or b"").upper() == b"7BIT":
-        needs.discard(b"8BITMIME")
-    return frozenset(needs)
+    needs = mail.parameters.needs
+    for command in behind:
+        if command.parameters.needs:
+            needs |= command.parameters.needs
+    return needs
 
 
 def advertise(next_hops: Sequence[Capabilities], *, own_size: int) -> tuple[bytes, ...]:

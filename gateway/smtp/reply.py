@@ -20,6 +20,7 @@ KNOWN_OCTETS = 512
 
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?\Z", re.DOTALL)
 _ENHANCED = re.compile(rb"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[ \t]|\Z)")
+_REPEATED = re.compile(rb"(?:[23][^@\n]*\n)+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -107,7 +108,8 @@ class ReplyReader:
 
     What is held is bounded by `MAX_OCTETS`. After a `ReplyError` the stream has no meaning any more: the
     connection has to be closed. Replies that came whole and in one piece are remembered and not read again
-    (`KNOWN` of them, of `KNOWN_OCTETS` at most), except where an address stands in them.
+    (`KNOWN` of them, of `KNOWN_OCTETS` at most), except refusals and what has an address in it: those are
+    about somebody.
 
     Attributes:
         pending: whether part of a reply has come and the rest has not.
@@ -135,7 +137,7 @@ class ReplyReader:
         if known is None:
             known = self._read(data)
             whole = not (self._buffer or self._lines)
-            if whole and len(data) <= KNOWN_OCTETS and b"@" not in data:
+            if whole and len(data) <= KNOWN_OCTETS and _REPEATED.fullmatch(data):
                 if len(_known) >= KNOWN:
                     _known.clear()
                 _known[data] = known

@@ -537,6 +537,26 @@ async def test_mail_goes_to_a_host_that_can_carry_it() -> None:
         direct.abort()
 
 
+async def test_recipients_need_a_host_that_can_carry_them() -> None:
+    """Rule 10: what a recipient's parameters need counts too, in the group of its MAIL as behind it."""
+    async with (
+        ScriptedHop(keywords=["PIPELINING"]) as plain,
+        ScriptedHop() as able,
+        pooled(plain, able) as pool,
+    ):
+        wanting = rcpt(b"b@example.com", parameters=b"NOTIFY=NEVER")
+        ways: list[list[list[Mail | Rcpt]]] = [[[mail(), wanting]], [[mail()], [rcpt(), wanting]]]
+        for groups in ways:
+            outbound = await pool.begin(NOTHING)
+            assert codes(await outbound.envelope([mail(), rcpt()])) == [250, 250]
+            assert outbound.host == plain.address
+            await outbound.reset()
+            for group in groups:
+                assert set(codes(await outbound.envelope(group))) == {250}
+            assert outbound.host == able.address
+            await outbound.end()
+
+
 async def test_no_host_can_carry_it() -> None:
     """Rule 10: if only hosts are left that lack what a mail uses, it is a fault (451).
 

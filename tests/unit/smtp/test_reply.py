@@ -191,10 +191,16 @@ def test_replies_that_are_known_read_the_same(pieces: list[bytes]) -> None:
 
 
 def test_known_replies_are_bounded() -> None:
-    """Nothing large is remembered, nothing with an address in it, and of the rest only so much."""
+    """Nothing large is remembered, nothing that is about somebody, and of the rest only so much."""
     reply._known.clear()
     reader = ReplyReader()
-    for stream in (b"250 <a@example.com> ok\r\n", b"250 " + b"x" * KNOWN_OCTETS + b"\r\n", b"250-a\r\n250 b"):
+    for stream in (
+        b"250 <a@example.com> ok\r\n",
+        b"550 taro is unknown\r\n",
+        b"250 ok\r\n450 taro is busy\r\n",
+        b"250 " + b"x" * KNOWN_OCTETS + b"\r\n",
+        b"250-a\r\n250 b",
+    ):
         reader.feed(stream)
         assert not reply._known
     reader.feed(b"\r\n")
