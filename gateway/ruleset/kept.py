@@ -48,9 +48,13 @@ def keep(verdict: Verdict) -> str:
     left = MOST_HITS
     pages: list[list[list[object]]] = []
     for page in verdict.pages:
-        hits = [hit for made in page.values() for hit in made][:left]
+        hits: list[list[object]] = []
+        for made in page.values():
+            for hit in made[: left - len(hits)]:
+                kept = [str(hit.kind), hit.id, hit.where, hit.sentence, hit.start, hit.end]
+                hits.append(kept)
         left -= len(hits)
-        pages.append([[str(hit.kind), hit.id, hit.where, hit.sentence, hit.start, hit.end] for hit in hits])
+        pages.append(hits)
     return _written(pages) if any(pages) else ""
 
 

@@ -82,7 +82,7 @@ class Finding(NamedTuple):
 
 
 _Line = tuple[int, int, int]
-"""The number of a line's shape, where in it the first word begins, and how many words were found in it."""
+"""The number of a line's shape, where its first word begins (that which was found first), how many it has."""
 
 _Size = tuple[int, int, int]
 """How many line ends a text has, and how long its subject and quoted text are: a good guess which it is."""
@@ -252,7 +252,29 @@ class Memo:
             self._pages.clear()
             self._templates.clear()
             self._changing.clear()
-        known = self._lines[name] = self._read(line, words, name, whole=whole)
+        book = self._book
+        shape: list[object] = []
+        first = -1
+        for word, start, end in words:
+            if word >= FIRST_WORD:
+                if first < 0:
+                    first = start
+                whole = whole or word in book.lexicon.crossing
+                shape.append((word, start - first, end - first))
+            elif ends_sentence(line, word, end):
+                shape.append(-1)
+        if (
+            whole
+            or len(line) >= LONGEST_SENTENCE
+            or not self._marks.isdisjoint(line)
+            or (book.names and named_places(line, book.names))
+        ):
+            shape, first = [name], 0
+        shaped = tuple(shape)
+        number = self._shapes.get(shaped)
+        if number is None:
+            number = self._shapes[shaped] = next(self._numbers)
+        known = self._lines[name] = number, max(first, 0), len(words)
         return known
 
     def _learn_template(self, template: _Template, known: _Known) -> None:
@@ -268,36 +290,6 @@ class Memo:
         for at in changing:
             rest[at] = ""
         return self.hashed("\n".join(rest))
-
-    def _read(self, line: str, words: Sequence[Match], name: bytes, *, whole: bool) -> _Line:
-        book = self._book
-        first = -1
-        for word, start, _ in words:
-            if word >= FIRST_WORD:
-                if first < 0 or start < first:
-                    first = start
-                whole = whole or word in book.lexicon.crossing
-        shape: Shape
-        if (
-            whole
-            or len(line) >= LONGEST_SENTENCE
-            or not self._marks.isdisjoint(line)
-            or (book.names and named_places(line, book.names))
-        ):
-            shape, first = (name,), 0
-        else:
-            first = max(first, 0)
-            shape = tuple(
-                [
-                    (word, start - first, end - first) if word >= FIRST_WORD else -1
-                    for word, start, end in words
-                    if word >= FIRST_WORD or ends_sentence(line, word, end)
-                ]
-            )
-        number = self._shapes.get(shape)
-        if number is None:
-            number = self._shapes[shape] = next(self._numbers)
-        return number, first, len(words)
 
 
 def _lines(text: str) -> tuple[list[str], _Tail]:

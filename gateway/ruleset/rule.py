@@ -39,7 +39,10 @@ class Weighed(NamedTuple):
 
     def hits(self, pages: Pages) -> tuple[Hit, ...]:
         """The hits that count in a mail with these pages."""
-        return tuple([hit for page, number in self.grounds for hit in pages[page][number]])
+        hits: list[Hit] = []
+        for page, number in self.grounds:
+            hits += pages[page][number]
+        return tuple(hits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ What a rule makes of the hits stands in `rule`. It depends on what was found alo
 known again (`memo`) has been weighed before: only its sender, recipients and header fields are new.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, Protocol
 
@@ -157,8 +157,8 @@ class Ruleset:
                 has_core = True
         if not has_core and not self.book.lexicon.has_core(*new):
             return _NOTHING
-        pages = self._find(texts, subject, known)
-        return self._decide(mail, self._weigh(pages), [page.hits for page in pages]) if pages else _NOTHING
+        pages, marks = self._find(texts, subject, known)
+        return self._decide(mail, self._weigh(pages, marks), pages) if pages else _NOTHING
 
     def anybody(self) -> "Ruleset":
         """The same rules for mail of any sender, those that are off included: to test evidence alone."""
@@ -173,8 +173,8 @@ class Ruleset:
         Also where no strong signal stands and nothing else counts: what there is shows what it lacks.
         """
         texts = texts_of(mail.text)
-        pages = self._find(texts, mail.text.subject.text, [None] * len(texts), telling=True)
-        return self.weigh([page.hits for page in pages], mail, anyway=True)
+        pages, _ = self._find(texts, mail.text.subject.text, [None] * len(texts), telling=True)
+        return self.weigh(pages, mail, anyway=True)
 
     def weigh(self, pages: Pages, mail: MailView, *, anyway: bool = False) -> tuple[Assessment, ...]:
         """The same for hits that are known already, by text, under the numbers of this set's clauses.
@@ -190,28 +190,30 @@ class Ruleset:
         known: Sequence[Likeness | None],
         *,
         telling: bool = False,
-    ) -> list[Page]:
-        """The texts in which something holds."""
+    ) -> tuple[list[Mapping[int, list[Hit]]], list[Mark | None]]:
+        """What holds, by text, where anything does; and the marks of these texts."""
         subject = Subject(self.book, about)
-        pages = []
+        pages: list[Mapping[int, list[Hit]]] = []
+        marks: list[Mark | None] = []
         for (where, text, quoted), likeness in zip(texts, known, strict=True):
             page = Page(
                 self.book, subject, where=where, text=text, quoted=quoted, likeness=likeness, telling=telling
             )
             if page.hits:
-                pages.append(page)
-        return pages
+                pages.append(page.hits)
+                marks.append(page.mark)
+        return pages, marks
 
-    def _weigh(self, pages: Sequence[Page]) -> list[Weighed]:
+    def _weigh(self, pages: Pages, marks: Sequence[Mark | None]) -> list[Weighed]:
         """What the rules make of these pages, remembered where the pages are."""
-        marks = tuple([page.mark for page in pages])
-        weighed = self._weighed.get(marks)
+        key = tuple(marks)
+        weighed = self._weighed.get(key)
         if weighed is None:
-            weighed = self._weigh_hits([page.hits for page in pages])
-            if None not in marks:
+            weighed = self._weigh_hits(pages)
+            if None not in key:
                 if len(self._weighed) >= MOST_KNOWN_PAGES:
                     self._weighed.clear()
-                self._weighed[marks] = weighed
+                self._weighed[key] = weighed
         return weighed
 
     def _weigh_hits(self, pages: Pages, *, anyway: bool = False) -> list[Weighed]:
@@ -228,7 +230,7 @@ class Ruleset:
             if not one.grounds:
                 continue
             rule = one.rule
-            good = one.reached and not _refuses(rule, mail)
+            good = one.reached and not rule.scope.refuses(mail)
             if good and leave is None:
                 leave = one.leave
             rank = (
@@ -278,22 +280,11 @@ def _assess(one: Weighed, pages: Pages, mail: MailView) -> Assessment:
     return Assessment(
         rule=one.rule,
         score=one.score,
-        scope=_refuses(one.rule, mail) if one.grounds else "",
+        scope=one.rule.scope.refuses(mail) if one.grounds else "",
         veto=one.veto,
         leave=one.leave,
         reached=one.reached,
         hits=one.hits(pages),
-    )
-
-
-def _refuses(rule: Rule, mail: MailView) -> str:
-    """The condition of the rule's scope that the mail doesn't meet, if any."""
-    return rule.scope.refuses(
-        senders=(mail.sender, mail.header_from),
-        recipients=mail.recipients,
-        header=mail.header,
-        size=mail.size,
-        language=mail.language,
     )
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 _KANA = re.compile(r"[\u3041-\u30ff]")
 _JAPANESE = re.compile(r"[\u3041-\u30ff\u3400-\u9fff]+")
@@ -75,6 +76,33 @@ def language_of(*texts: str) -> str:
     return "en" if latin > sum(map(len, _JAPANESE.findall(sample))) else ""
 
 
+class Addressed(Protocol):
+    """What a scope asks of a mail, see `ruleset.MailView`; an empty address matches nothing."""
+
+    @property
+    def sender(self) -> str:
+        """By the reverse-path."""
+
+    @property
+    def header_from(self) -> str:
+        """By the From field."""
+
+    @property
+    def recipients(self) -> Sequence[str]:
+        """All of them."""
+
+    @property
+    def header(self) -> Callable[[bytes], bytes | None]:
+        """The first field of a name."""
+
+    @property
+    def size(self) -> int | None:
+        """In octets, if known."""
+
+    def language(self) -> str:
+        """See `language_of`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderTest:
     """A header field that must be there (and match, where a pattern is given)."""
@@ -96,16 +124,9 @@ class Scope:
     largest: int = 0
     languages: tuple[str, ...] = ()
 
-    def refuses(
-        self,
-        *,
-        senders: Sequence[str],
-        recipients: Sequence[str],
-        header: Callable[[bytes], bytes | None],
-        size: int | None,
-        language: Callable[[], str],
-    ) -> str:
-        """The name of the condition that fails, or an empty string. Empty `senders` match nothing."""
+    def refuses(self, mail: Addressed) -> str:
+        """The name of the condition that fails, or an empty string."""
+        senders, recipients = (mail.sender, mail.header_from), mail.recipients
         if self.senders is not None and not any_matches(self.senders, *senders):
             return "senders"
         if self.not_senders and any_matches(self.not_senders, *senders):
@@ -114,13 +135,13 @@ class Scope:
             return "recipients"
         if self.not_recipients and any_matches(self.not_recipients, *recipients):
             return "not_recipients"
-        if self.largest and size is not None and size > self.largest:
+        if self.largest and mail.size is not None and mail.size > self.largest:
             return "size"
-        if self.headers and not all(_header_holds(test, header) for test in self.headers):
+        if self.headers and not all(_header_holds(test, mail.header) for test in self.headers):
             return "headers"
-        if self.not_headers and any(_header_holds(test, header) for test in self.not_headers):
+        if self.not_headers and any(_header_holds(test, mail.header) for test in self.not_headers):
             return "not_headers"
-        if self.languages and language() not in self.languages:
+        if self.languages and mail.language() not in self.languages:
             return "language"
         return ""
 
