@@ -61,10 +61,13 @@ def check_edit(
         ordered = in_order((*edits, *cuts), len(data))
     except ValueError as error:
         raise _failed(str(error)) from error
-    _check_places(plan, edits)
+    bodies = _bodies_as_before(plan, ordered, edited)
+    if bodies is None:
+        _check_places(plan, edits)
     if not differs_only_by(edited, ordered, data):
         raise _failed("a byte outside of the edits has changed")
-    bodies = _bodies_as_before(plan, ordered, edited) or _bodies_by_scan(plan, ordered, edited)
+    if bodies is None:
+        bodies = _bodies_by_scan(plan, ordered, edited)
     for target, run, body in zip(plan.targets, runs, bodies, strict=True):
         _check_text(target, run, body, edited)
 
@@ -72,16 +75,20 @@ def check_edit(
 def _bodies_as_before(plan: FooterPlan, ordered: Sequence[Edit], edited: Buffer) -> list[_Found] | None:
     """The edited bodies, where a scan could find nothing else than in the mail as it came; else None.
 
-    All bytes outside of the edits are known to be the same. So if all edits lie in bodies, all headers are
-    the same, and so are all parts and their faults, unless a line that an edit has touched says otherwise.
-    Such a line is text and nothing more if it has no NUL and no lone CR or LF in it, and begins as no
-    boundary of the mail does.
+    This holds if all bytes outside of the edits are the same. Where all edits lie in bodies, then all headers
+    are the same, and so are all parts and their faults, unless a line that an edit has touched says
+    otherwise. Such a line is text and nothing more if it has no NUL and no lone CR or LF in it, and begins as
+    no boundary of the mail does.
     """
     message = plan.message
     data = message.data
     if message.defects or not message.complete or len(edited) > _SMALL:
         return None
-    boundaries = [part.parameters["boundary"] for part in message.parts if "boundary" in part.parameters]
+    boundaries: list[str] = []
+    for part in message.parts:
+        boundary = part.parameters.get("boundary")
+        if boundary is not None:
+            boundaries.append(boundary)
     bodies: list[_Found] = []
     number = grown = 0
     for target in plan.targets:

@@ -14,7 +14,7 @@ from gateway.message.text import Body, Kind, MailText, Texts, decoded_texts
 def chosen(text: MailText, where: Where) -> tuple[list[Body], list[Body]]:
     """The bodies that get the footer, and those where only placeholders are taken out."""
     if not text.more:
-        return [body for body in (text.plain, text.html) if body is not None], []
+        return list(filter(None, (text.plain, text.html))), []
     if where is Where.TOP:
         return [form[0] for form in _forms(text.passages[0])], []
     if where is Where.END:

@@ -64,7 +64,14 @@ def in_order(edits: Sequence[Edit], size: int) -> list[Edit]:
 
 def join(data: Buffer, pieces: Iterable[Piece]) -> bytes:
     """The bytes that `pieces` stand for."""
-    return b"".join([piece if isinstance(piece, bytes) else data[piece[0] : piece[1]] for piece in pieces])
+    joined: list[bytes] = []
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            joined.append(piece)
+        else:
+            start, end = piece
+            joined.append(data[start:end])
+    return b"".join(joined)
 
 
 def blocks(data: Buffer, pieces: Iterable[Piece], size: int) -> Iterator[bytes]:
