@@ -34,6 +34,7 @@ from gateway.service.ledger import open_ledger
 from gateway.service.lines import start_logging
 from gateway.service.notifier import Notifier
 from gateway.service.pilot import LOOK_SECONDS, START_SECONDS, Pilot
+from gateway.service.randomness import Randomness
 from gateway.service.wiring import RouteTable, share
 from gateway.store import LedgerStore
 from gateway.store.programme import open_credit
@@ -100,7 +101,7 @@ class Worker:
         self._services = Services(
             ledger=self._ledger,
             journal=self.journal,
-            random_bytes=os.urandom,
+            random_bytes=Randomness(),
             date=self._date,
             monotonic=time.monotonic,
             spool=self._spool,
