@@ -40,7 +40,7 @@ def read_mail_command(
         return Reply.of(501, "5.1.7", str(error))
     if len(path.raw) > path_limit:
         return Reply.of(501, "5.1.7", "address too long")
-    parameters = _parameters(rest, offered, _RCPT_ONLY)
+    parameters = _parameters(rest, offered, _RCPT_ONLY) if rest else NO_PARAMETERS
     if isinstance(parameters, Reply):
         return parameters
     size = parameters.get(b"SIZE")
@@ -68,17 +68,15 @@ def read_rcpt_command(
         return Reply.of(501, "5.1.3", str(error))
     if len(path.raw) > path_limit:
         return Reply.of(501, "5.1.3", "address too long")
-    parameters = _parameters(rest, offered, _MAIL_ONLY)
+    parameters = _parameters(rest, offered, _MAIL_ONLY) if rest else NO_PARAMETERS
     if isinstance(parameters, Reply):
         return parameters
-    if not path.ascii and mail.parameters.get(b"SMTPUTF8") is None:
+    if not path.raw.isascii() and mail.parameters.get(b"SMTPUTF8") is None:
         return failure.UTF8_NOT_ASKED
     return Rcpt(path, parameters)
 
 
 def _parameters(raw: bytes, offered: Collection[bytes], elsewhere: Collection[bytes]) -> Parameters | Reply:
-    if not raw:
-        return NO_PARAMETERS
     try:
         parameters = Parameters.parse(raw)
     except ParameterError as error:

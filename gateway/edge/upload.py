@@ -101,8 +101,9 @@ class Upload:
                 self._line.pause()
         elif content.done:
             self.done = not self._segments
-        if self._waiter is not None and (segment or content.done):
-            self._wake()
+        waiter = self._waiter
+        if waiter is not None and (segment or content.done) and not waiter.done():
+            waiter.set_result(None)
         return rest
 
     def look(self, now: float) -> float:
@@ -132,7 +133,8 @@ class Upload:
         """The connection ended, or was closed by the sender, before the end of content."""
         if not self._content.done:
             self._trouble = self._trouble or trouble
-            self._wake()
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
 
     def close(self) -> None:
         """The transaction is over; nothing is read any more."""
@@ -173,7 +175,3 @@ class Upload:
             self._last = self._loop.time()
             self._line.resume()
         return segment
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)

@@ -291,9 +291,8 @@ class Wire(aiosmtpd.smtp.SMTP):
 
     def _uncrowd(self) -> None:
         """What is held is read, or will be: let the peer go on."""
-        if self._crowded:
-            self._crowded = False
-            self.resume()
+        self._crowded = False
+        self.resume()
 
     async def _read_answer(self) -> bytes | Reply:
         """A line that the peer was asked for.
@@ -330,7 +329,8 @@ class Wire(aiosmtpd.smtp.SMTP):
     def _divert(self, sink: Sink) -> None:
         """Hand what has come to the sink, and what comes from now on, unless that was all of it."""
         held = self._held
-        self._uncrowd()  # before the sink gets any, which may stop the peer in its turn
+        if self._crowded:
+            self._uncrowd()  # before the sink gets any, which may stop the peer in its turn
         if held and not sink.ended:
             held[:] = sink.feed(bytes(held))  # what it gives back are commands behind the content
         if not sink.ended:
