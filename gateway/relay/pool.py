@@ -132,6 +132,9 @@ class Pool:
         for connection in self._idle.copy():
             connection.quit()
         self.resize(settings.connections)
+        if self._relief is not None:
+            self._relief.cancel()
+            self._take_places()
 
     def retire(self) -> None:
         """Another takes over: keep no idle connection from now on. Whoever still comes is served."""
@@ -185,20 +188,28 @@ class Pool:
             self._taken += 1
             return
         until = self._loop.time() + self.settings.timeouts.wait
+        if deadline is not None:
+            until = min(until, deadline)
         waiter = self._loop.create_future()
         self.waiters.append(waiter)
         self.relieve()
+        timer = self._loop.call_at(until, self._none_free, waiter)
         try:
-            async with asyncio.timeout_at(until if deadline is None else min(until, deadline)):
-                await waiter
-        except BaseException as error:
+            await waiter
+        except BaseException:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.release()  # it came at the very moment at which we gave up
             elif waiter in self.waiters:
                 self.waiters.remove(waiter)
-            if isinstance(error, TimeoutError):
-                raise NextHopFault(f"{self.name}: all {self._places} connections in use", busy=True) from None
             raise
+        finally:
+            timer.cancel()
+            del waiter  # it keeps the error, the error this frame
+
+    def _none_free(self, waiter: asyncio.Future[None]) -> None:
+        if not waiter.done():
+            fault = NextHopFault(f"{self.name}: all {self._places} connections in use", busy=True)
+            waiter.set_exception(fault)
 
     def release(self) -> None:
         """Give a place back: to whoever waits longest."""
@@ -212,15 +223,20 @@ class Pool:
             self._note()
 
     def relieve(self) -> None:
-        """Take places from transactions that have been silent for long enough, as many as are waited for."""
-        if self._relief is not None:
-            self._relief.cancel()
-            self._relief = None
+        """Somebody waits: take places from transactions that have been silent for long enough.
+
+        Where the time of the one that is silent for longest is waited for already, nobody's comes sooner.
+        """
+        if self._relief is None:
+            self._take_places()
+
+    def _take_places(self) -> None:
+        self._relief = None
         while self.waiters and self.held:
             place, since = next(iter(self.held.items()))
             due = since + self.settings.pin
             if due > self._loop.time():
-                self._relief = self._loop.call_at(due, self.relieve)
+                self._relief = self._loop.call_at(due, self._take_places)
                 return
             del self.held[place]
             place.give_up()

@@ -252,6 +252,35 @@ async def test_the_longest_silent_goes_first() -> None:
             await outbound.end()
 
 
+async def test_a_shorter_patience_counts_at_once() -> None:
+    """Rule 2: who is silent for longer than new settings allow gives its place up when they come."""
+    async with ScriptedHop() as hop, pooled(hop, connections=1, pin=60) as pool:
+        held = await accepted(pool)
+        waiting = asyncio.ensure_future(pool.begin(NOTHING))
+        await until(lambda: pool.places[3] == 1)
+        pool.reconfigure(settings(hop, connections=1, pin=0.0))
+        await (await waiting).end()
+        assert not held._placed
+        await held.end()
+
+
+async def test_one_timer_serves_all_who_wait() -> None:
+    """Rule 2: while the longest silent one is waited for, those who fall silent later set no timer."""
+    async with ScriptedHop() as hop, pooled(hop, connections=2, pin=0.1) as pool:
+        one, two = await accepted(pool), await accepted(pool)
+        waiting = [asyncio.ensure_future(pool.begin(NOTHING)) for _ in range(2)]
+        await until(lambda: pool.places[3] == 2)
+        relief = pool._relief
+        assert relief is not None
+        await two.envelope([rcpt(b"b@example.com")])
+        assert pool._relief is relief
+        await one.envelope([rcpt(b"b@example.com")])
+        assert pool._relief is relief, "it rings too soon now, and finds out then"
+        for outbound in (await waiting[0], await waiting[1], one, two):
+            await outbound.end()
+        assert pool.places[1:2] == (0,)
+
+
 async def test_nobody_waits_nobody_gives_up() -> None:
     """Rule 2: while the pool isn't short, a held mail keeps its connection."""
     async with ScriptedHop() as hop, pooled(hop, connections=2, pin=0.0) as pool:
