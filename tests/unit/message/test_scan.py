@@ -116,6 +116,35 @@ def test_repeated_fields_come_in_order() -> None:
     assert message.head.value(b"to") is None
 
 
+def test_a_name_in_a_value_is_no_field() -> None:
+    """Neither behind another colon, nor at the start of a folded line, nor at the end of a longer name."""
+    message = scan(
+        b"X: subject: a\r\n subject: b\r\nX-Subject: c\r\nSUBJECT:\r\n d\r\n\te\r\nSubject: f\r\n\r\n"
+    )
+    assert message.head.value(b"subject") == b"d\te"
+    assert [field.start for field in message.head.all(b"subject")] == [42, 60]
+    assert (message.head.count(b"subject"), message.head.count(b"x")) == (2, 1)
+
+
+@pytest.mark.parametrize("more", [b"", b"Odd : field\r\n"])
+def test_a_doubt_tells_the_place_of_its_field(more: bytes) -> None:
+    """Also among fields that decide nothing, in a header read at once and in one read field by field."""
+    data = (
+        b"A: b\r\nMIME-Version: 2\r\nC: d\r\nContent-Type: text/plain\r\ncontent-type: x\r\n" + more + b"\r\n"
+    )
+    doubts = [
+        (defect.kind, defect.at) for defect in scan(data).defects if defect.kind != "space-before-colon"
+    ]
+    assert doubts == [("mime-version", 6), ("duplicate-mime-field", data.index(b"content-type: x"))]
+
+
+def test_long_mime_fields_are_read_as_short_ones_are() -> None:
+    """What is too long to be remembered says the same."""
+    for size in (1, 400):
+        part = scan(b"Content-Type: a/b; name=%b; charset=UTF-8\r\n\r\n" % (b"n" * size)).parts[0]
+        assert (part.content_type, part.filename, part.parameters["charset"]) == ("a/b", "n" * size, "UTF-8")
+
+
 def test_an_mmap_is_read_like_bytes() -> None:
     """Large mails lie in a file; the same spans are found there."""
     with tempfile.TemporaryFile() as file:
@@ -191,6 +220,7 @@ def test_missing_content_type_is_plain_text() -> None:
         (b"Content-Type: text/plain; boundary=b\r\n\r\na\r\n--b\r\n\r\nc\r\n", ["line-like-a-boundary"]),
         (b"Content-Type: text/plain; boundary=b\r\n\r\n--b--\r\n", ["line-like-a-boundary"]),
         (b"Content-Type: text/plain; boundary=b\r\n\r\na --b\r\n", []),
+        (b'Content-Type: text/plain; boundary=""\r\n\r\na\r\n--\r\n', []),
         (multipart(b"no boundary at all"), ["multipart-without-parts"]),
         (multipart(b"--b--"), ["multipart-without-parts"]),
         (multipart(b"--b", b"", b"text"), ["close-delimiter-missing"]),
