@@ -277,7 +277,7 @@ class LedgerStore:
 
 
 def _issued(result: object) -> list[Issued]:
-    return [one for one in result if isinstance(one, Issued)] if isinstance(result, list) else []
+    return result if isinstance(result, list) else []  # as `gateway.store.batch.perform` gives it
 
 
 def _claims(result: object) -> list[Claim]:

@@ -144,15 +144,13 @@ _LASTING = (Note, Settle, TakeBackIntents, TakeBackClaims)
 
 def rows_of(work: Work) -> int:
     """How many rows a piece of work has, for the bounds of queue and batch."""
-    match work:
-        case Intend(intents):
-            return max(1, len(intents))
-        case TakeClaims(_, copies):
-            return max(1, len(copies))
-        case Settle(_, outcomes):
-            return max(1, len(outcomes))
-        case _:
-            return 1
+    if isinstance(work, Note):
+        return 1
+    if isinstance(work, Intend):
+        return len(work.intents) or 1
+    if isinstance(work, TakeClaims):
+        return len(work.copies) or 1
+    return len(work.outcomes) or 1 if isinstance(work, Settle) else 1
 
 
 class Mixture:

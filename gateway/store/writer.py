@@ -29,6 +29,7 @@ from gateway.ledger.braking import Row
 from gateway.ledger.controls import Controls
 from gateway.store.chores import News, ReadNews
 from gateway.store.database import Database, fault_of, is_transient
+from gateway.store.deadlines import Deadlines
 from gateway.store.queue import NEVER, NOTE_SECONDS, Queue, Ticket, patience
 from gateway.store.repair import repair_lines
 from gateway.store.session import Session
@@ -83,8 +84,10 @@ class Writer:
         self._limit = queue_rows
         self._queue = Queue()
         self._current: list[Ticket] = []
+        self._deadlines: Deadlines | None = None
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         # Written by the thread, read by everybody. Times are monotonic.
+        self._working = False
         self._busy_since: float = NEVER
         self._faulty_since: float = NEVER
         self._fault: LedgerFault | None = None
@@ -103,6 +106,7 @@ class Writer:
 
     def start(self) -> None:
         """Start the thread. After the process has forked, never before."""
+        self._working = True
         self._thread.start()
 
     @property
@@ -126,6 +130,9 @@ class Writer:
         future = ticket.future
         if future is None:
             raise RuntimeError("a ticket of an event loop has a future")
+        deadlines = self._deadlines
+        if deadlines is None or deadlines.loop is not loop:
+            deadlines = self._deadlines = Deadlines(loop, self._wait, self._expire)
         refusal = self._refusal(ticket.rows)
         if refusal is not None:
             if is_lasting(work):
@@ -137,22 +144,24 @@ class Writer:
                 # collector comes by; here and below
         self._asking += 1
         self._queue.put(ticket, patience(under_way=self._under_way(), asking=self._asking))
-        timer = loop.call_later(self._wait, self._expire, ticket)
+        deadlines.add(ticket)
         try:
             return expected(await future)
         finally:
             self._asking -= 1
-            timer.cancel()
             ticket.over = True
-            del future, ticket, timer
+            del future, ticket
 
     def post(self, work: Work) -> None:
         """Hand `work` in and forget it. Never raises: what finds no place in the queue goes to the log."""
         if self._queue.closing or self._queue.rows >= self._limit:
             self._give_up(work, "the queue is full" if not self._queue.closing else "the ledger is closed")
             return
-        seconds = work.patience if isinstance(work, Chore) else 0.0
-        self._queue.put(Ticket(work, None), NOTE_SECONDS if isinstance(work, Note) else seconds)
+        if isinstance(work, Note):
+            seconds = NOTE_SECONDS
+        else:
+            seconds = work.patience if isinstance(work, Chore) else 0.0
+        self._queue.put(Ticket(work, None), seconds)
 
     @property
     def rows(self) -> int:
@@ -165,7 +174,7 @@ class Writer:
         return self._queue.rows > self._limit // 4
 
     def _refusal(self, rows: int) -> LedgerFault | None:
-        if self._queue.closing or not self._thread.is_alive():
+        if self._queue.closing or not self._working:
             return LedgerFault("the ledger is closed")
         if self._queue.rows + rows > self._limit:
             return LedgerFault(
@@ -223,6 +232,12 @@ class Writer:
     # --- in the thread ------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._working = False
+
+    def _work(self) -> None:
         while (tickets := self._queue.take()) is not None:
             self._busy_since = time.monotonic()
             self._current = tickets
