@@ -14,3 +14,11 @@ def bounded(text: str) -> str:
         return text
     cut = text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - 1] + "…"
     return cut.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+
+
+def all_bounded(*texts: str) -> tuple[str, ...]:
+    """Each of them. Nearly always they fit as they are, and one look at all of them together says so."""
+    together = "".join(texts)
+    if len(together) <= TEXT_LIMIT and together.isascii() and "\0" not in together:
+        return texts
+    return tuple(map(bounded, texts))

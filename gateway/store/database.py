@@ -22,8 +22,8 @@ from sqlalchemy.pool import NullPool
 from gateway.config.ledger_url import file_of, without_password
 from gateway.errors import LedgerFault
 
-#: Statements that a connection keeps compiled. Each size of a batch is one, so a few dozen are in use.
-_CACHED_STATEMENTS = 64
+#: Statements that a connection keeps compiled. Each size of a batch is one (`gateway.store.sends`).
+_CACHED_STATEMENTS = 128
 #: In KiB: the upper levels of the indexes of a million sends.
 _CACHE_KIB = 16_384
 #: A WAL that a long reader made large is cut back to this.
@@ -156,7 +156,8 @@ class Database:
         def _begin(connection: Connection) -> None:
             # With a deferred BEGIN 943 of 1,200 transactions of several writers failed (rule 23).
             statement = connection.get_execution_options().get("careerrelay_begin", begin)
-            if not (write and _take_lock(connection, statement, wait_seconds)):
+            raw = connection.connection.driver_connection if write else None
+            if not (isinstance(raw, sqlite3.Connection) and _take_lock(raw, statement, wait_seconds)):
                 connection.exec_driver_sql(statement)
 
         return engine
@@ -220,7 +221,7 @@ def bare_transaction(connection: Connection, wait_seconds: float) -> Iterator[sq
     if not isinstance(raw, sqlite3.Connection):
         raise TypeError("not a connection of SQLite")
     try:
-        if not _take_lock(connection, "BEGIN IMMEDIATE", wait_seconds):
+        if not _take_lock(raw, "BEGIN IMMEDIATE", wait_seconds):
             raw.execute("BEGIN IMMEDIATE")
         try:
             yield raw
@@ -233,7 +234,7 @@ def bare_transaction(connection: Connection, wait_seconds: float) -> Iterator[sq
         raise DBAPIError.instance(None, None, error, sqlite3.Error) from error
 
 
-def _take_lock(connection: Connection, statement: str, wait_seconds: float) -> bool:
+def _take_lock(raw: sqlite3.Connection, statement: str, wait_seconds: float) -> bool:
     """Begin a transaction as soon as no other process has the lock.
 
     False where that is for the driver to report.
@@ -241,9 +242,6 @@ def _take_lock(connection: Connection, statement: str, wait_seconds: float) -> b
     SQLite's own waiting sleeps up to 100 ms at a time, while the process that has the lock comes back for
     it within one: with two busy workers one of them starved for a third of a second.
     """
-    raw = connection.connection.driver_connection
-    if raw is None:
-        return False
     deadline = time.monotonic() + wait_seconds
     while True:
         try:

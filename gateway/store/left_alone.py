@@ -38,6 +38,8 @@ def left_alone(statements: Statements, intents: Sequence[SendIntent], now: int) 
     suppressed: set[bytes] = set()
     for start in range(0, len(persons), _ROWS):
         suppressed |= _suppressed(statements, persons[start : start + _ROWS])
+    if not (suppressed or limited):
+        return left
     known: dict[bytes, list[tuple[bytes, str, str, int]]] = {}
     for start in range(0, len(limited), _ROWS):
         _read_sends(statements, limited[start : start + _ROWS], known)

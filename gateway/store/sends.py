@@ -8,14 +8,16 @@ import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from gateway.store.bounded import bounded
+from gateway.store.bounded import all_bounded, bounded
 from gateway.store.people import write_matching
 from gateway.store.statements import Statements
 from gateway.transaction.ports import Issued, SendIntent, SendOutcome, SendState
 
-#: Rows of one statement, a power of two: 21 columns stay far below SQLite's 32,766 parameters and
-#: PostgreSQL's 65,535, and the text of a statement is read in less time than its rows take.
+#: Rows of one statement: 21 columns stay far below SQLite's 32,766 parameters and PostgreSQL's 65,535, and
+#: the text of a statement is read in less time than its rows take.
 _ROWS = 64
+#: Up to so many rows are one statement, whatever their number; above, it is a multiple of `_STEP`.
+_FEW, _STEP = 24, 8
 
 #: Octets of a person's reference that are random; six more are the time, so that it is 16 in all.
 _REF_RANDOM = 10
@@ -79,7 +81,7 @@ _TAKE_BACK = (
 _TOO_LATE = "the ledger answered too late: not sent with this link"
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _insert(table: str, rows: int, tail: str) -> str:
     columns = _PEOPLE if table == "people" else _SENDS
     row = f"({', '.join('?' * len(columns))})"
@@ -87,13 +89,16 @@ def _insert(table: str, rows: int, tail: str) -> str:
 
 
 def _portions(count: int) -> Iterator[tuple[int, int]]:
-    """Start and end of the statements for so many rows, each of a size that is a power of two.
+    """Start and end of the statements for so many rows: nearly always one.
 
-    A few sizes instead of any: the text of each is then among those that the connection keeps prepared.
+    A few sizes instead of any, so that the text of each is among those that the connection keeps prepared;
+    but few statements, since around each one the event loop and this thread change places several times.
     """
     start = 0
     while start < count:
-        size = min(_ROWS, 1 << ((count - start).bit_length() - 1))
+        size = min(_ROWS, count - start)
+        if size > _FEW:
+            size -= size % _STEP
         yield start, start + size
         start += size
 
@@ -152,13 +157,15 @@ def _rows(
             one.token,
             one.mail_key,
             refs[one.person],
-            bounded(one.campaign),
-            bounded(one.rule),
-            bounded(one.footer),
-            bounded(one.ruleset),
-            bounded(one.sender),
-            bounded(one.message_id),
-            bounded(one.route),
+            *all_bounded(
+                one.campaign,
+                one.rule,
+                one.footer,
+                one.ruleset,
+                one.sender,
+                one.message_id,
+                one.route,
+            ),
             forced[one.forced],
             count,
             0,
@@ -253,9 +260,8 @@ def write_outcomes(statements: Statements, outcomes: Sequence[SendOutcome], now:
         return []
     rows = [
         (
-            one.state.value,
-            bounded(one.reply),
-            bounded(one.host),
+            str(one.state),
+            *all_bounded(one.reply, one.host),
             now,
             1 if one.counts_as_put_off else 0,
             now if one.state is SendState.ACCEPTED else None,

@@ -97,7 +97,7 @@ class Session:
         connection = self._connection
         if connection is None:
             raise RuntimeError("the session is not open")
-        short = self._database.sqlite and all(isinstance(work, SENDING) for work in works)
+        short = self._database.sqlite and SENDING.issuperset(map(type, works))
         if short:
             with bare_transaction(connection, self._lock_seconds) as raw:
                 results = perform_sends(ToSqlite(raw), works, now_at(connection))

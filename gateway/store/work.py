@@ -126,7 +126,7 @@ Work = (
 )
 
 #: Work that touches nothing but sends. A batch of nothing else takes the short way.
-SENDING = (Intend, Note)
+SENDING: frozenset[type[Work]] = frozenset((Intend, Note))
 
 
 def is_reading(work: Work) -> bool:
@@ -170,22 +170,21 @@ class Mixture:
 
     def admits(self, work: Work) -> bool:
         """Whether `work` may join; if so, it has."""
+        if isinstance(work, Note):
+            mail_key = work.outcome.mail_key
+            pair = (mail_key, work.outcome.person)
+            if pair in self._noted or mail_key in self._intended or mail_key in self._records:
+                return False
+            self._noted.add(pair)
+            self._noted_mails.add(mail_key)
+            return True
         match work:
             case Intend(intents):
-                keys = {intent.mail_key for intent in intents}
-                if not (keys.isdisjoint(self._records) and keys.isdisjoint(self._noted_mails)):
-                    return False
-                self._intended |= keys
-            case Note(outcome):
-                pair = (outcome.mail_key, outcome.person)
-                if (
-                    pair in self._noted
-                    or outcome.mail_key in self._intended
-                    or outcome.mail_key in self._records
-                ):
-                    return False
-                self._noted.add(pair)
-                self._noted_mails.add(outcome.mail_key)
+                for intent in intents:
+                    if intent.mail_key in self._records or intent.mail_key in self._noted_mails:
+                        return False
+                for intent in intents:
+                    self._intended.add(intent.mail_key)
             case TakeClaims(mail_key) | Settle(mail_key) | TakeBackClaims(TakeClaims(mail_key)):
                 return self._alone({mail_key})
             case TakeBackIntents(intents):

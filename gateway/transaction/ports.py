@@ -7,7 +7,7 @@ dataclass, whose fields cost a call each.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import NamedTuple, Protocol
 
 from gateway.reason import Reason
@@ -182,7 +182,7 @@ class Issued(NamedTuple):
     recorded: bool = False
 
 
-class SendState(Enum):
+class SendState(StrEnum):
     """What became of a copy with a link, in the ledger's words."""
 
     INTENDED = "intended"

@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from gateway.store import LedgerReader, LedgerStore, SendFilter
+from gateway.store.database import _CACHED_STATEMENTS
+from gateway.store.sends import _portions
 from gateway.transaction.ports import SendState
 from tests.store.values import intent, key, outcome
 
@@ -255,3 +257,16 @@ async def test_reader_pages(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
             seen += [send.token for send in rows]
             assert len(reader.last_sends(20)) == 20
     assert len(seen) == len(set(seen)) == 31
+
+
+def test_portions_are_few_and_of_few_sizes() -> None:
+    """Nearly always one statement, and all the texts that there are fit into what a connection keeps."""
+    sizes: set[int] = set()
+    for count in range(600):
+        portions = list(_portions(count))
+        assert [place for start, end in portions for place in range(start, end)] == list(range(count))
+        assert len(portions) <= count // 64 + 2
+        assert len(portions) == 1 or not 0 < count <= 24
+        sizes |= {end - start for start, end in portions}
+    # for people and for sends, with room for the others
+    assert 2 * len(sizes) < _CACHED_STATEMENTS * 2 // 3
