@@ -36,7 +36,9 @@ class TextFormatter(logging.Formatter):
         if second != self._second:
             self._stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
             self._second = second
-        message = _one_line(record.getMessage())
+        message = record.getMessage()
+        if not message.isprintable():
+            message = message.encode("unicode_escape").decode("ascii")
         parts = [f"{self._stamp} {record.levelname.lower()} [{record.process}] {message}"]
         # Fifteen fields a mail: a function for each would cost as much as all else that is done here.
         for key, value in getattr(record, "fields", {}).items():
@@ -85,10 +87,6 @@ def _json(value: object) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
-
-
-def _one_line(text: str) -> str:
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
 class LevelledFormatter(logging.Formatter):
@@ -150,12 +148,13 @@ class LineHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         """Make the line; write it, or see to it that it is written soon."""
         try:
-            line = self.format(record) + self.terminator
+            formatter = self.formatter
+            line = formatter.format(record) if formatter is not None else self.format(record)
         except Exception:  # noqa: BLE001 - as every handler of the library
             self.handleError(record)
             return
         first = not self._waiting
-        self._waiting.append(line)
+        self._waiting.append(line + self.terminator)
         if record.levelno >= logging.WARNING:
             self.flush()
         elif first:  # it sees to those that come behind it

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, case, delete, func, insert, select, update
 
@@ -16,8 +16,7 @@ RIGHT, WRONG = "right", "wrong"
 _PAGE = 1_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class Sight(NamedTuple):
     """One mail as it is about to be kept."""
 
     mail: str

@@ -1,9 +1,9 @@
 """The ledger as the transaction sees it: `LedgerStore` implements `gateway.transaction.ports.Ledger`."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from gateway.errors import LedgerFault
 from gateway.footer.kept import KeptFooter
@@ -151,11 +151,13 @@ class LedgerStore:
 
     # --- the port -----------------------------------------------------------------------------------------
 
-    async def intend(self, intents: Sequence[SendIntent]) -> list[Issued]:
-        """Write intents; durable when it returns. See `Ledger.intend`."""
-        if not intents:
-            return []
-        return await self._writer.ask(Intend(tuple(intents)), _issued)
+    def intend(self, intents: Sequence[SendIntent]) -> Coroutine[Any, Any, list[Issued]]:
+        """Write intents; durable when it returns. See `Ledger.intend`.
+
+        The writer's own coroutine is handed on: every mail waits here, and each level is walked again when
+        the wait is over.
+        """
+        return self._writer.ask(Intend(tuple(intents)), _issued) if intents else _none_issued()
 
     def note(self, outcome: SendOutcome) -> None:
         """Queue an outcome. Never raises. See `Ledger.note`."""
@@ -274,6 +276,10 @@ class LedgerStore:
         """Tell the others what this process has counted. Dropped while the ledger is faulty."""
         if self.fault is None:
             self._writer.post(WriteTallies(tuple(rows)))
+
+
+async def _none_issued() -> list[Issued]:
+    return []
 
 
 def _issued(result: object) -> list[Issued]:
