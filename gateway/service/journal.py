@@ -8,6 +8,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from gateway.service.eyes.table import Table, Tally
@@ -15,6 +16,8 @@ from gateway.transaction.report import MailReport, ShadowReport
 
 #: The same fault again within this time is counted, not told.
 REPEAT_SECONDS = 10.0
+#: So many senders are remembered as they are shown: most mail comes from few. Recipients are not.
+SENDERS = 256
 
 log = logging.getLogger("careerrelay")
 
@@ -25,13 +28,12 @@ class LogJournal:
     Made in the process that it writes for.
 
     Attributes:
-        shown: gives an address as the log is to have it.
         counts: how often what happened, by name.
     """
 
     def __init__(self, *, shown: Callable[[str], str], tally: Tally | None = None) -> None:
-        """`tally`: where it is counted for all to see; default: for this process alone."""
-        self.shown = shown
+        """`shown` as in `show`; `tally`: where it is counted for all to see; default: this process alone."""
+        self.show(shown)
         self._tally = tally or Table(workers=0).web
         self.counts: Counter[str] = Counter()
         self._told: dict[str, float] = {}
@@ -41,6 +43,11 @@ class LogJournal:
         self._usual = vars(usual)
         self._begun = usual.created - usual.relativeCreated / 1000
 
+    def show(self, shown: Callable[[str], str]) -> None:
+        """From now on `shown` gives an address as the log is to have it. Of senders its answer is kept."""
+        self._recipient = shown
+        self._sender = lru_cache(maxsize=SENDERS)(shown)
+
     def mail(self, report: MailReport) -> None:
         """One mail is done."""
         counts, reason = self.counts, str(report.reason)
@@ -49,13 +56,12 @@ class LogJournal:
         self._tally.mail(report)
         if not log.isEnabledFor(logging.INFO):
             return
-        shown = self.shown
         fields: dict[str, Any] = {
             "id": report.id,
             "peer": report.peer,
             "listener": report.listener,
             "route": report.route,
-            "sender": shown(report.sender),
+            "sender": self._sender(report.sender),
             "message_id": report.message_id,
             "octets": report.octets,
             "reason": reason,
@@ -72,7 +78,7 @@ class LogJournal:
             fields["ruleset"] = report.ruleset
         copies: list[dict[str, str]] = []
         for copy in report.copies:
-            told = {"to": shown(copy.recipient), "fate": copy.fate}
+            told = {"to": self._recipient(copy.recipient), "fate": copy.fate}
             if copy.token:
                 told["token"] = copy.token[:6]
             if copy.reason:

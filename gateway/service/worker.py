@@ -264,7 +264,7 @@ class Worker:
             self._tell(Word.RELOAD_FAILED)
             return False
         self._bundle = bundle
-        self.journal.shown = address_shower(bundle.config, bundle.keys)
+        self.journal.show(address_shower(bundle.config, bundle.keys))
         self._built = policy
         self._ledger.keep_terms(policy.kept, bundle.matching_keys)
         self._policy = self._pilot.policy(policy, bundle)

@@ -152,3 +152,25 @@ def test_each_mail_is_a_record_of_its_own(log: list[logging.LogRecord]) -> None:
     keeper.mail(report("x"))
     keeper.mail(report("y"))
     assert [vars(entry)["fields"]["peer"] for entry in log] == ["x", "y"]
+
+
+def test_only_senders_are_remembered(log: list[logging.LogRecord]) -> None:
+    """How a sender is shown is asked once, of a recipient each time; from another config on, anew."""
+    asked: list[str] = []
+
+    def first(address: str) -> str:
+        asked.append(address)
+        return f"h:{address}"
+
+    keeper = LogJournal(shown=first)
+    keeper.mail(report("x"))
+    keeper.mail(report("x"))
+    assert asked == ["x"] * 3
+    keeper.show(lambda address: f"other:{address}")
+    keeper.mail(report("x"))
+    shown = [vars(entry)["fields"] for entry in log]
+    assert [(one["sender"], one["copies"][0]["to"]) for one in shown] == [
+        ("h:x", "h:x"),
+        ("h:x", "h:x"),
+        ("other:x", "other:x"),
+    ]
