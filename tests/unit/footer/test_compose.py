@@ -7,12 +7,12 @@ import pytest
 
 from gateway.errors import MailUnreadable
 from gateway.footer.check import check_edit
-from gateway.footer.compose import prepare, prepare_removal
+from gateway.footer.compose import nothing_of, prepare, prepare_removal
 from gateway.footer.place import Where
 from gateway.footer.template import load_footers
 from gateway.footer.values import SAMPLE
 from gateway.message.scan import scan
-from gateway.message.splice import join, splice, undo
+from gateway.message.splice import Edit, join, splice, undo
 from gateway.message.text import read_text
 from gateway.reason import Reason
 from tests.unit.footer.mails import (
@@ -400,6 +400,18 @@ def test_placeholders_can_be_taken_out_alone() -> None:
             assert got == ("a  b" if kind == "plain" else "<p>a <b></b> b</p>")
     message = scan(mail(LETTER_JA))
     assert prepare_removal(message, read_text(message)) is None
+
+
+def test_a_plan_without_a_body_changes_none() -> None:
+    """For copies in which only the header is edited."""
+    data = mail(LETTER_JA)
+    plan = nothing_of(scan(data))
+    assert (plan.parts, plan.placement, plan.edits(plan.runs(SAMPLE))) == ((), "", [])
+    field = Edit(start=0, end=data.index(b"\n") + 1, replacement=b"")
+    check_edit(plan, (), [field], data[field.end :])
+    check_edit(plan, (), [], data)
+    with pytest.raises(MailUnreadable, match="a byte outside"):
+        check_edit(plan, (), [], data[:-1])
 
 
 @pytest.mark.parametrize(
