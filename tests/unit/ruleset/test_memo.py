@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.reason import Reason
-from gateway.ruleset import memo
+from gateway.ruleset import memo, runs
 from gateway.ruleset import ruleset as judging
-from gateway.ruleset.examples import written_mail
+from gateway.ruleset.examples import Written, WrittenBody, WrittenText, written_mail
 from gateway.ruleset.load import load_rules
 from gateway.ruleset.rule import Rule
 from gateway.ruleset.ruleset import MailView, Ruleset
@@ -209,6 +210,42 @@ def test_whichever_lines_change(lines: list[str], changes: list[dict[int, str]])
         letter = written_mail(text, subject="選考結果のご連絡")
         assert rules(b"k" * 32).judge(letter) == rules(None).judge(letter)
         assert rules(b"k" * 32).explain(letter) == rules(None).explain(letter)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2047, 2048, 2049, 4094, 4095, 30_000])
+def test_the_hash_is_that_of_all_octets(length: int) -> None:
+    """In however many steps it is made."""
+    made = rules(b"k" * 32).book.memo.hashed("a" * length)
+    assert made == blake2b(b"a" * length, digest_size=16, key=b"k" * 32).digest()
+
+
+def test_how_letters_of_a_template_read_as_a_whole(
+    remembering: Ruleset, reading: Ruleset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Short or long, with little or much around the line that changes, and with few or many templates."""
+    remembering.book.runs._known.clear()
+    monkeypatch.setattr(runs, "MOST_KNOWN", 2)
+    body = REJECTION.format(name="山田")
+    templates = (
+        f"{{}}番\n{body}",
+        f"{{}}番\n{body}敬具\n────────\n採用係\n電話 1-2-3",
+        f"{{}}番\n{' ' * 300}\n{body}",
+        f"{{}}番\n{body}{'。' * 5_000}",
+    )
+    for _ in range(2):
+        for template in templates:
+            for number in range(4):
+                letter = letter_of(template.format(number), subject="選考結果")
+                assert remembering.judge(letter) == reading.judge(letter)
+                assert len(remembering.book.runs._known) <= 2
+
+
+def letter_of(text: str, *, subject: str) -> MailView:
+    """A letter with this text as it is, not normalised."""
+    body = WrittenBody(new=Written(text=text), quoted=Written(text=""))
+    return written_mail("", subject=subject)._replace(
+        text=WrittenText(subject=Written(text=subject), plain=body)
+    )
 
 
 def test_a_core_word_of_a_template_is_not_looked_for_again(
