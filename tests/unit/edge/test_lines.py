@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
@@ -123,11 +124,12 @@ class Taker:
 
 
 @pytest.fixture
-async def session() -> Wire:
-    """The connection of a session on a `Switch`."""
+async def session() -> AsyncIterator[Wire]:
+    """The connection of a session on a `Switch`, which is closed in the end, or a writer complains."""
     made = Wire(cast("Any", None), asyncio.get_running_loop())
-    made.transport = Switch()
-    return made
+    made.transport = transport = Switch()
+    yield made
+    transport.closing = True
 
 
 def told(session: Wire) -> list[str]:
