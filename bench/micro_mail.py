@@ -49,9 +49,10 @@ _ANSWERS = {b"MAIL": b"250 2.1.0 Ok\r\n", b"RCPT": b"250 2.1.5 Ok\r\n", b"DATA":
 class Wire(asyncio.Transport):
     """A transport that hands what is written to a function, in the next turn of the loop."""
 
-    def __init__(self, heard: Callable[[Any], None]) -> None:
+    def __init__(self, protocol: asyncio.Protocol, heard: Callable[[Any], None]) -> None:
         super().__init__()
         self._soon = asyncio.get_running_loop().call_soon
+        self._protocol = protocol
         self._heard = heard
         self._closing = False
 
@@ -85,8 +86,10 @@ class Wire(asyncio.Transport):
         return self._closing
 
     def close(self) -> None:
-        """Close it."""
-        self._closing = True
+        """Close it, and have the protocol know."""
+        if not self._closing:
+            self._closing = True
+            self._soon(self._protocol.connection_lost, None)
 
     abort = close
 
@@ -96,12 +99,16 @@ class Hop:
 
     def __init__(self, host: Host, owner: Owner) -> None:
         self.connection = Connection(host, _CAPABILITIES, owner, secure=False)
-        self.connection.connection_made(Wire(self.hear))
+        self._wire = Wire(self.connection, self.hear)
+        self.connection.connection_made(self._wire)
         self._content = False
 
     def hear(self, data: bytes) -> None:
         """Answer what was written, which is one command or all of a small mail's content."""
         verb = b"" if self._content else data[:4]
+        if verb == b"QUIT":
+            self._wire.close()
+            return
         self._content = verb == b"DATA"
         self.connection.data_received(_ANSWERS.get(verb, b"250 2.0.0 Ok: taken\r\n"))
 
@@ -152,7 +159,7 @@ class Sender:
         self._say = session.data_received
         self._next = self._hello
         self._number = 0
-        session.connection_made(Wire(self.hear))
+        session.connection_made(Wire(session, self.hear))
 
     def hear(self, data: bytes) -> None:
         """A reply: say the next thing."""

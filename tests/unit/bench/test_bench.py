@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -157,3 +159,25 @@ async def test_without_a_ledger_each_mail_has_its_link_all_the_same(sink: Sink) 
     count = sink.count()
     assert count.mails == count.marked == result["sent"]
     assert system.name == "unrecorded-1"
+
+
+@pytest.mark.parametrize(("kind", "most"), [("rejection", 480), ("ordinary", 330)])
+def test_a_mail_costs_few_calls(kind: str, most: int) -> None:
+    """A step that every mail takes has a price, and the sum of them is what speed depends on.
+
+    Calls of Python functions are counted, not time: the number is the same on every machine.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "bench.micro_mail",
+        "--calls",
+        "--sessions=10",
+        "--mails=60",
+        "--kind",
+        kind,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    found = re.search(r"(\d+) calls of Python functions a mail", done.stdout)
+    assert found, done.stdout
+    assert int(found[1]) <= most
