@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring
 from typing import Any, TextIO
 
@@ -22,24 +22,36 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 PIPE_OCTETS = 4_096
 
 
-class TextFormatter(logging.Formatter):
-    """For people: local time, level, message, ``key=value``."""
+class _Stamping(logging.Formatter):
+    """Makes the time of a second once, in the form and the zone of its kind."""
 
-    def __init__(self) -> None:
+    def __init__(self, form: str, zone: Callable[[float], time.struct_time]) -> None:
         super().__init__()
+        self._form, self._zone = form, zone
         self._second = -1
         self._stamp = ""
 
+    def _stamp_at(self, created: float) -> str:
+        second = int(created)
+        if second != self._second:
+            self._stamp = time.strftime(self._form, self._zone(second))
+            self._second = second
+        return self._stamp
+
+
+class TextFormatter(_Stamping):
+    """For people: local time, level, message, ``key=value``."""
+
+    def __init__(self) -> None:
+        super().__init__("%Y-%m-%d %H:%M:%S", time.localtime)
+
     def format(self, record: logging.LogRecord) -> str:
         """One line; a traceback, if there is one, behind it."""
-        second = int(record.created)
-        if second != self._second:
-            self._stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
-            self._second = second
         message = record.getMessage()
         if not message.isprintable():
             message = message.encode("unicode_escape").decode("ascii")
-        parts = [f"{self._stamp} {record.levelname.lower()} [{record.process}] {message}"]
+        stamp = self._stamp_at(record.created)
+        parts = [f"{stamp} {record.levelname.lower()} [{record.process}] {message}"]
         # Fifteen fields a mail: a function for each would cost as much as all else that is done here.
         for key, value in getattr(record, "fields", {}).items():
             if isinstance(value, str):
@@ -52,22 +64,16 @@ class TextFormatter(logging.Formatter):
         return " ".join(parts)
 
 
-class JsonFormatter(logging.Formatter):
+class JsonFormatter(_Stamping):
     """For programs: one JSON object a line, times in UTC."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._second = -1
-        self._stamp = ""
+        super().__init__("%Y-%m-%dT%H:%M:%S", time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        second = int(record.created)
-        if second != self._second:
-            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._second = second
         entry: dict[str, Any] = {
-            "time": f"{self._stamp}.{int(record.msecs):03d}Z",
+            "time": f"{self._stamp_at(record.created)}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "pid": record.process,
             "message": record.getMessage(),
