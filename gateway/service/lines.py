@@ -141,6 +141,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__(stream)
         self._waiting: deque[str] = deque()
+        self._turn: asyncio.AbstractEventLoop | None = None  # at the end of whose turn what waits goes out
         self._lock = threading.RLock()
 
     def handle(self, record: logging.LogRecord) -> bool:
@@ -159,19 +160,22 @@ class LineHandler(logging.StreamHandler[TextIO]):
         except Exception:  # noqa: BLE001 - as every handler of the library
             self.handleError(record)
             return
-        first = not self._waiting
         self._waiting.append(line + self.terminator)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
         if record.levelno >= logging.WARNING:
             self.flush()
-        elif first:  # it sees to those that come behind it
-            try:
-                asyncio.get_running_loop().call_soon(self.flush)
-            except RuntimeError:
-                self.flush()
+        elif self._turn is not loop:  # the first line of a turn sees to those behind it
+            self._turn = loop
+            loop.call_soon(self.flush)
 
     def flush(self) -> None:
         """Write all that waits, in portions that a pipe takes whole."""
         with self._lock, contextlib.suppress(OSError, ValueError):
+            self._turn = None
             waiting = self._waiting
             while waiting:
                 text = waiting.popleft()

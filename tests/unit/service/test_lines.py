@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,38 @@ def test_nothing_waits_without_a_loop(lines: tuple[logging.Logger, _Writes]) -> 
     log, stream = lines
     log.info("0")
     assert stream.writes == ["0\n"]
+
+
+async def test_a_line_of_another_thread_waits_for_nothing(lines: tuple[logging.Logger, _Writes]) -> None:
+    """No turn of a loop of its own ends behind it; what waits goes out before it."""
+    log, stream = lines
+    log.info("0")
+    other = threading.Thread(target=log.info, args=("1",))
+    other.start()
+    other.join()
+    assert "".join(stream.writes) == "0\n1\n"
+
+
+def test_a_loop_that_ended_in_its_turn_keeps_nothing_back(lines: tuple[logging.Logger, _Writes]) -> None:
+    """Its last line goes out with the first of the next loop."""
+    log, stream = lines
+
+    async def say(text: str, turns: int) -> None:
+        log.info(text)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+    first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+    with closing(first), closing(second):
+        task = first.create_task(say("0", 9))
+        first.call_soon(first.stop)  # with what it was asked to do at the end of this turn undone
+        first.run_forever()
+        assert stream.writes == []
+        second.run_until_complete(say("1", 1))
+        assert "".join(stream.writes) == "0\n1\n"
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            first.run_until_complete(task)
 
 
 async def test_threads_keep_the_order(lines: tuple[logging.Logger, _Writes]) -> None:
