@@ -89,6 +89,19 @@ class Texts(NamedTuple):
     html: tuple[Body, ...]
 
 
+class Letter(NamedTuple):
+    r"""By what a text is known again (`gateway.message.letters`).
+
+    Two mails whose texts carry the same `template` have the same subject text, no quoted text, one plain body
+    and no HTML or further texts, and ``plain.new.text.split("\n")`` has the same count and is equal at all
+    indexes but those in `changing`. A number is never given twice in a process, so that others may remember
+    under it what they like.
+    """
+
+    template: int
+    changing: tuple[int, ...]
+
+
 class MailText(NamedTuple):
     """What a mail says.
 
@@ -96,6 +109,7 @@ class MailText(NamedTuple):
     `more` is what else there is to read, in reading order; then `passages` has all of it as it is shown.
     `complete` is false where the main text is not all inside the held head; then there are no bodies.
     `reason` says why the text may be read but not edited, or is None.
+    `letter` is the template it is of, if that was recognised.
     """
 
     subject: Prose
@@ -105,6 +119,7 @@ class MailText(NamedTuple):
     reason: Reason | None = None
     more: tuple[Body, ...] = ()
     passages: tuple[Texts, ...] = ()
+    letter: Letter | None = None
 
     @property
     def bodies(self) -> tuple[Body, ...]:

@@ -33,6 +33,7 @@ from gateway.errors import ConfigError, Problem
 from gateway.footer.template import load_footers
 from gateway.keyed import keyed_hash
 from gateway.ledger.identity import PersonKeys
+from gateway.message.letters import Letters
 from gateway.ruleset.load import load_rules
 from gateway.ruleset.ruleset import Ruleset
 from gateway.service.terms import SENDERS, TermBook
@@ -178,6 +179,7 @@ def build_policy(bundle: Bundle, *, examples: bool = False, last: Built | None =
         gateway_refusals=frozenset(config.gateway.gateway_refusals),
         notice_from=config.notifications.from_name,
         postmaster=config.postmaster,
+        letters=Letters(os.urandom(32)),
     )
 
 

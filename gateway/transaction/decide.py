@@ -17,7 +17,7 @@ from gateway.message.agree import agrees_with_standard_library
 from gateway.message.exempt import exemption
 from gateway.message.mailboxes import first_mailbox, mailboxes
 from gateway.message.scan import Buffer, Message, scan
-from gateway.message.text import MailText, read_text
+from gateway.message.text import MailText
 from gateway.message.trace import count_marks, count_received, has_own_id
 from gateway.reason import Reason
 from gateway.ruleset.ruleset import MailView, Verdict
@@ -115,7 +115,7 @@ def read_mail(
     reason, treatment = _by_kind(message, policy, route)
     detail = str(message.defects[0]) if reason is Reason.DEFECT else ""
     if reason is None and (blocked is None or may_be_marked(message, policy.markers)):
-        text = read_text(message)
+        text = policy.letters.read(message)
         if not complete and not text.complete:
             reason = Reason.WINDOW
         elif text.reason is not None:

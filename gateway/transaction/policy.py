@@ -12,6 +12,7 @@ from gateway.dkim.treatment import Signing
 from gateway.footer.kept import KeptFooter
 from gateway.footer.template import FooterText
 from gateway.footer.values import FooterValues
+from gateway.message.letters import Letters
 from gateway.ruleset.ruleset import Ruleset
 from gateway.smtp.address import Path
 from gateway.smtp.failure import REFUSES_GATEWAY
@@ -129,6 +130,8 @@ class Policy:
     gateway_refusals: Collection[str] = REFUSES_GATEWAY
     notice_from: str = "Mail Delivery System"
     postmaster: str = ""
+    # What is known of letters goes with the policy, so that nothing of it outlives a reload.
+    letters: Letters = field(default_factory=lambda: Letters(None), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prefixes", (self.link.prefix, *self.other_prefixes))
