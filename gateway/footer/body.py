@@ -12,9 +12,11 @@ from typing import Final, NamedTuple
 
 from gateway.errors import MailUnreadable
 from gateway.footer import carry
+from gateway.footer.form import Links, form_of
 from gateway.footer.mimefields import field_edits
-from gateway.footer.place import Spot, stuffed
+from gateway.footer.place import Spot, set_apart
 from gateway.footer.scripts import ASCII_STATE, UTF_8, Script, same_charset, shift_at
+from gateway.footer.template import FooterText
 from gateway.message.scan import Message, Part, Span
 from gateway.message.splice import Edit
 from gateway.reason import Reason
@@ -50,13 +52,9 @@ class Target(NamedTuple):
 
     def run(self, footer: str) -> str:
         """What goes in for `footer`, whose line ends are LF."""
-        if self.flowed:
-            footer = stuffed(footer)
         if self.html and not footer.isascii() and not self._holds(footer):
             footer = _NOT_ASCII.sub(lambda found: f"&#{ord(found[0])};", footer)
-        if self.newline != "\n":
-            footer = footer.replace("\n", self.newline)
-        return f"{self.spot.lead}{footer}{self.spot.trail}"
+        return set_apart(footer, (self.newline, self.spot.lead, self.spot.trail, self.flowed))
 
     def _holds(self, footer: str) -> bool:
         """Whether an HTML part can carry the footer as it is written; if not, character references can."""
@@ -97,6 +95,25 @@ class Target(NamedTuple):
             return found
         return self._moved(message, run)
 
+    def filled(self, footer: FooterText, links: Links, token: str) -> tuple[str, list[Edit]] | None:
+        """`run` and `edits` for the copy with this token, by a form that is made once.
+
+        None where there is none; there is one for plain text without a transfer encoding, in a charset that
+        holds the footer.
+        """
+        script, spot = self.script, self.spot
+        if script is None or self.html or len(self.offsets) != 1 or self.part.encoding not in IDENTITY:
+            return None
+        form = form_of(footer, links, script, (self.newline, spot.lead, spot.trail, self.flowed))
+        if form is None:
+            return None
+        first, last = self.offsets[0]
+        written = token.encode("ascii").join(form.octets)
+        if script.label == "iso-2022-jp":
+            written = self._in_ascii_state(written, first, last)
+        edits = self._as_is(((first, last, written),))
+        return None if edits is None else (token.join(form.texts), edits)
+
     # --- in place ----------------------------------------------------------------------------------------
 
     def _in_place(self, script: Script, run: str) -> list[Edit] | None:
@@ -128,11 +145,17 @@ class Target(NamedTuple):
         if self.part.encoding == "base64":
             start, end, replacement = carry.place_base64(self.raw, self.payload, octets)
             return [Edit(start=base + start, end=base + end, replacement=replacement)]
+        return self._as_is(octets)
+
+    def _as_is(self, changes: Sequence[tuple[int, int, bytes]]) -> list[Edit] | None:
+        """The edits of a body without a transfer encoding; None where it cannot hold what is new."""
+        base = self.part.body[0]
+        edits: list[Edit] = []
         eight_bit = not self.raw.isascii()
-        for first, last, new in octets:
+        for first, last, new in changes:
             if carry.too_long(new) or not (eight_bit or new.isascii()):
                 return None
-            if script.wide and b"\0" in new:
+            if self.script is not None and self.script.wide and b"\0" in new:
                 # No NUL without a transfer encoding (RFC 2045 §2.7), though the old text has none.
                 return None
             edits.append(Edit(base + first, base + last, new))

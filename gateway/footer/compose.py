@@ -10,6 +10,7 @@ from typing import NamedTuple
 from gateway.errors import MailUnreadable
 from gateway.footer.body import IDENTITY, Target
 from gateway.footer.choose import chosen, placeholders
+from gateway.footer.form import Links
 from gateway.footer.place import (
     MAX_PLACEHOLDERS,
     Placement,
@@ -66,6 +67,16 @@ class FooterPlan(NamedTuple):
             else:
                 runs.append(target.run(footer.render_plain(values)))
         return tuple(runs)
+
+    def filled(self, links: Links, token: str) -> tuple[tuple[str, ...], list[Edit]]:
+        """`runs` and `edits` of the copy with this token. Raises `MailUnreadable`."""
+        if self.footer is not None and len(self.targets) == 1:
+            (target,) = self.targets
+            found = target.filled(self.footer, links, token)
+            if found is not None:
+                return (found[0],), found[1]
+        runs = self.runs(links.values(token))
+        return runs, self.edits(runs)
 
     def edits(self, runs: Sequence[str]) -> list[Edit]:
         """The edits that put the runs in, in any order. Raises `MailUnreadable`."""

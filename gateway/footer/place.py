@@ -18,6 +18,10 @@ _BLANK_START: Final = re.compile(r"[ \t\u3000]*(?:\r?\n|\Z)")
 _LINE_END: Final = re.compile(r"[ \t\u3000]*\r?\n")
 
 
+Around = tuple[str, str, str, bool]
+"""What a text around a footer asks of it: its line end, the footer's lead and trail, whether it is flowed."""
+
+
 class Where(StrEnum):
     """What a rule can ask for. AUTO: at a placeholder, or else at the end of the newly written text."""
 
@@ -126,6 +130,16 @@ def _around(decoded: str, start: int, end: int, newline: str) -> tuple[str, str]
     lead = newline * 2 if decoded[line_start:start].strip() else ""
     trail = "" if _BLANK_START.match(decoded, end) else newline * 2
     return lead, trail
+
+
+def set_apart(footer: str, around: Around) -> str:
+    """What goes in for `footer`, whose line ends are LF."""
+    newline, lead, trail, flowed = around
+    if flowed:
+        footer = stuffed(footer)
+    if newline != "\n":
+        footer = footer.replace("\n", newline)
+    return f"{lead}{footer}{trail}"
 
 
 def stuffed(text: str) -> str:

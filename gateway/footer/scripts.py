@@ -10,9 +10,8 @@ to UTF-8.
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.message.charset import lookup
 
@@ -58,8 +57,7 @@ _JAPANESE: Final = frozenset({"iso-2022-jp", "shift_jis", "euc-jp"})
 _JIS_FORM: Final = str.maketrans("～－∥￠￡￢—", "〜−‖¢£¬―")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Script:
+class Script(NamedTuple):
     """How text is written in one charset: `codec` is Python's name for its strict form.
 
     `wide` says that ASCII takes two octets (UTF-16).

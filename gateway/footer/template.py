@@ -43,9 +43,11 @@ _PLAIN: Final = _environment(html=False)
 _HTML: Final = _environment(html=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FooterText:
-    """One footer, compiled. `language` is the ``lang`` of its HTML (BCP 47), empty if that says none.
+    """One footer, compiled; equal to itself alone, as its templates are.
+
+    `language` is the ``lang`` of its HTML (BCP 47), empty if that says none.
 
     `links_only` has the kinds ("txt", "html") whose copies differ in nothing but the links written in them.
     """

@@ -9,7 +9,6 @@ from gateway.dkim.treatment import UNSIGNED, Treatment
 from gateway.errors import MailUnreadable
 from gateway.footer.check import check_edit, idle_spans
 from gateway.footer.compose import FooterPlan, nothing_of, prepare_removal
-from gateway.footer.values import FooterValues
 from gateway.message.agree import agrees_with_standard_library
 from gateway.message.scan import Buffer
 from gateway.message.splice import Edit, Piece, blocks, join, let_go, splice
@@ -80,8 +79,7 @@ class Composer(NamedTuple):
                 be; the original has to go out.
         """
         text = encode_token(token)
-        values = (self.link or self.policy.link).values(text)
-        return self._copy(values, own_id_field(text, self.policy.secrets.own_id), self.treatment)
+        return self._copy(text, own_id_field(text, self.policy.secrets.own_id), self.treatment)
 
     def clean(self) -> Content:
         """The mail without its markers and without a link, signed as a copy with one would be.
@@ -89,13 +87,16 @@ class Composer(NamedTuple):
         Raises:
             MailUnreadable: as `compose`.
         """
-        return self._copy(None, b"", self.treatment)
+        return self._copy("", b"", self.treatment)
 
-    def _copy(self, values: FooterValues | None, head: bytes, treatment: Treatment) -> Content:
+    def _copy(self, token: str, head: bytes, treatment: Treatment) -> Content:
         plan, keys = self.footer, treatment.keys
         data = plan.message.data
-        runs = plan.runs(values)
-        edits = plan.edits(runs)
+        if token:
+            runs, edits = plan.filled(self.link or self.policy.link, token)
+        else:
+            runs = plan.runs()
+            edits = plan.edits(runs)
         edits += self.marks
         for old in treatment.replaced:
             edits.append(Edit(old.start, old.end, b""))
@@ -115,7 +116,7 @@ class Composer(NamedTuple):
         except SigningFault as fault:
             if treatment.needed:
                 raise MailUnreadable(Reason.SIGNING_FAULT, str(fault)) from fault
-            return self._copy(values, head, UNSIGNED)._replace(fault=fault)
+            return self._copy(token, head, UNSIGNED)._replace(fault=fault)
 
 
 def without_marks(reading: Reading, policy: Policy) -> Content | None:

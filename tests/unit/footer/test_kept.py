@@ -30,7 +30,7 @@ def test_kept_footer_is_the_one_that_was_sent(english: str) -> None:
         company="株式会社サンプル",
         company_en=english,
     )
-    kept = kept_footers(files, replace(LINK, company_en=english))
+    kept = kept_footers(files, LINK._replace(company_en=english))
     assert [one.name for one in kept] == sorted(footers)
     for one in kept:
         again = read_kept(one.content)
