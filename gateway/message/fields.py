@@ -61,6 +61,16 @@ def unfolded(value: bytes) -> bytes:
     return _CONTINUATION.sub(b"", value) if b"\r\n" in value else value
 
 
+def in_pairs(text: bytes) -> bool:
+    """Whether there is no NUL, no CR without its LF and no LF without its CR.
+
+    What stands where the pairs were is as long as they are, so that nothing moves: that, and looking for one
+    octet, is faster than any search for one that stands alone.
+    """
+    alone = text.replace(b"\r\n", b"  ")
+    return b"\r" not in alone and b"\n" not in alone and b"\0" not in alone
+
+
 class HeaderEnd(Enum):
     """What stands where a header ends."""
 

@@ -14,6 +14,7 @@ from gateway.message.fields import (
     ContentType,
     Field,
     HeaderEnd,
+    in_pairs,
     parse_content_type,
     read_fields,
     unfolded,
@@ -23,7 +24,12 @@ from gateway.message.fields import (
 _NAME = rb"[!-9;-~]++"
 _REST = rb"[^\r\n\0]*+(?>(?:\r\n[ \t]++[^\r\n\0]++)*)"
 _FIELD = re.compile(rb"(%b):(%b)\r\n" % (_NAME, _REST))
-_WELL_FORMED = re.compile(rb"\n(?>(?:%b:%b\r\n)*)" % (_NAME, _REST))
+# The lines of well-formed fields, where CR and LF are known to stand in pairs, and NUL nowhere: to run to the
+# end of a line is fast, to compare each octet with a set is not. The group finds the end of a first line
+# without anything of its value, before a fold.
+_WELL_FORMED = re.compile(
+    rb"(?![ \t])(?>(?:(?:%b:[ \t]*+(?:[^ \t\r]|\r(?!\n[ \t])|(\r))|[ \t]++[^\r]).*+\n)+)" % _NAME
+)
 # The LF that every field follows in a header's `text`: one octet is searched for fast.
 _MIME_FIELDS = re.compile(
     rb"\n((?i:content-(?:type|transfer-encoding|disposition)|mime-version):%b)\r" % _REST
@@ -57,18 +63,27 @@ class Header:
     Nobody asks for more than a few of them, and of a copy for none, so that no field is made of the others.
     `text` is the fields without what is between them, each behind an LF, with the CR of its end; `lower` is
     the same in lower case, to search for names: a fold begins with a blank, so an LF and a name with its
-    colon is a field.
+    colon is a field. `plain`: all fields are well-formed, and each value begins on the line of its name, or
+    is empty.
     """
 
-    __slots__ = ("_fields", "_start", "lower", "mime", "text", "well_formed")
+    __slots__ = ("_fields", "_start", "lower", "mime", "plain", "text", "well_formed")
 
     def __init__(
-        self, start: int, text: bytes, lower: bytes, mime: Mime, fields: tuple[Field, ...] | None = None
+        self,
+        start: int,
+        text: bytes,
+        lower: bytes,
+        mime: Mime,
+        fields: tuple[Field, ...] | None = None,
+        *,
+        plain: bool = False,
     ) -> None:
         """A header at `start` of a mail; of one with odd bytes in it the `fields`, which then have gaps."""
         self.text = text
         self.lower = lower
         self.mime = mime
+        self.plain = plain
         self.well_formed = fields is None
         self._start = start
         self._fields = fields
@@ -145,20 +160,27 @@ def read_header(
     delimiters: tuple[bytes, ...],
     *,
     complete: bool = True,
+    paired: bool = False,
     like: Header | None = None,
 ) -> tuple[Header, int, HeaderEnd]:
     """Read the header at `start`: what `read_fields` reads, in one pass where it can be.
 
-    `like` is a header that was read before; where the same bytes stand here, they are the same fields.
+    Args:
+        paired: whether `data` is known to be `in_pairs`.
+        like: a header that was read before; where the same bytes stand here, they are the same fields.
     """
     last = data.find(b"\r\n\r\n", start, start + _AT_ONCE)
     # A name that begins with two dashes may be a delimiter.
     if last > start and not (delimiters and data.find(b"\n--", start - 1, last) >= 0):
-        text = b"\n" + data[start : last + 2]
+        lines = data[start : last + 2]
+        text = b"\n" + lines
         if like is not None and like.well_formed and text == like.text:
-            return Header(start, text, like.lower, like.mime), last + 2, HeaderEnd.BLANK_LINE
-        if _WELL_FORMED.fullmatch(text) is not None:
-            return Header(start, text, text.lower(), _mime_of(text)), last + 2, HeaderEnd.BLANK_LINE
+            head = Header(start, text, like.lower, like.mime, plain=like.plain)
+            return head, last + 2, HeaderEnd.BLANK_LINE
+        found = _WELL_FORMED.fullmatch(lines) if paired or in_pairs(lines) else None
+        if found is not None:
+            head = Header(start, text, text.lower(), _mime_of(text), plain=found[1] is None)
+            return head, last + 2, HeaderEnd.BLANK_LINE
     fields, end, ended_by = read_fields(data, start, defects, delimiters, complete=complete)
     text = b"\n" + b"".join([each.name + data[each.value_start - 1 : each.end] for each in fields])
     return Header(start, text, text.lower(), _mime_of(text), fields), end, ended_by

@@ -3,14 +3,16 @@
 The second opinion on a mail (`gateway.message.agree`) costs as much as everything else that is done with
 it. Most mails do not need one: a header of nothing but well-formed fields with one simple Content-Type, and
 below it either one body or a few texts between boundaries that occur nowhere else, leave a parser nothing to
-decide. Here that is read from the bytes, by a grammar of its own that is narrower than the scanner's, and
-compared with what the scanner found. A mail that is not plain is given to the other parser.
+decide. Whether its lines are such fields is seen where the header is read (`Header.plain`); the rest is read
+from the bytes here, by a grammar that is narrower than the scanner's, and compared with what the scanner
+found. A mail that is not plain is given to the other parser.
 
 RFC 5322 §2.2, RFC 2045 §5.1, RFC 2046 §5.1. That `email` reads a plain mail as the
 scanner does is the property of tests/fuzz/message/test_plain.py.
 """
 
 import re
+from functools import lru_cache
 from itertools import pairwise
 
 from gateway.message.scan import Message, Part
@@ -18,10 +20,6 @@ from gateway.message.scan import Message, Part
 # Larger ones are no letters: whoever wants to know may ask the other parser.
 MAX_PLAIN = 1 << 20
 
-# Nothing but fields whose values begin on their first lines, or are empty.
-_HEADER = re.compile(
-    rb"(?>(?:[!-9;-~]++:(?:[ \t]*+[^ \t\r\n\0][^\r\n\0]*+(?>(?:\r\n[ \t]++[^\r\n\0]++)*)|[ \t]*+)\r\n)+)\r\n"
-)
 # A field from its colon on.
 _REST = re.compile(rb":[^\r\n]*+(?>(?:\r\n[ \t][^\r\n]*+)*)\r\n")
 _TOKEN = rb"[0-9A-Za-z.+_-]++"
@@ -34,6 +32,8 @@ _TYPE = b"\ncontent-type:"
 _ENCODING = b"\ncontent-transfer-encoding:"
 _DEFAULT = b":text/plain\r\n"
 _TEXT = frozenset({"text/plain", "text/html"})
+# Longer values are not remembered.
+_REMEMBERED = 300
 
 
 def is_plain(message: Message) -> bool:
@@ -57,17 +57,24 @@ def _plain_header(data: bytes, part: Part) -> bytes | None:
     Or if it is not what the scan took for the header.
     """
     start, end = part.header
-    text = part.head.text
-    if not part.head.well_formed or _HEADER.fullmatch(data, start, end) is None:
+    head = part.head
+    if not head.plain or head.text[1:] != data[start : end - 2]:
         return None
-    if text[1:] != data[start : end - 2]:
-        return None
-    at = part.head.lower.find(_TYPE)
+    at = head.lower.find(_TYPE)
     # Each of the two fields that decide comes once, or the scan would have named it as a defect.
-    field = _REST.match(text, at + len(_TYPE) - 1) if at >= 0 else None
+    field = _REST.match(head.text, at + len(_TYPE) - 1) if at >= 0 else None
     written = _DEFAULT if field is None else field[0]
+    read = _type_of(written) if len(written) <= _REMEMBERED else _read_type(written)
+    return written if read == part.content_type else None
+
+
+def _read_type(written: bytes) -> str | None:
+    """The type in a Content-Type field from the colon on, in lower case; None if the field is not plain."""
     found = _CONTENT_TYPE.fullmatch(written)
-    return None if found is None or found[1].lower() != part.content_type.encode() else written
+    return None if found is None else found[1].lower().decode()
+
+
+_type_of = lru_cache(maxsize=256)(_read_type)
 
 
 def _plain_alternative(data: bytes, root: Part, children: tuple[Part, ...]) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from gateway.message.defects import Defect, DefectKind
-from gateway.message.fields import Buffer, ContentType, Field, HeaderEnd
+from gateway.message.fields import Buffer, ContentType, Field, HeaderEnd, in_pairs
 from gateway.message.header import Header, read_header
 from gateway.message.tree import Message, Part, Span
 
@@ -30,6 +30,8 @@ MAX_PARTS = 10_000
 MAX_CANDIDATES = 200_000
 # From this size on it pays to ask whether there is anything to be looked for.
 _LARGE = 64 * 1024
+# Up to this size it is asked first, at once for all of a mail, whether its octets are as they should be.
+_SHORT = 16 * 1024
 # RFC 2046 §5.1.1 allows 70; some programs write a little more.
 MAX_BOUNDARY = 200
 
@@ -86,6 +88,7 @@ class _Scan:
         "known",
         "levels",
         "needless",
+        "paired",
         "prefix",
         "tried",
     )
@@ -94,6 +97,8 @@ class _Scan:
         self.data = data
         self.known = known
         self.complete = complete
+        # Then there is nothing in the stream that `_check_stream` looks for.
+        self.paired = isinstance(data, bytes) and len(data) <= _SHORT and in_pairs(data)
         self.defects: list[Defect] = []
         self.drafts: list[_Draft] = []
         self.levels: list[_Level] = []  # open multiparts, outermost first
@@ -110,7 +115,8 @@ class _Scan:
             for draft in self.drafts:
                 if draft.end is None:
                     draft.end = len(self.data)
-        self._check_stream()
+        if not self.paired:
+            self._check_stream()
         for draft in self.needless:
             self._check_needless_boundary(draft)
         parts = self._parts()
@@ -196,6 +202,7 @@ class _Scan:
             self.defects,
             self.delimiters,
             complete=complete,
+            paired=self.paired,
             like=self.known[index].head if index < len(self.known) else None,
         )
         mime = head.mime

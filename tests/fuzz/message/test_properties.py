@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.message.agree import agrees_with_standard_library
 from gateway.message.defects import Defect
 from gateway.message.exempt import exemption
-from gateway.message.fields import read_fields
+from gateway.message.fields import in_pairs, read_fields
 from gateway.message.header import read_header
 from gateway.message.html import read_html
 from gateway.message.identity import mail_key
@@ -195,7 +195,7 @@ def test_a_header_read_at_once_is_what_its_fields_are(data: bytes, draw: st.Data
     doubts: list[Defect] = []
     fields, end, ended_by = read_fields(data, start, doubts, delimiters, complete=complete)
     defects: list[Defect] = []
-    head, *rest = read_header(data, start, defects, delimiters, complete=complete)
+    head, *rest = read_header(data, start, defects, delimiters, complete=complete, paired=in_pairs(data))
     assert (rest, defects) == ([end, ended_by], doubts)
     for name in (*(field.name for field in fields), b"none"):
         found = tuple(field for field in fields if field.name == name)

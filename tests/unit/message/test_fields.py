@@ -1,8 +1,10 @@
 """MIME values are read strictly, and what could be read in two ways is not clear."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.message.fields import parse_content_type
+from gateway.message.fields import in_pairs, parse_content_type
 
 
 @pytest.mark.parametrize(
@@ -63,3 +65,10 @@ def test_long_values_are_read_too() -> None:
     """They are only not remembered."""
     name = "x" * 5000
     assert parse_content_type(b"a/b; name=" + name.encode()).parameters == {"name": name}
+
+
+@given(st.text(alphabet="\r\n\0 a", max_size=12))
+def test_line_ends_in_pairs(text: str) -> None:
+    """Where nothing stands alone, what is between the line ends has none of the octets of one, and no NUL."""
+    between = "".join(text.split("\r\n"))
+    assert in_pairs(text.encode()) == (not set(between) & set("\r\n\0"))
