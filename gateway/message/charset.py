@@ -41,17 +41,33 @@ def lookup(name: str) -> Charset | None:
 def decode(data: bytes, charset: Charset) -> str:
     """Decode all of `data`. Raises CharsetError where it is not of this charset, even read leniently."""
     for codec in charset.decoders:
-        own = _OWN.get(codec)
-        try:
-            return data.decode(codec) if own is None else own(data)
-        except (UnicodeError, CharsetError):
-            continue
+        text = decode_as(data, codec)
+        if text is not None:
+            return text
     raise CharsetError(f"not {charset.label}")
+
+
+def decode_as(data: bytes, codec: str) -> str | None:
+    """Decode by one of a charset's decoders alone; None where it can't."""
+    own = _OWN.get(codec)
+    try:
+        return data.decode(codec) if own is None else own(data)
+    except (UnicodeError, CharsetError):
+        return None
 
 
 def decode_anyway(data: bytes, charset: Charset) -> str:
     """Decode what there is to decode, with U+FFFD for the rest: for the rules, when `decode` has refused."""
     return data.decode(charset.encoder or charset.decoders[0], "replace")
+
+
+def is_doubtful(data: bytes, label: str) -> bool:
+    """Whether readers differ on what is valid enough for our decoders."""
+    if label == "iso-2022-jp":
+        # Kana to some, nothing or a control character to others.
+        return not data.isascii() or b"\x0e" in data or b"\x0f" in data
+    # Line ends of the transfer encoding in a charset that has others.
+    return label.startswith("utf-16") and b"\r\n" in data
 
 
 def is_exact(data: bytes, charset: Charset) -> bool:

@@ -79,9 +79,14 @@ _WHO_AND_WHEN = frozenset(_FROM.split("|")) | _DATES
 _MAX_BLOCK = 4096
 
 
+def may_quote(text: str) -> bool:
+    """Whether anything in it could introduce a quote. That stands in one line."""
+    return any(map(text.__contains__, _SIGNS)) and _TELL_TALE.search(text) is not None
+
+
 def divide(text: str, subject: str = "") -> Division:
     """Tell new from quoted text, of a mail with this subject. Linear in its length."""
-    if not any(map(text.__contains__, _SIGNS)) or _TELL_TALE.search(text) is None:
+    if not may_quote(text):
         return Division(((0, len(text)),) if text else (), (), len(text))
     size = len(text)
     quoted: list[Span] = []

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from gateway.message import normalise
-from gateway.message.charset import CharsetError, decode, decode_anyway, lookup
+from gateway.message.charset import CharsetError, decode, decode_anyway, is_doubtful, lookup
 from gateway.message.html import HtmlText, read_html
 from gateway.message.passages import Passage, has_other_words, passages
 from gateway.message.quotes import all_quoted, complement, divide
@@ -60,7 +60,7 @@ class Prose(NamedTuple):
 
 
 _PARAGRAPH = "\n\n"
-_NOTHING = Prose(text="")
+NOTHING = Prose(text="")
 
 
 class Body(NamedTuple):
@@ -132,9 +132,14 @@ class MailText(NamedTuple):
 
 def read_text(message: Message) -> MailText:
     """Read subject and main text. Never raises."""
-    subject = message.head.value(b"subject")
-    prose = _NOTHING if subject is None else _whole(decode_header(subject))
     found, complete = passages(message)
+    return read_found(message, found, complete=complete)
+
+
+def read_found(message: Message, found: tuple[Passage, ...], *, complete: bool) -> MailText:
+    """The same, of a mail whose passages are known."""
+    subject = message.head.value(b"subject")
+    prose = NOTHING if subject is None else whole(decode_header(subject))
     if not complete:
         return MailText(subject=prose, plain=None, html=None, complete=False)
     if not found:
@@ -246,7 +251,7 @@ def _decode(raw: bytes, encoding: str, name: str) -> tuple[str, Reason | None]:
         # Unknown; or said to be ASCII, or nothing said, and it is not; or in quotes that are none; or
         # ISO-2022 under another name. A guess does for the rules, not for an edit.
         return decode_header(raw), reason or Reason.CHARSET
-    if charset.label.startswith(_WITH_ESCAPES) and _is_doubtful(raw, charset.label):
+    if charset.label.startswith(_WITH_ESCAPES) and is_doubtful(raw, charset.label):
         reason = reason or Reason.UNDECODABLE
     try:
         text = decode(raw, charset)
@@ -257,25 +262,16 @@ def _decode(raw: bytes, encoding: str, name: str) -> tuple[str, Reason | None]:
     return text, reason
 
 
-def _is_doubtful(octets: bytes, label: str) -> bool:
-    """Whether readers differ on what is valid enough for our decoders."""
-    if label == "iso-2022-jp":
-        # Kana to some, nothing or a control character to others.
-        return not octets.isascii() or b"\x0e" in octets or b"\x0f" in octets
-    # Line ends of the transfer encoding in a charset that has others.
-    return label.startswith("utf-16") and b"\r\n" in octets
-
-
 def _plain_body(part: Part, name: str, decoded: str, subject: str, *, quoted: bool) -> Body:
     division = all_quoted(decoded) if quoted else divide(decoded, subject)
-    new = _pick(decoded, division.new) if division.quoted else _whole(decoded)
+    new = _pick(decoded, division.new) if division.quoted else whole(decoded)
     return Body(
         leaf=part.index,
         kind="plain",
         charset=name,
         decoded=decoded,
         new=new,
-        quoted=_pick(decoded, division.quoted) if division.quoted else _NOTHING,
+        quoted=_pick(decoded, division.quoted) if division.quoted else NOTHING,
         new_end=division.new_end,
         quote_open=division.open,
     )
@@ -296,7 +292,7 @@ def _html_body(
         charset=name,
         decoded=decoded,
         new=_pick(read.text, new, read),
-        quoted=_pick(read.text, spans, read) if spans else _NOTHING,
+        quoted=_pick(read.text, spans, read) if spans else NOTHING,
         new_end=_html_end(read, spans),
         quote_open=division.open or read.open,
     )
@@ -316,7 +312,8 @@ def _html_end(read: HtmlText, quoted: tuple[Span, ...]) -> int:
     return containers.get(end, read.source_index(end))
 
 
-def _whole(source: str) -> Prose:
+def whole(source: str) -> Prose:
+    """The prose of a text of which nothing is left out."""
     return Prose(text=normalise.normalise(source), source=source, spans=((0, 0, len(source)),))
 
 

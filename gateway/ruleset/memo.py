@@ -26,11 +26,11 @@ test compares what is remembered with what is read.
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from hashlib import blake2b
 from itertools import accumulate, count
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+from gateway.keyed import short_hash
 from gateway.ruleset.evidence import Kind
 from gateway.ruleset.lexicon import FIRST_WORD, MOST_FOUND, Match, ends_sentence
 from gateway.ruleset.names import named_places
@@ -48,10 +48,6 @@ MOST_LINES = 200
 FEW_UNKNOWN = 3
 #: How many lines and pages are remembered; when there are more, all are forgotten.
 MOST_KNOWN_LINES, MOST_KNOWN_PAGES = 20_000, 2_000
-
-#: Octets hashed at once. With more than these hashlib lets other threads in, and getting back to work costs
-#: more than the hash.
-_AT_ONCE = 2047
 
 _end = itemgetter(2)
 
@@ -238,11 +234,7 @@ class Memo:
 
     def hashed(self, text: str) -> bytes:
         """By what it is known again: its keyed hash."""
-        octets = text.encode("utf-8", "surrogatepass")
-        made = blake2b(octets[:_AT_ONCE], digest_size=16, key=self._key)
-        for at in range(_AT_ONCE, len(octets), _AT_ONCE):
-            made.update(octets[at : at + _AT_ONCE])
-        return made.digest()
+        return short_hash(self._key, text.encode("utf-8", "surrogatepass"))
 
     def _learn_line(self, name: bytes, line: str, words: Sequence[Match], *, whole: bool) -> _Line:
         """Read a line with these words; `whole`: the line itself is to stand for its shape."""
