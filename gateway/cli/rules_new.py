@@ -57,7 +57,7 @@ def new(
     if text is None or not text.bodies:
         raise click.ClickException(f"{mail}: there is no text in it")
     if phrase is None:
-        phrase = start.known_phrase(seen.verdict) or _choose(start.sentences(text))
+        phrase = start.known_phrase(seen.verdict, text) or _choose(start.sentences(text))
     made = start.start(name, text, phrase)
     if out is not None:
         try:

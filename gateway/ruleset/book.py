@@ -1,7 +1,7 @@
 """The compiled language: lexicon, what its words mean, and the clauses. Shared by all mails."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import NamedTuple
@@ -9,9 +9,10 @@ from typing import NamedTuple
 from gateway.ruleset.clause import Clause
 from gateway.ruleset.memo import Memo
 from gateway.ruleset.runs import Runs
+from gateway.ruleset.templates import Templates
 from gateway.ruleset.termset import TermSet, term_set
 from gateway.ruleset.vocabulary import Compiled
-from gateway.ruleset.wording import Wording
+from gateway.ruleset.wording import Sum, Wording
 
 Trial = tuple[TermSet, Sequence[TermSet], int]
 """What a sentence needs for a clause: the rarest of its slots, the others; and the clause by its number."""
@@ -56,7 +57,8 @@ class Book:
     is looked for only in a refusal, in thanks, or in the subject; `wordings` have the clauses that ask how a
     text reads as a whole. A word's meaning (`in_body`, `in_subject`) are the terms that it stands for there,
     in the bits of `denier` those that it denies, and `crosser` if sentences may end inside it. `memo` holds
-    what was found in letters before, `runs` how they read as a whole.
+    what was found in letters before, `runs` how they read as a whole, `templates` both for letters that come
+    with the number of their template.
     """
 
     __slots__ = (
@@ -72,6 +74,7 @@ class Book:
         "names",
         "runs",
         "strong",
+        "templates",
         "thanks",
         "thanks_of",
         "width",
@@ -127,6 +130,37 @@ class Book:
         )
         self.memo = Memo(self, key)
         self.runs = Runs(self.memo.hashed)
+        self.templates = Templates(self)
+
+    def opinions(
+        self,
+        language: str,
+        sum_of: Callable[[int], Sum],
+        terms: Sequence[Sum],
+        *,
+        strong: bool,
+        reply: bool = False,
+    ) -> Iterator[tuple[int, float, Wording]]:
+        """The clauses that hold of a text as a whole, how likely each is, and the wording that says so.
+
+        `sum_of` has what the runs in the text come to, `terms` what its terms do, both by number of the
+        wording. `strong`: does a strong signal stand? In a `reply` it counts against it only: what is new
+        there is a part of a conversation, no letter.
+        """
+        if reply and not strong:
+            return
+        for at, (wording, numbers) in enumerate(self.wordings):
+            if wording.language != language:
+                continue
+            likely = wording.opinion(sum_of(at), terms[at])
+            if likely is None:
+                continue
+            for number in numbers:
+                clause = self.clauses[number]
+                # What only takes away has nothing to take from where no strong signal stands.
+                counts = not reply if clause.weight > 0 else strong
+                if counts and clause.at_least <= likely <= clause.at_most:
+                    yield number, likely, wording
 
     def _meanings(
         self, terms_of: Sequence[tuple[int, ...]], denied_by: Sequence[tuple[int, ...]]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.ruleset.evidence import Kind
+from gateway.ruleset.evidence import Hit, Kind
 from gateway.ruleset.lexicon import Place
 from gateway.ruleset.termset import TermSet
 
@@ -71,6 +71,15 @@ class Clause:
     at_least: float = 0.0
     at_most: float = 1.0
     over_vetoes: frozenset[str] = frozenset()
+
+    @property
+    def beginning(self) -> tuple[Kind, str, float, bool]:
+        """What all of its hits begin with."""
+        return self.kind, self.name, self.weight, self.unlocks
+
+    def as_a_whole(self, where: str, said: str) -> Hit:
+        """Its hit in a text that it speaks of as a whole."""
+        return Hit(*self.beginning, f"{where}, whole", 0, 0, 0, said)
 
     def find(self, present: Present) -> Place | None:
         """Where the clause holds in a sentence with these terms, or None.

@@ -17,8 +17,9 @@ class Hit(NamedTuple):
     """One statement that holds in a mail, and where. A tuple: every mail makes ten, and few look at them.
 
     `where` is subject, plain, html, or ``text 1`` and so on for those of ``MailText.more``; `start` and `end`
-    are positions in that normalised text. `weight` is what it adds to the score (below zero: takes away; zero
-    for vetoes). `unlocks` tells the strong ones.
+    are positions in that normalised text. What stands there is not held, so that letters of a template share
+    their hits; `ruleset.words_of` has it. `weight` is what it adds to the score (below zero: takes away; zero
+    for vetoes). `unlocks` tells the strong ones. `said`: of a text as a whole, how sure.
     """
 
     kind: Kind
@@ -29,4 +30,4 @@ class Hit(NamedTuple):
     sentence: int
     start: int
     end: int
-    text: str
+    said: str = ""

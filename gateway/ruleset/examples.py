@@ -8,8 +8,9 @@ from gateway.message.normalise import normalise
 from gateway.message.scan import scan
 from gateway.message.text import read_text
 from gateway.ruleset.parse import ParsedFile
-from gateway.ruleset.ruleset import MailView, Ruleset, Verdict
+from gateway.ruleset.ruleset import MailView, Ruleset, TextLike, Verdict, words_of
 from gateway.ruleset.schema import ExampleTable
+from gateway.ruleset.templates import LetterLike
 
 SENDER = "recruiting@rules.example"
 CANDIDATE = "candidate@mail.example"
@@ -42,6 +43,7 @@ class WrittenText:
     plain: WrittenBody | None
     html: WrittenBody | None = None
     more: tuple[WrittenBody, ...] = ()
+    letter: LetterLike | None = None
 
 
 def written_mail(text: str, *, subject: str = "", quoted: str = "", sender: str = SENDER) -> MailView:
@@ -124,17 +126,17 @@ def _fault(ruleset: Ruleset, example: ExampleTable, contents: Mapping[str, bytes
         return "has no text, no subject and no file"
     verdict = ruleset.judge(mail)
     if verdict.matched != example.matched:
-        return f"should {'match' if example.matched else 'not match'}: {summary(verdict)}"
+        return f"should {'match' if example.matched else 'not match'}: {summary(verdict, mail.text)}"
     if example.rule and verdict.rule != example.rule:
-        return f"should match {example.rule!r}: {summary(verdict)}"
+        return f"should match {example.rule!r}: {summary(verdict, mail.text)}"
     if example.reason and verdict.reason != example.reason:
-        return f"should have the reason {example.reason!r}: {summary(verdict)}"
+        return f"should have the reason {example.reason!r}: {summary(verdict, mail.text)}"
     return ""
 
 
-def summary(verdict: Verdict) -> str:
+def summary(verdict: Verdict, text: TextLike) -> str:
     """A verdict and its evidence in one line."""
-    hits = ", ".join(f"{hit.id} {hit.text!r}" for hit in verdict.evidence[:SHOWN])
+    hits = ", ".join(f"{hit.id} {words_of(hit, text)!r}" for hit in verdict.evidence[:SHOWN])
     what = f"{verdict.rule}: " if verdict.rule else ""
     return f"{what}score {verdict.score:g} of {verdict.threshold:g}, {verdict.reason}" + (
         f" ({hits})" if hits else ""

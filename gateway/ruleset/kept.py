@@ -29,6 +29,7 @@ class _NoText:
     subject = property(lambda self: self)
     plain = html = None
     more = ()
+    letter = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ def judge_again(ruleset: Ruleset, kept: str) -> Again:
             number = numbers.get((Kind(kind), name))
             if number is not None:
                 clause = clauses[number]
-                hit = Hit(clause.kind, name, clause.weight, clause.unlocks, where, sentence, start, end, "")
+                hit = Hit(clause.kind, name, clause.weight, clause.unlocks, where, sentence, start, end)
                 found.setdefault(number, []).append(hit)
         if found:
             pages.append(found)

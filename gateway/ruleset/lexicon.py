@@ -4,8 +4,8 @@ Theory of operation. Plain words, nearly all of a lexicon, go into one Aho-Coras
 the text gives every word with its place, at a cost that does not depend on how many words there are nor on
 how they mix. (One RE2 set over 3,000 words costs the same when its cache is warm, and 2 to 7 ms when a text
 mixes words in a way not seen before, since the states of a set are the sets of what has matched so far; and
-it gives no places. docs/design.md has the measurement.) What needs a regular expression goes into one RE2
-set, whose cost the lint bounds; places are looked up only for the patterns that the set found.
+it gives no places. docs/design.md has the measurement.) What needs a regular expression goes into such a set
+(`patterns`).
 
 A mail without any core word stops after the walk over the small automaton that holds only those.
 
@@ -21,11 +21,11 @@ import re
 from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ahocorasick_rs
-import re2
 
+from gateway.ruleset.patterns import Patterns, encodable
 from gateway.ruleset.sentences import LONGEST_TEXT
 
 MOST_FOUND = 4096
@@ -36,9 +36,6 @@ MOST_QUICK = 4000
 
 FEW_MATCHED = 24
 """So many matches of patterns are put in their places one by one; with more, all are sorted."""
-
-PATTERN_MEMORY = 32 << 20
-"""Bytes that RE2 may use for the states of the pattern set; with its default 1,000 patterns thrash."""
 
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789" + "".join(map(chr, range(0xC0, 0x250))))
 _RARE_LETTER = re.compile("[\u0100-\u024f]")
@@ -84,18 +81,18 @@ class Lexicon:
         "_apart",
         "_core",
         "_core_marks",
-        "_core_set",
+        "_core_patterns",
         "_count",
+        "_first_pattern",
         "_machine",
         "_marks",
-        "_patterns",
         "_phrase",
-        "_set",
         "crossing",
         "entry_of",
         "first_marked",
         "goes_over_lines",
         "longest",
+        "patterns",
     )
 
     def __init__(self, entries: Sequence[Entry]) -> None:
@@ -129,12 +126,9 @@ class Lexicon:
         self._core = _machine([entries[number].text for number in core], quick=len(core) <= MOST_QUICK)
         held = _LETTERS.union("".join([entries[number].text for number in core]))
         self._apart = next(sign for sign in map(chr, range(0x110000)) if sign not in held)
-        self._patterns = [
-            (word, _compile(entries[number].text))
-            for word, number in enumerate(patterns, FIRST_WORD + len(words))
-        ]
-        self._set = _pattern_set([entries[number].text for number in patterns])
-        self._core_set = _pattern_set([entries[number].text for number in patterns if entries[number].core])
+        self._first_pattern = FIRST_WORD + len(words)
+        self.patterns = Patterns([entries[number].text for number in patterns])
+        self._core_patterns = Patterns([entries[number].text for number in patterns if entries[number].core])
 
     def has_core(self, *texts: str, patterns: bool = True) -> bool:
         """Does any core word or pattern stand in what is judged of the texts? One in a longer word counts.
@@ -146,11 +140,7 @@ class Lexicon:
             mark = self._core_marks[word]
             if not mark or _stands_alone(text, start, end, mark):
                 return True
-        if patterns and self._core_set is not None:
-            for each in texts:
-                if _found_by(self._core_set, each[:LONGEST_TEXT]):
-                    return True
-        return False
+        return patterns and any(self._core_patterns.matching(each[:LONGEST_TEXT]) for each in texts)
 
     def matches(self, text: str, limit: int) -> list[Match]:
         """Every word that begins before `limit` with its place, in order of its end; some behind it, too.
@@ -158,16 +148,18 @@ class Lexicon:
         The ends of sentences are among them, and no word that a Latin letter goes on where it demands an
         edge. Not yet told: which words stand.
         """
-        reach = text if self._set is not None or limit >= len(text) else text[: limit + self.longest]
-        found = self.words(reach)
-        if self._set is not None:
-            matched = self._matched(text)
-            if len(matched) < FEW_MATCHED:
-                for match in matched:
-                    insort(found, match, key=_by_end)
-            else:
-                found = sorted([*found, *matched], key=_by_end)
+        reach = text if self.patterns or limit >= len(text) else text[: limit + self.longest]
+        found = self._with_patterns(self.words(reach), text, 0)
         return found if len(found) <= MOST_FOUND else _first(found)
+
+    def in_line(self, line: str) -> list[Match]:
+        """The same for a line that stands between others, without what may go over its ends.
+
+        As many as there are: whoever asks bounds the lines.
+        """
+        found = self.words(line)
+        # `$` does not match before the end of a line.
+        return self._with_patterns(found, f"\n{line}\n", 1) if self.patterns else found
 
     def words(self, text: str) -> list[Match]:
         """The same for plain words alone."""
@@ -177,20 +169,18 @@ class Lexicon:
             found = [match for match in found if not marks[match[0]] & (before[match[1]] | behind[match[2]])]
         return found
 
-    def has_pattern(self, text: str) -> bool:
-        """Does any pattern match in the text?"""
-        return self._set is not None and bool(_found_by(self._set, text))
-
-    def _matched(self, text: str) -> list[Match]:
-        """The places of the patterns that the set finds."""
-        text = encodable(text)
-        places: list[Match] = []
-        for index in self._set.Match(text) or ():
-            word, pattern = self._patterns[index]
-            for found, _ in zip(pattern.finditer(text), range(MOST_FOUND), strict=False):
-                if found.end() > found.start():
-                    places.append((word, found.start(), found.end()))
-        return places
+    def _with_patterns(self, found: list[Match], text: str, behind: int) -> list[Match]:
+        """The words that were found, and the matches of patterns in `text`, which begins so much earlier."""
+        first = self._first_pattern
+        matched = [
+            (first + number, start - behind, end - behind)
+            for number, start, end in self.patterns.places(text)
+        ]
+        if len(matched) >= FEW_MATCHED:
+            return sorted([*found, *matched], key=_by_end)
+        for match in matched:
+            insort(found, match, key=_by_end)
+        return found
 
     def standing(self, matches: Iterable[Match], meanings: Sequence[int]) -> list[Found]:
         """Those of the words that stand, in order of their start, the longer one first; with their meaning.
@@ -219,7 +209,7 @@ class Lexicon:
 
     def describe(self) -> Mapping[str, int]:
         """Sizes, for `status` and the bench."""
-        return {"words": self._count, "patterns": len(self._patterns)}
+        return {"words": self._count, "patterns": len(self.patterns)}
 
 
 def ends_sentence(text: str, word: int, end: int) -> bool:
@@ -265,23 +255,6 @@ def _walk(machine: ahocorasick_rs.AhoCorasick, text: str) -> list[Match]:
         return machine.find_matches_as_indexes(encodable(text), overlapping=True)
 
 
-def _found_by(patterns: Any, text: str) -> Sequence[int] | None:  # noqa: ANN401 - it has no type information
-    """Which patterns of a set match."""
-    try:
-        return patterns.Match(text)  # type: ignore[no-any-return]
-    except UnicodeEncodeError:
-        return patterns.Match(encodable(text))  # type: ignore[no-any-return]
-
-
-def encodable(text: str) -> str:
-    """The same text with the same length; half of a surrogate pair, which no word can hold, is replaced."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "".join("\ufffd" if "\ud800" <= each <= "\udfff" else each for each in text)
-    return text
-
-
 def _may_cross(entry: Entry) -> bool:
     """May a sentence end inside the word? One that is nothing else counts as if it did."""
     text = entry.text
@@ -306,32 +279,3 @@ def _machine(words: Sequence[str], *, quick: bool = False) -> ahocorasick_rs.Aho
         store_patterns=False,
         implementation=forms.DFA if quick else forms.ContiguousNFA,
     )
-
-
-def _options() -> Any:  # noqa: ANN401 - the library has no type information
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = PATTERN_MEMORY
-    return options
-
-
-def _compile(pattern: str) -> Any:  # noqa: ANN401 - the library has no type information
-    try:
-        return re2.compile(pattern, _options())
-    except re2.error as error:
-        raise ValueError(_words_of(error)) from error
-
-
-def _words_of(error: Exception) -> str:
-    reason = error.args[0] if error.args else error
-    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-
-
-def _pattern_set(patterns: Sequence[str]) -> Any:  # noqa: ANN401 - the library has no type information
-    if not patterns:
-        return None
-    compiled = re2.Set.SearchSet(_options())
-    for pattern in patterns:
-        compiled.Add(pattern)
-    compiled.Compile()
-    return compiled

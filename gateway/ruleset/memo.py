@@ -9,8 +9,7 @@ where its sentences end. Two lines of one shape (``山田様``, ``佐藤様``) a
 asks for words, their order and their distances, and no word and no sentence goes over the end of a line.
 Where something else of a line's text may count, the line itself stands for its shape:
 
-* marks between which a statement does not count (`citation`), our own names, words inside which a sentence
-  may end;
+* marks between which a statement does not count (`citation`), and our own names;
 * lines so long that they are cut into sentences by their length;
 * the line in which the signature begins, or the last one.
 
@@ -18,10 +17,12 @@ Which lines of a template change from letter to letter shows when one is read li
 not known. In the next letter of its size all the others are looked up together, by one hash; if that is known
 and holds a core word, no other one is looked for.
 
-What is longer than `MOST_LINES`, or holds a regular expression's match (that could go over lines), is not
-remembered at all. How a text reads as a whole (`wording`) depends on every word; what of that can be
-remembered `runs` says. Whoever lets statements look at more of a text than its words has to say so here; a
-test compares what is remembered with what is read.
+Where a sentence may end inside a word, the places of all words and ends together are the shape, and so they
+are where a regular expression matches. A text with a match that might go over lines is not remembered at
+all, nor is one longer than `MOST_LINES`. How a text reads as a whole (`wording`) depends on every word;
+what of that can be remembered `runs` says. Letters that come with the number of their template are known by
+that (`templates`). Whoever lets statements look at more of a text than its words has to say so here; a test
+compares what is remembered with what is read.
 """
 
 from bisect import bisect_right
@@ -124,21 +125,24 @@ class Memo:
         "_changing",
         "_key",
         "_lines",
-        "_marks",
         "_numbers",
         "_pages",
         "_shapes",
         "_templates",
-        "_usable",
+        "marks",
+        "usable",
     )
 
     def __init__(self, book: "Book", key: bytes | None) -> None:
-        """`key` is the secret of the hashes."""
+        """`key` is the secret of the hashes. `usable`: may anything be remembered?
+
+        `marks` are those between which some statement does not count.
+        """
         self._book = book
         self._key = key or b""
-        self._marks = frozenset("".join(pair for clause in book.clauses for pair in clause.cited))
+        self.marks = frozenset("".join(pair for clause in book.clauses for pair in clause.cited))
         # A word that goes over lines could stand where no single line has it.
-        self._usable = bool(key) and not (
+        self.usable = bool(key) and not (
             book.lexicon.goes_over_lines or any("\n" in name for name in book.names)
         )
         self._lines: dict[bytes, _Line] = {}
@@ -155,9 +159,9 @@ class Memo:
         """
         size = text.count("\n"), len(subject), len(quoted)
         changing = self._changing.get(size)
-        if changing is None or len(text) > LONGEST_TEXT or self._book.lexicon.has_pattern(text):
+        if changing is None or len(text) > LONGEST_TEXT or self._book.lexicon.patterns.goes_over_lines(text):
             return None
-        lines, tail = _lines(text)
+        lines, tail = lines_of(text)
         if changing and changing[-1] >= len(lines):
             return None
         template = self._rest(lines, changing, subject, quoted), size, changing
@@ -169,15 +173,15 @@ class Memo:
             line = lines[at]
             name = self.hashed(line) + b"w" if at == last else self.hashed(line)
             read[at] = self._lines.get(name) or self._learn_line(
-                name, line, self._book.lexicon.words(line), whole=at == last
+                name, line, self._book.lexicon.in_line(line), whole=at == last
             )
         return self._likeness(_Known(known.about, read), lines, tail, template=template)
 
     def likeness(self, text: str, *, subject: str, quoted: str) -> Likeness | None:
         """By what a text is known again, line by line; None for one that is not to be remembered."""
-        if not self._usable or len(text) > LONGEST_TEXT or self._book.lexicon.has_pattern(text):
+        if not self.usable or len(text) > LONGEST_TEXT or self._book.lexicon.patterns.goes_over_lines(text):
             return None
-        lines, tail = _lines(text)
+        lines, tail = lines_of(text)
         if len(lines) > MOST_LINES:
             return None
         lexicon = self._book.lexicon
@@ -192,7 +196,7 @@ class Memo:
                 fresh.append(at)
                 if len(fresh) > FEW_UNKNOWN and found is None:
                     found = lexicon.matches(text, len(text))
-                here = lexicon.words(line) if found is None else _between(found, start, start + len(line))
+                here = lexicon.in_line(line) if found is None else _between(found, start, start + len(line))
                 known = self._learn_line(name, line, here, whole=at == last)
             read.append(known)
             start += len(line) + 1
@@ -246,19 +250,21 @@ class Memo:
             self._changing.clear()
         book = self._book
         shape: list[object] = []
-        first = -1
+        first, crosses = -1, False
         for word, start, end in words:
             if word >= FIRST_WORD:
                 if first < 0:
                     first = start
-                whole = whole or word in book.lexicon.crossing
+                crosses = crosses or word in book.lexicon.crossing
                 shape.append((word, start - first, end - first))
             elif ends_sentence(line, word, end):
                 shape.append(-1)
+        if crosses:
+            shape, first = [len(line), exact(line, words)], 0
         if (
             whole
             or len(line) >= LONGEST_SENTENCE
-            or not self._marks.isdisjoint(line)
+            or not self.marks.isdisjoint(line)
             or (book.names and named_places(line, book.names))
         ):
             shape, first = [name], 0
@@ -284,7 +290,14 @@ class Memo:
         return self.hashed("\n".join(rest))
 
 
-def _lines(text: str) -> tuple[list[str], _Tail]:
+def exact(line: str, words: Sequence[Match]) -> tuple[Match, ...]:
+    """The words of a line that stands between others, and the ends of its sentences, at their places."""
+    return tuple(
+        [match for match in words if match[0] >= FIRST_WORD or ends_sentence(line, match[0], match[2])]
+    )
+
+
+def lines_of(text: str) -> tuple[list[str], _Tail]:
     """The lines up to the one in which the signature begins, that one included, without their ends."""
     limit = signature_start(text)
     end = text.find("\n", max(limit - 1, 0)) + 1 or len(text)

@@ -7,14 +7,14 @@ from functools import cached_property
 from gateway.ruleset.book import Book, Trials, able, beginning
 from gateway.ruleset.citation import is_cited
 from gateway.ruleset.clause import Clause
-from gateway.ruleset.evidence import Hit, Kind
+from gateway.ruleset.evidence import Hit
 from gateway.ruleset.lexicon import Match, Place
 from gateway.ruleset.memo import Finding, Likeness, Mark, Spot
 from gateway.ruleset.reading import Reading, Sentence
 from gateway.ruleset.scope import language_of
 from gateway.ruleset.sentences import LONGEST_TEXT
 from gateway.ruleset.termset import TermSet
-from gateway.ruleset.wording import Wording
+from gateway.ruleset.wording import Sum
 
 SUBJECT = -1
 """The number of the subject among the sentences."""
@@ -57,13 +57,13 @@ class Page:
         "_quoted_text",
         "_reading",
         "_refused",
-        "_strong",
         "_subject",
-        "_terms",
         "_text",
         "_where",
         "hits",
         "mark",
+        "strong",
+        "terms",
     )
 
     def __init__(
@@ -80,8 +80,9 @@ class Page:
         """Find what holds, whether or not a strong signal is among it: what was seen is kept for review.
 
         A page that reads like one before has its hits from the book's memo, others are read. `mark` is the
-        same for all in which the same holds, None where that is not remembered. `likeness`: if the text has
-        been recognised. `telling`: say which runs told most of how it reads as a whole, for `explain`.
+        same for all in which the same holds, None where that is not remembered. `strong`: does a strong
+        signal stand? `terms`: what its terms come to in each wording. `likeness`: if the text has been
+        recognised. `telling`: say which runs told most of how it reads as a whole, for `explain`.
         """
         self._book = book
         self._subject = subject
@@ -115,8 +116,8 @@ class Page:
         self._cited: dict[Sequence[str], Sequence[str]] = {}
         self._refused: set[int] = set()
         self._find(book.strong)
-        self._strong = bool(self.hits)
-        self._terms = tuple([wording.terms(self._about, self._held) for wording, _ in book.wordings])
+        self.strong = bool(self.hits)
+        self.terms = tuple([wording.terms(self._about, self._held) for wording, _ in book.wordings])
         self._refused = {hit.sentence for hits in self.hits.values() for hit in hits}
         self._find(book.anywhere)
         self._find(book.elsewhere, named=True)
@@ -130,10 +131,10 @@ class Page:
             core=lexicon.has_core(lines, patterns=False) or lexicon.has_core(self._subject.text),
             about=self._about,
             held=self._held,
-            strong=self._strong,
-            terms=self._terms,
+            strong=self.strong,
+            terms=self.terms,
             places=tuple(
-                (number, _beginning(clauses[number]), tuple(self._spot(likeness, hit) for hit in hits))
+                (number, clauses[number].beginning, tuple(self._spot(likeness, hit) for hit in hits))
                 for number, hits in self.hits.items()
             ),
         )
@@ -148,59 +149,36 @@ class Page:
 
     def _recall(self, likeness: Likeness, finding: Finding) -> None:
         """The same as was found in a page like this one, at its places here."""
-        _, _, self._about, self._held, self._strong, self._terms, places = finding
-        starts, firsts, here, where = likeness.starts, likeness.firsts, self._text, self._where
-        about = self._subject.text
+        _, _, self._about, self._held, self.strong, self.terms, places = finding
+        starts, firsts, where = likeness.starts, likeness.firsts, self._where
         make = tuple.__new__  # without the detour over the constructor of a NamedTuple: a letter has fifteen
         for number, begin, spots in places:
             hits = self.hits[number] = []
             for at, line, start, end in spots:
                 if line == SUBJECT:
-                    hits.append(make(Hit, (*begin, "subject", at, start, end, about[start:end])))
+                    hits.append(make(Hit, (*begin, "subject", at, start, end, "")))
                 else:
                     first = starts[line] + firsts[line]
-                    low, high = first + start, first + end
-                    hits.append(make(Hit, (*begin, where, at, low, high, here[low:high])))
+                    hits.append(make(Hit, (*begin, where, at, first + start, first + end, "")))
 
     def _take_in(self, likeness: Likeness | None, *, reply: bool, telling: bool) -> list[int]:
-        """How the text reads as a whole: the clauses that hold. It depends on every word, see `runs`.
-
-        In a `reply` that counts against it only: what is new there is a part of a conversation, no letter.
-        """
+        """How the text reads as a whole: the clauses that hold. It depends on every word, see `runs`."""
         taken: list[int] = []
-        strong = self._strong
-        if reply and not strong:
-            return taken
         book, subject, text = self._book, self._subject.text, self._text
-        clauses, language = book.clauses, language_of(subject, text)
-        for (wording, numbers), terms in zip(book.wordings, self._terms, strict=True):
-            if wording.language != language:
-                continue
-            likely = wording.opinion(book.runs.sum(wording, likeness, subject=subject, text=text), terms)
-            if likely is None:
-                continue
-            for number in numbers:
-                clause = clauses[number]
-                # What only takes away has nothing to take from where no strong signal stands.
-                counts = not reply if clause.weight > 0 else strong
-                if counts and clause.at_least <= likely <= clause.at_most:
-                    self.hits[number] = [self._as_a_whole(clause, likely, wording if telling else None)]
-                    taken.append(number)
-        return taken
 
-    def _as_a_whole(self, clause: Clause, likely: float, wording: Wording | None) -> Hit:
-        said = f"{likely:.2f}"
-        if wording is not None:
-            telling = wording.telling(
-                self._subject.text,
-                self._text,
-                MOST_TELLING,
-                about=self._about,
-                held=self._held,
-            )
-            said += f": {', '.join(telling)}"
-        where = f"{self._where}, whole"
-        return Hit(clause.kind, clause.name, clause.weight, clause.unlocks, where, 0, 0, 0, said)
+        def sum_of(at: int) -> Sum:
+            return book.runs.sum(book.wordings[at][0], likeness, subject=subject, text=text)
+
+        language = language_of(subject, text)
+        opinions = book.opinions(language, sum_of, self.terms, strong=self.strong, reply=reply)
+        for number, likely, wording in opinions:
+            said = f"{likely:.2f}"
+            if telling:
+                runs = wording.telling(subject, text, MOST_TELLING, about=self._about, held=self._held)
+                said += f": {', '.join(runs)}"
+            self.hits[number] = [book.clauses[number].as_a_whole(self._where, said)]
+            taken.append(number)
+        return taken
 
     def _find(self, trials: Trials, *, named: bool = False) -> None:
         """Try the clauses wherever the words at a glance allow it; `named`: in refusals and thanks alone."""
@@ -248,9 +226,7 @@ class Page:
             or (clause.cited and self._is_cited(clause, at, place))
         ):
             return
-        where, text = ("subject", self._subject.text) if at == SUBJECT else (self._where, self._text)
-        start, end = place
-        hit = Hit(*_beginning(clause), where, at, start, end, text[start:end])
+        hit = Hit(*clause.beginning, "subject" if at == SUBJECT else self._where, at, *place)
         if known is None:
             self.hits[number] = [hit]
         else:
@@ -329,11 +305,6 @@ class Page:
             quoted = Reading(self._book, self._quoted_text)
             self._quoted = [quoted.sentence(number) for number in range(len(quoted))]
         return self._quoted
-
-
-def _beginning(clause: Clause) -> tuple[Kind, str, float, bool]:
-    """What a clause's hits all begin with."""
-    return clause.kind, clause.name, clause.weight, clause.unlocks
 
 
 def _may_be_bound(clause: Clause, terms: TermSet) -> bool:

@@ -4,7 +4,7 @@ What a rule makes of the hits stands in `rule`. It depends on what was found alo
 known again (`memo`) has been weighed before: only its sender, recipients and header fields are new.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, Protocol
 
@@ -15,7 +15,8 @@ from gateway.ruleset.evidence import Hit
 from gateway.ruleset.memo import MOST_KNOWN_PAGES, Likeness, Mark
 from gateway.ruleset.page import Page, Subject
 from gateway.ruleset.rule import Pages, Rule, Weighed
-from gateway.ruleset.scope import language_of
+from gateway.ruleset.scope import Scope, language_of
+from gateway.ruleset.templates import Held, LetterLike
 
 Action = Literal["inject", "observe", "none"]
 
@@ -58,6 +59,10 @@ class TextLike(Protocol):
     @property
     def more(self) -> Sequence[BodyLike]:
         """What else is shown as the mail's text."""
+
+    @property
+    def letter(self) -> LetterLike | None:
+        """The template that it is of, if that was recognised."""
 
 
 def _no_header(_name: bytes) -> bytes | None:
@@ -141,11 +146,32 @@ class Ruleset:
     _weighed: dict[tuple[Mark | None, ...], list[Weighed]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
+    #: The verdicts on letters, by what holds in them and what else was asked.
+    _verdicts: dict[tuple[object, ...], Verdict] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+    #: Each scope once, and the rules that inject for some senders only: all that is asked of who sends.
+    _scopes: tuple[Scope, ...] = field(init=False, repr=False, compare=False)
+    _partial: tuple[Rule, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        asking = [rule for rule in self.rules if rule.action != "off"]
+        scopes: list[Scope] = []
+        for rule in asking:
+            if rule.scope not in scopes:
+                scopes.append(rule.scope)
+        object.__setattr__(self, "_scopes", tuple(scopes))
+        object.__setattr__(self, "_partial", tuple(rule for rule in asking if rule.action == "partial"))
 
     def judge(self, mail: MailView) -> Verdict:
         """The verdict on a mail. Never raises for anything that a mail can hold; linear in its text."""
         if not mail.sender:
             return _NULL_SENDER
+        letter, templates = mail.text.letter, self.book.templates
+        if letter is not None and mail.text.plain is not None:
+            held = templates.held(letter, mail.text.subject.text, mail.text.plain.new.text)
+            if held is not None:
+                return self._of_letter(mail, held)
         texts, subject = texts_of(mail.text), mail.text.subject.text
         known: list[Likeness | None] = []
         has_core, new = False, [subject]
@@ -156,9 +182,35 @@ class Ruleset:
             if likeness is not None and likeness.finding is not None and likeness.finding.core:
                 has_core = True
         if not has_core and not self.book.lexicon.has_core(*new):
+            if letter is not None:
+                templates.learn(letter, subject, texts[0][1], None)
             return _NOTHING
-        pages, marks = self._find(texts, subject, known)
-        return self._decide(mail, self._weigh(pages, marks), pages) if pages else _NOTHING
+        pages = self._find(texts, subject, known)
+        if letter is not None:
+            templates.learn(letter, subject, texts[0][1], pages[0])
+        pages = [page for page in pages if page.hits]
+        if not pages:
+            return _NOTHING
+        found = tuple([page.hits for page in pages])
+        return self._decide(mail, self._weigh(found, [page.mark for page in pages]), found)
+
+    def _of_letter(self, mail: MailView, held: Held) -> Verdict:
+        """The verdict on a letter in which this holds: one for all of whom the rules think the same."""
+        if not held.core or not held.pages:
+            return _NOTHING
+        key = (
+            held.number,
+            bool(mail.candidates),
+            *[scope.refuses(mail) for scope in self._scopes],
+            *[rule.asks(mail.sender, mail.header_from) for rule in self._partial],
+        )
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            if len(self._verdicts) >= MOST_KNOWN_PAGES:
+                self._verdicts.clear()
+            verdict = self._decide(mail, self._weigh_hits(held.pages), held.pages)
+            self._verdicts[key] = verdict
+        return verdict
 
     def anybody(self) -> "Ruleset":
         """The same rules for mail of any sender, those that are off included: to test evidence alone."""
@@ -173,8 +225,8 @@ class Ruleset:
         Also where no strong signal stands and nothing else counts: what there is shows what it lacks.
         """
         texts = texts_of(mail.text)
-        pages, _ = self._find(texts, mail.text.subject.text, [None] * len(texts), telling=True)
-        return self.weigh(pages, mail, anyway=True)
+        pages = self._find(texts, mail.text.subject.text, [None] * len(texts), telling=True)
+        return self.weigh([page.hits for page in pages if page.hits], mail, anyway=True)
 
     def weigh(self, pages: Pages, mail: MailView, *, anyway: bool = False) -> tuple[Assessment, ...]:
         """The same for hits that are known already, by text, under the numbers of this set's clauses.
@@ -190,19 +242,15 @@ class Ruleset:
         known: Sequence[Likeness | None],
         *,
         telling: bool = False,
-    ) -> tuple[list[Mapping[int, list[Hit]]], list[Mark | None]]:
-        """What holds, by text, where anything does; and the marks of these texts."""
+    ) -> list[Page]:
+        """What holds, by text."""
         subject = Subject(self.book, about)
-        pages: list[Mapping[int, list[Hit]]] = []
-        marks: list[Mark | None] = []
-        for (where, text, quoted), likeness in zip(texts, known, strict=True):
-            page = Page(
+        return [
+            Page(
                 self.book, subject, where=where, text=text, quoted=quoted, likeness=likeness, telling=telling
             )
-            if page.hits:
-                pages.append(page.hits)
-                marks.append(page.mark)
-        return pages, marks
+            for (where, text, quoted), likeness in zip(texts, known, strict=True)
+        ]
 
     def _weigh(self, pages: Pages, marks: Sequence[Mark | None]) -> list[Weighed]:
         """What the rules make of these pages, remembered where the pages are."""
@@ -295,13 +343,26 @@ def texts_of(text: TextLike) -> list[tuple[str, str, str]]:
     """
     texts: list[tuple[str, str, str]] = []
     known: list[str] = []
-    bodies = [("plain", text.plain), ("html", text.html)]
-    if text.more:
-        bodies += [(f"text {number}", body) for number, body in enumerate(text.more, start=1)]
-    for where, body in bodies:
+    for where, body in bodies_of(text):
         if body is not None:
             new = body.new.text
             if new not in known:
                 known.append(new)
                 texts.append((where, new, body.quoted.text))
     return texts or [("plain", "", "")]
+
+
+def bodies_of(text: TextLike) -> list[tuple[str, BodyLike | None]]:
+    """The bodies of a mail, by where a hit says that it is."""
+    bodies = [("plain", text.plain), ("html", text.html)]
+    if text.more:
+        bodies += [(f"text {number}", body) for number, body in enumerate(text.more, start=1)]
+    return bodies
+
+
+def words_of(hit: Hit, text: TextLike) -> str:
+    """What stands at the place of a hit; if that speaks of the text as a whole, how sure it is."""
+    if hit.where == "subject":
+        return text.subject.text[hit.start : hit.end]
+    body = dict(bodies_of(text)).get(hit.where)
+    return hit.said if body is None else body.new.text[hit.start : hit.end]

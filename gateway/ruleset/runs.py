@@ -4,9 +4,10 @@ Kept are numbers of runs, without order or place, for that part of a template wh
 letters. What changes from letter to letter is looked for anew, with its edges (`wording`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from gateway.ruleset.lexicon import Place
 from gateway.ruleset.memo import Likeness
 from gateway.ruleset.wording import LONGEST, Sum, Wording
 
@@ -14,11 +15,25 @@ from gateway.ruleset.wording import LONGEST, Sum, Wording
 MOST_KNOWN = 300
 
 
-class _Same(NamedTuple):
+class Same(NamedTuple):
     """The runs in what is the same in all letters of a template, and what they come to."""
 
     runs: frozenset[int]
     sum: Sum
+
+    @classmethod
+    def of(cls, wording: Wording, subject: str, text: str, places: Sequence[Place]) -> "Same":
+        """What one wording has in this text apart from the `places` of the lines that change."""
+        runs = wording.apart(subject, text, places)
+        return cls(runs, wording.sum(runs))
+
+    def all(self, wording: Wording, subject: str, text: str, places: Sequence[Place]) -> Sum:
+        """What all runs come to in a letter of the template, those in and around the `places` too."""
+        around = wording.around(subject, text, places)
+        if around is None:
+            return wording.sum(wording.read(subject, text))
+        more = wording.sum(around - self.runs)
+        return Sum(self.sum.number + more.number, self.sum.weight + more.weight)
 
 
 class Runs:
@@ -29,7 +44,7 @@ class Runs:
     def __init__(self, hashed: Callable[[str], bytes]) -> None:
         """`hashed` is the keyed hash by which a text is known again."""
         self._hashed = hashed
-        self._known: dict[tuple[object, ...], _Same] = {}
+        self._known: dict[tuple[object, ...], Same] = {}
 
     def sum(self, wording: Wording, likeness: Likeness | None, *, subject: str, text: str) -> Sum:
         """What the runs of one wording come to in this text."""
@@ -37,16 +52,11 @@ class Runs:
             return wording.sum(wording.read(subject, text))
         starts, changing = likeness.starts, likeness.template[2]
         places = [(starts[at], starts[at + 1]) for at in changing]
-        around = wording.around(subject, text, places)
-        if around is None:
-            return wording.sum(wording.read(subject, text))
         tail = text[starts[-1] :]
         key = (id(wording), likeness.template, self._hashed(tail) if tail else b"")
         same = self._known.get(key)
         if same is None:
-            runs = wording.apart(subject, text, places)
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            same = self._known[key] = _Same(runs, wording.sum(runs))
-        more = wording.sum(around - same.runs)
-        return Sum(same.sum.number + more.number, same.sum.weight + more.weight)
+            same = self._known[key] = Same.of(wording, subject, text, places)
+        return same.all(wording, subject, text, places)

@@ -16,7 +16,11 @@ _SIGNS = re.compile(rf"[{re.escape(''.join(sorted(_SIGN)))}]{{4,}}")
 _DASHES = re.compile(r"(?:^|\n)-- ?(?:\n|$)")
 # One of these has to be in the text; a rule of mixed signs, or of rarer ones, does not do alone.
 _PLAIN_RULES = (*(sign * 4 for sign in "-=_*+~#─━═—＝＊☆★◆◇■□●○◎▽▼△▲"), "-- ", "--\n")
-_SIGNATURE_LONGEST = 700
+LONGEST_SIGNATURE = 700
+"""Characters at the end of a text among which its signature begins, if it has one."""
+RULE_SIGNS = frozenset("".join(_PLAIN_RULES)) - {" ", "\n"}
+"""Without any of them a line draws no rule."""
+
 # Running text: no signature holds a line of this length that ends like a sentence, in Japanese and elsewhere.
 # Read backwards: its mark comes first, and a Latin one has nothing or white space before it.
 _RUNNING, _RUNNING_LATIN = 16, 48
@@ -45,7 +49,7 @@ def signature_start(text: str) -> int:
 
     The length of the text when there is none.
     """
-    low = max(0, len(text) - _SIGNATURE_LONGEST)
+    low = max(0, len(text) - LONGEST_SIGNATURE)
     tail = text[low:]
     start, end, least = _last_running(text, tail)
     behind = max(start, end - least)  # a rule that ends further on has no running text behind it
@@ -59,6 +63,11 @@ def signature_start(text: str) -> int:
         if rule.end() > behind:
             return rule.start() if any(plain in text for plain in _PLAIN_RULES) else len(text)
     return len(text)
+
+
+def draws_rule(line: str) -> bool:
+    """May a line be what tells that a rule is drawn in its text?"""
+    return line.endswith("--") or any(plain in line for plain in _PLAIN_RULES)
 
 
 def _last_running(text: str, tail: str) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ import re
 from gateway.ruleset.book import Book
 from gateway.ruleset.page import SUBJECT
 from gateway.ruleset.reading import Reading
-from gateway.ruleset.ruleset import TextLike, Verdict
+from gateway.ruleset.ruleset import TextLike, Verdict, bodies_of
 
 MOST_SENTENCES = 4
 LONGEST = 240
@@ -22,8 +22,7 @@ _RUN = re.compile(f"{MASK}+")
 
 def snippets(book: Book, text: TextLike, verdict: Verdict) -> tuple[str, ...]:
     """The sentences in which the verdict's strong signals stand, masked, in their order."""
-    texts = {"plain": text.plain, "html": text.html}
-    texts |= {f"text {number}": body for number, body in enumerate(text.more, start=1)}
+    texts = dict(bodies_of(text))
     found: dict[tuple[str, int], str] = {}
     readings: dict[str, Reading] = {}
     for hit in verdict.evidence:

@@ -23,7 +23,8 @@ from typing import Literal, NamedTuple
 
 import ahocorasick_rs
 
-from gateway.ruleset.lexicon import Place, encodable
+from gateway.ruleset.lexicon import Place
+from gateway.ruleset.patterns import encodable
 from gateway.ruleset.scope import language_of
 from gateway.ruleset.termset import TermSet
 
@@ -156,8 +157,16 @@ class Wording:
 
         None where too much white space stands around them.
         """
+        edge = self._edge
+        for reach in (edge + edge // 2 + 6, 4 * edge + 40):  # mostly the first is enough
+            pieces = self._pieces(subject, text, places, reach)
+            if pieces is not None:
+                return self._found(self._apart.join(pieces))
+        return None
+
+    def _pieces(self, subject: str, text: str, places: Sequence[Place], reach: int) -> list[str] | None:
+        """The places with so many characters around them; None where these are too few."""
         edge, length = self._edge, len(text)
-        reach = 4 * edge + 40
         pieces = []
         for start, end in places:
             low, high = start - reach, end + reach
@@ -174,7 +183,7 @@ class Wording:
                 pieces.append(f"{before}{_characters(text[start:end])}{behind}")
             if (low > 0 and len(before) < edge) or (high < length and len(behind) < edge):
                 return None
-        return self._found(self._apart.join(pieces))
+        return pieces
 
     def sum(self, runs: Iterable[int]) -> Sum:
         """What runs come to."""

@@ -21,6 +21,7 @@ class Found:
     """One statement that holds, and where: the line of the decoded text, and what stands around it."""
 
     hit: Hit
+    text: str
     line: int
     before: str
     after: str
@@ -37,8 +38,8 @@ class Found:
             "line": self.line,
             "start": hit.start,
             "end": hit.end,
-            "text": hit.text,
-            "context": f"{self.before}{hit.text}{self.after}",
+            "text": self.text,
+            "context": f"{self.before}{self.text}{self.after}",
         }
 
 
@@ -173,7 +174,7 @@ def _rule_lines(rule: Seeing) -> Iterator[tuple[str, str]]:
         place = f"{hit.where}, line {found.line}" if found.line else hit.where
         yield f"  {sign:>5} {strength(hit):9} {hit.id}  ({place})", colour
         before, after = printable(found.before), printable(found.after)
-        yield f"        …{before}[{printable(hit.text)}]{after}…", ""
+        yield f"        …{before}[{printable(found.text)}]{after}…", ""
 
 
 class _Places:
@@ -194,7 +195,7 @@ class _Places:
         """Where a statement holds."""
         prose, decoded = self._texts.get(hit.where, (None, ""))
         if prose is None:
-            return Found(hit=hit, line=0, before="", after="")
+            return Found(hit=hit, text=hit.said, line=0, before="", after="")
         line = 0
         if decoded:
             if hit.where not in self._positions:
@@ -202,6 +203,7 @@ class _Places:
             line = decoded.count("\n", 0, self._positions[hit.where][hit.start]) + 1
         return Found(
             hit=hit,
+            text=prose.text[hit.start : hit.end],
             line=line,
             before=prose.text[max(0, hit.start - AROUND) : hit.start].replace("\n", " "),
             after=prose.text[hit.end : hit.end + AROUND].replace("\n", " "),

@@ -14,7 +14,7 @@ from gateway.errors import ConfigError, GatewayError
 from gateway.message.normalise import normalise
 from gateway.message.text import MailText
 from gateway.ruleset.load import load_rules
-from gateway.ruleset.ruleset import Verdict
+from gateway.ruleset.ruleset import Verdict, words_of
 from gateway.ruleset.scope import language_of
 from gateway.ruleset.sentences import LONGEST_SENTENCE
 
@@ -123,10 +123,10 @@ def sentences(text: MailText) -> list[str]:
     return list(found)[:MOST_SENTENCES]
 
 
-def known_phrase(verdict: Verdict) -> str:
+def known_phrase(verdict: Verdict, text: MailText) -> str:
     """What the rules took for the refusal; empty where they saw none."""
     strong = [hit for hit in verdict.evidence if hit.unlocks and hit.end and hit.where != "subject"]
-    return max(strong, key=lambda hit: hit.weight).text if strong else ""
+    return words_of(max(strong, key=lambda hit: hit.weight), text) if strong else ""
 
 
 def _place(text: MailText, pieces: Sequence[str]) -> tuple[str, int]:

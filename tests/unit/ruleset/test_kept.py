@@ -78,6 +78,7 @@ class Text:
     html: Body | None = None
     subject: Prose = Prose("")
     more: tuple[Body, ...] = ()
+    letter: None = None
 
 
 def ruleset(threshold: str = "1.0", *, less: str = "") -> Ruleset:

@@ -6,7 +6,7 @@ from gateway.message.normalise import normalise
 from gateway.reason import Reason
 from gateway.ruleset.examples import Written, WrittenBody, WrittenText, written_mail
 from gateway.ruleset.load import load_rules
-from gateway.ruleset.ruleset import MailView, Ruleset, Verdict
+from gateway.ruleset.ruleset import MailView, Ruleset, Verdict, words_of
 
 TERMS = """
 pack = "t"
@@ -329,10 +329,11 @@ def test_partial_only_observes_other_senders() -> None:
 
 def test_the_verdict_names_rule_campaign_footer_and_evidence() -> None:
     """All that the plan and `explain` need."""
-    verdict = rules(HIRE_NOT).judge(written_mail("はい。採用しない。"))
+    letter = written_mail("はい。採用しない。")
+    verdict = rules(HIRE_NOT).judge(letter)
     assert (verdict.rule, verdict.campaign, verdict.footer) == ("r", "c", "f")
     (hit,) = verdict.evidence
-    assert (hit.id, hit.where, hit.sentence, hit.start, hit.end, hit.text) == (
+    assert (hit.id, hit.where, hit.sentence, hit.start, hit.end, words_of(hit, letter.text)) == (
         "t/s",
         "plain",
         1,

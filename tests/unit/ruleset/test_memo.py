@@ -19,7 +19,7 @@ from gateway.ruleset import ruleset as judging
 from gateway.ruleset.examples import Written, WrittenBody, WrittenText, written_mail
 from gateway.ruleset.load import load_rules
 from gateway.ruleset.rule import Rule
-from gateway.ruleset.ruleset import MailView, Ruleset
+from gateway.ruleset.ruleset import MailView, Ruleset, words_of
 from gateway.ruleset.sentences import LONGEST_SENTENCE
 
 RULES = Path(__file__).parents[3] / "rules"
@@ -155,7 +155,11 @@ def test_a_template_is_read_once(remembering: Ruleset, monkeypatch: pytest.Monke
     assert verdict.matched
     assert letter.text.plain is not None
     text = letter.text.plain.new.text
-    assert all(text[hit.start : hit.end] == hit.text for hit in verdict.evidence if hit.where == "plain")
+    assert all(
+        text[hit.start : hit.end] == words_of(hit, letter.text)
+        for hit in verdict.evidence
+        if hit.where == "plain"
+    )
     with pytest.raises(AssertionError, match="read again"):
         remembering.judge(written_mail(REJECTION.format(name="佐藤").replace("見送", "「見送")))
 

@@ -201,7 +201,7 @@ def test_alerts_are_bounded_by_kind() -> None:
 def seen(*, matched: bool = False) -> MailSeen:
     """A mail in which a signal stands."""
     strong = True
-    hit = Hit(Kind.SIGNAL, "p/s", 1.0, strong, "plain", 0, 0, 4, "text")
+    hit = Hit(Kind.SIGNAL, "p/s", 1.0, strong, "plain", 0, 0, 4)
     verdict = Verdict(matched=matched, action="none", rule="a", pages=({0: [hit]},))
     return MailSeen(
         mail="m", message_id="<1@x>", sender="hr@x", ruleset="r", verdict=verdict, reason=Reason.OBSERVE
