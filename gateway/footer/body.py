@@ -78,6 +78,9 @@ class Target(NamedTuple):
 
     def new_text(self, run: str) -> str:
         """The whole decoded text with `run` in it."""
+        if len(self.spans) == 1:
+            ((start, end),) = self.spans
+            return f"{self.decoded[:start]}{run}{self.decoded[end:]}"
         pieces: list[str] = []
         reached = 0
         for (start, end), text in zip(self.spans, self.texts(run), strict=True):

@@ -96,8 +96,9 @@ def _bodies_as_before(plan: FooterPlan, ordered: Sequence[Edit], edited: Buffer)
         if data[end : end + 2] not in {b"\r\n", b""}:
             return None  # a boundary stands in place of the body's first line
         begin = start + grown
-        while number < len(ordered) and start <= ordered[number].start and ordered[number].end <= end:
-            first, last, replacement = ordered[number]
+        for first, last, replacement in ordered[number:]:
+            if not (start <= first and last <= end):
+                break
             at = first + grown
             top = edited.rfind(b"\n", 0, at) + 1
             below = (edited.find(b"\n", at + len(replacement)) + 1) or len(edited)
@@ -219,7 +220,7 @@ def _check_text(target: Target, run: str, body: _Found, edited: Buffer) -> None:
     if known is None:
         raise _failed(f"part {index} has the charset {label!r}")
     try:
-        decoded = charset.decode(transfer.decode(bytes(edited[start:end]), encoding), known)
+        decoded = charset.decode(transfer.decode(edited[start:end], encoding), known)
     except (transfer.TransferError, charset.CharsetError) as error:
         raise _failed(f"part {index} cannot be read: {error}") from error
     if decoded != target.new_text(run) and not _reads_as(decoded, target, run):

@@ -215,7 +215,9 @@ def _target(message: Message, body: Body, spot: Spot, newline: str, *, flowed: b
         raise MailUnreadable(Reason.DEFECT, f"more than {MAX_PLACEHOLDERS} placeholders")
     decoded = body.decoded
     script = script_of(body.charset, payload)
-    spans = sorted(((spot.start, spot.end), *spot.removed))
+    spans = [(spot.start, spot.end)]
+    if spot.removed:
+        spans = sorted((*spans, *spot.removed))
     offsets: list[Span] = []
     for first, last in spans:
         if part.parent is not None and last > first and decoded.startswith("--", last):

@@ -87,7 +87,7 @@ def plain_spot(decoded: str, new_end: int, where: Where, *, newline: str, flowed
         how = Placement(where.value)
     else:
         how = Placement.BEFORE_QUOTE if decoded[at:].strip() else Placement.AFTER_TEXT
-    return Spot(start=at, end=at, how=how, lead=lead, trail=trail)
+    return Spot(at, at, how, lead, trail)
 
 
 def plain_placeholders(decoded: str) -> list[tuple[int, int]]:
@@ -110,10 +110,11 @@ def _lead(decoded: str, at: int, newline: str, *, flowed: bool) -> str:
         last = before[:-1].removesuffix("\r")
         if not last[last.rfind("\n") + 1 :].strip(_BLANKS):
             return ""  # that line is blank
-    line = before.rstrip("\r\n")
-    # A flowed line is joined with the next: one blank line would only end the paragraph (RFC 3676 §4.1).
-    if flowed and line.endswith(" ") and not line.endswith("\n-- ") and line != "-- ":
-        lead += newline
+    if flowed:
+        # Such a line is joined with the next: one blank line would only end the paragraph (RFC 3676 §4.1).
+        line = before.rstrip("\r\n")
+        if line.endswith(" ") and not line.endswith("\n-- ") and line != "-- ":
+            lead += newline
     return lead
 
 

@@ -116,9 +116,16 @@ class Script(NamedTuple):
         return len(payload) if found is None else found.end()
 
 
-@lru_cache(maxsize=256)
-def _script(label: str, codec: str) -> Script:
-    return Script(label=label, codec=codec, wide=codec.startswith("utf-16"))
+@lru_cache(maxsize=64)
+def _declared(label: str) -> Script | None:
+    """As `script_of`, as far as the label tells."""
+    charset = lookup(label or "us-ascii")
+    if charset is None or charset.encoder is None or charset.label in _NEVER_WRITTEN:
+        return None
+    if label.lower() in _LITTLE_KNOWN or "'" in label:
+        return None
+    codec = charset.encoder
+    return Script(label=charset.label, codec=codec, wide=codec.startswith("utf-16"))
 
 
 UTF_8: Final = Script(label="utf-8", codec="utf-8")
@@ -130,17 +137,14 @@ def script_of(label: str, payload: bytes) -> Script | None:
     A part without a label is US-ASCII (RFC 2045 §5.2). UTF-16 is big-endian without a byte order mark
     (RFC 2781 §4.3).
     """
-    charset = lookup(label or "us-ascii")
-    if charset is None or charset.encoder is None or charset.label in _NEVER_WRITTEN:
+    script = _declared(label)
+    if script is None:
         return None
-    if label.lower() in _LITTLE_KNOWN or "'" in label:
-        return None
-    if charset.label == "iso-2022-jp" and not payload.isascii():
+    if script.label == "iso-2022-jp" and not payload.isascii():
         return None  # kana as single octets: to some readers the text ends there
-    codec = charset.encoder
-    if codec == "utf-16":
-        codec = "utf-16-le" if payload[:2] == b"\xff\xfe" else "utf-16-be"
-    return _script(charset.label, codec)
+    if script.codec == "utf-16":
+        return script._replace(codec="utf-16-le" if payload[:2] == b"\xff\xfe" else "utf-16-be")
+    return script
 
 
 def same_charset(one: str, other: str) -> bool:

@@ -52,7 +52,7 @@ def splice(data: Buffer, edits: Sequence[Edit]) -> tuple[Piece, ...]:
 
 def in_order(edits: Sequence[Edit], size: int) -> list[Edit]:
     """The edits sorted by place. Raises ValueError where they overlap or reach outside ``0..size``."""
-    ordered = sorted(edits, key=_PLACE)
+    ordered = sorted(edits, key=_PLACE) if len(edits) > 1 else list(edits)
     position = 0
     for start, end, _ in ordered:
         if not position <= start <= end <= size:

@@ -131,6 +131,12 @@ def unstuff(content: bytes) -> bytes:
     return content[1:] if content.startswith(b".") else content
 
 
+def stuffed(content: bytes) -> bytes:
+    """All of a content that starts at the start of a line, with its transparency dots (RFC 5321 §4.5.2)."""
+    content = content.replace(b"\r\n.", b"\r\n..")
+    return b"." + content if content.startswith(b".") else content
+
+
 def stuff(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Put transparency dots into content that comes in pieces, cut anywhere (RFC 5321 §4.5.2).
 
@@ -140,9 +146,9 @@ def stuff(pieces: Iterable[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         if not piece:
             continue
-        stuffed = (tail + piece).replace(b"\r\n.", b"\r\n..")[len(tail) :]
+        dotted = (tail + piece).replace(b"\r\n.", b"\r\n..")[len(tail) :]
         tail = (tail + piece[-2:])[-2:]
-        yield stuffed
+        yield dotted
 
 
 class Unstuffer:

@@ -14,7 +14,7 @@ from gateway.message.scan import Buffer
 from gateway.message.splice import Edit, Piece, blocks, join, let_go, splice
 from gateway.message.trace import own_id_field
 from gateway.reason import Reason
-from gateway.smtp.content import stuff
+from gateway.smtp.content import stuff, stuffed
 from gateway.token import encode_token
 from gateway.transaction.decide import Reading
 from gateway.transaction.policy import LinkForm, Policy
@@ -28,13 +28,15 @@ class Content(NamedTuple):
     """What a copy consists of behind its trace field: our own fields, and the mail or pieces of it.
 
     Nothing of a large mail is held twice. `pieces` is None where it is all of `data`; `fault` is why it could
-    not be signed, where it should have been. A named tuple and not a dataclass, since every mail makes some.
+    not be signed, where it should have been; `token` is that of the link in it, as text, empty for none. A
+    named tuple and not a dataclass, since every mail makes some.
     """
 
     data: Buffer
     head: bytes = b""
     pieces: tuple[Piece, ...] | None = None
     fault: SigningFault | None = None
+    token: str = ""
 
     @property
     def octets(self) -> bytes:
@@ -46,7 +48,8 @@ class Content(NamedTuple):
         data = self.data
         if len(data) <= BLOCK:
             mail = data[:] if self.pieces is None else join(data, self.pieces)
-            return stuff((received + self.head + mail,))
+            whole = stuffed(b"".join((received, self.head, mail)))
+            return iter((whole,) if whole else ())
         return stuff(self._cut(received + self.head))
 
     def _cut(self, head: bytes) -> Iterable[bytes]:
@@ -105,14 +108,14 @@ class Composer(NamedTuple):
             if len(data) <= BLOCK:
                 edited = join(data, pieces)
                 check_edit(plan, runs, edits, edited)
-                return Content(edited, sign(head, edited, keys) + head if keys else head)
+                return Content(edited, sign(head, edited, keys) + head if keys else head, token=token)
             # Nothing of its size is made: of the files that hang on it a few lines are looked at again.
             cuts = idle_spans(plan)
             shortened = join(data, splice(data, (*edits, *cuts)))
             check_edit(plan, runs, edits, shortened, cuts)
             signed = sign_blocks(head, blocks(data, pieces, BLOCK), keys) + head if keys else head
             let_go(data)
-            return Content(data, signed, pieces)
+            return Content(data, signed, pieces, token=token)
         except SigningFault as fault:
             if treatment.needed:
                 raise MailUnreadable(Reason.SIGNING_FAULT, str(fault)) from fault

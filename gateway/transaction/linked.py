@@ -21,7 +21,6 @@ from gateway.smtp import failure
 from gateway.smtp.envelope import Envelope
 from gateway.smtp.fold import Fate, Outcome, fold, is_mixed
 from gateway.smtp.reply import Reply
-from gateway.token import encode_token
 from gateway.transaction.build import Builder, Built
 from gateway.transaction.compose import Composer, Content, compose
 from gateway.transaction.context import Services
@@ -350,12 +349,13 @@ class LinkedMail:
             person, found = self._plan.persons[index], by_index.get(index)
             outcome = found.outcomes.get(index) if found is not None else None
             outcome = outcome or self._settled.get(person) or out_of_time()
-            token = found.token if found is not None and not found.unlinked else b""
+            linked_by = found is not None and found.token and not found.unlinked
+            token = found.content.token if found is not None and linked_by else ""
             outcomes.append(outcome)
             report.copies.append(
                 CopyReport(
                     recipient=rcpt.path.text,
-                    token=encode_token(token) if token else "",
+                    token=token,
                     host=found.host if found is not None else "",
                     fate=outcome.fate,
                     reply=outcome.reply.shown,
