@@ -8,7 +8,8 @@ from gateway.footer.compose import prepare
 from gateway.message.scan import scan
 from gateway.message.splice import Piece
 from gateway.message.text import read_text
-from gateway.smtp.content import unstuff
+from gateway.smtp.content import stuff, stuffed, unstuff
+from gateway.token import encode_token
 from gateway.transaction import compose
 from gateway.transaction.compose import BLOCK, Composer, Content
 from tests.unit.dkim.keys import rsa_key
@@ -70,3 +71,17 @@ def test_a_large_mail_is_the_same_and_never_made_whole(monkeypatch: pytest.Monke
     whole = copy.compose(SAMPLE_TOKEN)
     assert content.head == whole.head
     assert content.octets == whole.octets
+
+
+@pytest.mark.parametrize("data", [b"", b".", b".\r\n..\r\n", b"a\r\n.b\r\n.\r\n", b"x\r\n\r\n.", LINES])
+def test_stuffed_at_once(data: bytes) -> None:
+    """What is small is stuffed as one, to the same octets as what comes in pieces."""
+    pieces = [data[at : at + 5] for at in range(0, len(data), 5)]
+    assert stuffed(data) == b"".join(stuff(pieces))
+    assert list(Content(b"").blocks(b"")) == []
+
+
+def test_a_copy_knows_its_token() -> None:
+    """As text; what goes as it came has none."""
+    assert composer(MULTIPART % b"QUJD").compose(SAMPLE_TOKEN).token == encode_token(SAMPLE_TOKEN)
+    assert Content(b"x").token == ""
