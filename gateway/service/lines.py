@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring
 from typing import Any, TextIO
 
+from gateway.service.mailline import MailFields
+
 #: Made once: `json.dumps` with arguments makes an encoder a call.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -51,9 +53,12 @@ class TextFormatter(_Stamping):
         if not message.isprintable():
             message = message.encode("unicode_escape").decode("ascii")
         stamp = self._stamp_at(record.created)
-        parts = [f"{stamp} {record.levelname.lower()} [{record.process}] {message}"]
-        # Fifteen fields a mail: a function for each would cost as much as all else that is done here.
-        for key, value in getattr(record, "fields", {}).items():
+        begun = f"{stamp} {record.levelname.lower()} [{record.process}] {message}"
+        fields = getattr(record, "fields", {})
+        if fields.__class__ is MailFields and not record.exc_info and (usual := fields.usual_text()):
+            return f"{begun} {usual}"
+        parts = [begun]
+        for key, value in fields.items():
             if isinstance(value, str):
                 bare = value and value.isprintable() and " " not in value and '"' not in value
                 parts.append(f"{key}={value if bare else _json(value)}")
