@@ -1,11 +1,15 @@
 """What is kept of a mail: enough to judge it again, and nothing that anybody wrote."""
 
+import json
 from dataclasses import dataclass, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.reason import Reason
-from gateway.ruleset.kept import judge_again, keep, signals
+from gateway.ruleset.evidence import Hit, Kind
+from gateway.ruleset.kept import MOST_HITS, judge_again, keep, signals
 from gateway.ruleset.load import load_rules
 from gateway.ruleset.ruleset import MailView, Ruleset, Verdict
 from gateway.ruleset.snippet import snippets
@@ -166,3 +170,33 @@ def test_snippets_have_no_names_and_no_numbers() -> None:
     assert "cannot offer" in shown
     assert not any(word in shown for word in ("taro", "yamada", "ginza", "thank you"))
     assert not any(sign.isdigit() for sign in shown)
+
+
+_HITS = st.lists(
+    st.builds(
+        Hit,
+        st.sampled_from(Kind),
+        st.text(st.sampled_from('ab"\\,\n語\udc80')),
+        st.just(1.0),
+        st.just(value=True),
+        st.sampled_from(["plain", "text 1"]),
+        st.integers(-1, 99),
+        st.integers(0, 10**6),
+        st.integers(0, 10**6),
+        st.text(max_size=3),
+    ),
+    max_size=3,
+)
+_MANY = _HITS.map(lambda hits: hits * (MOST_HITS // 2))
+
+
+@given(st.lists(st.dictionaries(st.integers(), st.one_of(_HITS, _MANY), max_size=3), max_size=3))
+def test_what_is_kept_is_json(pages: list[dict[int, list[Hit]]]) -> None:
+    """Written as an encoder writes it: the first hits of the mail, text by text, without what they say."""
+    kept = keep(Verdict(matched=True, action="none", pages=tuple(pages)))
+    told, left = [], MOST_HITS
+    for page in pages:
+        hits = [hit for made in page.values() for hit in made][:left]
+        left -= len(hits)
+        told.append([[hit.kind, hit.id, hit.where, hit.sentence, hit.start, hit.end] for hit in hits])
+    assert kept == (json.dumps(told, separators=(",", ":")) if any(told) else "")
