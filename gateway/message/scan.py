@@ -206,8 +206,10 @@ class _Scan:
             like=self.known[index].head if index < len(self.known) else None,
         )
         mime = head.mime
-        for doubt, number in mime.doubts:
-            self._defect(doubt, head.mime_fields[number].start)
+        if mime.doubts:
+            written = head.mime_fields
+            for doubt, number in mime.doubts:
+                self._defect(doubt, written[number].start)
         if mime.encoding not in _ENCODINGS:
             self._defect(DefectKind.BAD_ENCODING, start)
         kind = mime.kind or default

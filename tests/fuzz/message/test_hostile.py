@@ -53,6 +53,7 @@ HOSTILE = {
     "lookalikes": MULTIPART + b"--b\r\n\r\n" + b"--bx\r\n" * MANY + b"--b--\r\n",
     "dashes": MULTIPART + b"--b\r\n\r\n" + b"--\r\n" * (BIG // 4) + b"--b--\r\n",
     "fields": b"X: y\r\n" * MANY + b"\r\ntext",
+    "fields that come once": b"Content-Type: x\r\n" * MANY + b"\r\ntext",
     "large fields": b"X: " + b"y" * 900 + b"\r\n" + b"Y: " + b"z" * BIG + b"\r\n\r\ntext",
     "folds": b"X: y\r\n" + b" z\r\n" * MANY + b"\r\ntext",
     "folds of blanks": b"X: y\r\n" + b" \r\n" * MANY + b"\r\ntext",
