@@ -4,7 +4,7 @@ import codecs
 
 import pytest
 
-from gateway.message.charset import CharsetError, decode, is_exact, lookup
+from gateway.message.charset import CharsetError, decode, decode_as, is_exact, lookup
 
 
 def read(data: bytes, name: str) -> str:
@@ -179,3 +179,12 @@ def test_charsets_that_are_only_read(name: str) -> None:
     known = lookup(name)
     assert known is not None
     assert known.encoder is None
+
+
+def test_one_decoder_alone() -> None:
+    """It reads what it can, and nothing stands in for it."""
+    assert decode_as("〜".encode("shift_jis"), "shift_jis") == "〜"
+    assert decode_as("髙".encode("cp932"), "shift_jis") is None
+    assert decode_as("髙".encode("cp932"), "cp932") == "髙"
+    assert decode_as(b"\x1b$B-!\x1b(B", "iso-2022-jp-strict") is None
+    assert decode_as(b"\x1b$B-!\x1b(B", "cp50220") == "①"

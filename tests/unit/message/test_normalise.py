@@ -119,6 +119,13 @@ def test_white_space_in_order(source: str) -> None:
     assert normalise(source + "\0").removesuffix("\0").rstrip() == normalise(source)
 
 
+@given(st.lists(TEXTS, max_size=5), st.sampled_from(["\r\n\r\n", "\n\n"]))
+def test_paragraphs_by_themselves(paragraphs: list[str], blank: str) -> None:
+    """A text without NUL is its paragraphs, those that say something: letters are read so (`template`)."""
+    pieces = [paragraph.replace("\0", "") for paragraph in paragraphs]
+    assert normalise(blank.join(pieces)) == "\n".join(filter(None, map(normalise, pieces)))
+
+
 def test_every_character() -> None:
     """Each character that NFKC may change, between Japanese ones, by the short way and the long one."""
     for point in (

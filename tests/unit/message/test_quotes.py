@@ -1,9 +1,11 @@
 """Newly written text is told from what was quoted, for the programs that people use."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.message import quotes
-from gateway.message.quotes import Division, all_quoted, divide
+from gateway.message.quotes import Division, all_quoted, divide, may_quote
 
 NEW = "山田様\r\n\r\n残念ながら採用を見送ります。\r\n-- \r\n人事部\r\n\r\n"
 
@@ -162,3 +164,34 @@ def test_a_text_that_belongs_to_a_quote_before_it() -> None:
     """Nothing of it is new, so that what is new ends before it."""
     assert all_quoted("old") == Division((), ((0, 3),), 0, open=True)
     assert all_quoted("") == Division((), (), 0, open=True)
+
+
+_WORDS = (
+    "Or",
+    "iginal",
+    "From",
+    "メール",
+    "送",
+    "信者",
+    "Reply",
+    " ",
+    "\t",
+    "-",
+    "：",
+    "wro",
+    "te",
+    ">",
+    "転",
+)
+
+
+@given(st.lists(st.lists(st.sampled_from((*_WORDS, "\r", "\n"))).map("".join)))
+def test_what_may_introduce_a_quote_stands_in_one_paragraph(paragraphs: list[str]) -> None:
+    """So that a letter can be asked for it paragraph by paragraph (`template`)."""
+    assert may_quote("\r\n\r\n".join(paragraphs)) == any(map(may_quote, paragraphs))
+
+
+@pytest.mark.parametrize("original", ORIGINALS.values(), ids=ORIGINALS)
+def test_what_introduces_a_quote_may(original: str) -> None:
+    """Of a text that can't have one it is never asked where."""
+    assert may_quote(original)
