@@ -186,6 +186,25 @@ class TestRecognising:
         assert same(letters, mail(written("> 山田", letter))).letter is None
         assert same(letters, mail(written("山田", ("%s", "From: us", "Sent: x")))).letter is None
 
+    def test_a_quote_that_begins_in_what_stays(self) -> None:
+        """What changes may be what makes header lines of it, with nothing of a quote in itself."""
+        letter = ("山田様", "From: us", "%s", "敬具")
+        letters = knowing(letter)
+        assert same(letters, mail(written("To whom", letter))).letter is not None
+        text = same(letters, mail(written("To: whom", letter)))
+        assert text.letter is None
+        assert text.plain is not None
+        assert text.plain.quoted.text
+
+    def test_a_letter_that_has_html_too(self) -> None:
+        """The plain text alone is not all that it says."""
+        letters = knowing()
+        text = mail(written("山田"))
+        page = b"Content-Type: text/html\r\n\r\n<p>other</p>"
+        data = b'Subject: %b\r\nContent-Type: multipart/alternative; boundary="=_b"\r\n\r\n' % SUBJECT
+        data += b"--=_b\r\n%b\r\n--=_b\r\n%b\r\n--=_b--\r\n" % (text[text.index(b"Content-Tr") :], page)
+        assert same(letters, data).html is not None
+
     def test_line_feeds_alone(self) -> None:
         """As some programs write them in base64."""
         letters = Letters(KEY)
@@ -370,6 +389,12 @@ class TestRemembering:
                 text = same(letters, mail(written(name, ("%s", f"{number} " * 9, f"{number}", f"x{number}"))))
         assert text.letter is not None
         assert all(len(each) <= module.MOST_TEMPLATES for each in letters._templates.values())
+
+    def test_letters_that_have_nothing_in_common(self) -> None:
+        """However few paragraphs there are."""
+        letters = Letters(KEY)
+        for number in range(5):
+            assert same(letters, mail(written(f"{number}", ("a%s", "b%s", "c%s")))).letter is None
 
     def test_a_kind_of_which_no_two_are_alike_is_given_up(self) -> None:
         """It would cost time for nothing."""
