@@ -84,8 +84,8 @@ class MailFields(Mapping[str, Any]):
         bare = (
             f"id={report.id} peer={report.peer} listener={report.listener} route={report.route}"
             f" sender={self._sender} message_id={report.message_id} octets={report.octets}"
-            f" reason={report.reason} held_ms={round(report.held * 1000, 1)}"
-            f" sent_ms={round(report.sent * 1000, 1)}"
+            # to a tenth as by `round`, which takes twice as long
+            f" reason={report.reason} held_ms={report.held * 1000:.1f} sent_ms={report.sent * 1000:.1f}"
         )
         blanks = 9
         if report.proven:
@@ -107,6 +107,13 @@ class MailFields(Mapping[str, Any]):
                 f'"host":{quoted(copy.host)},"reply":{quoted(copy.reply)}}}'
             )
         reply = report.reply
-        told = quoted(reply.shown) if reply is not None else "each"
-        text = f"{bare} copies=[{copies}] reply={told}"
-        return text if text.isprintable() and (reply is None or " " in reply.shown) else ""
+        if reply is None:
+            told = "each"
+        elif " " in reply.shown:
+            told = quoted(reply.shown)
+        else:
+            return ""
+        said = f"copies=[{copies}] reply={told}"
+        # Of ASCII, DEL is the only one that JSON lets stand as it is; a look at each character costs more.
+        printable = "\x7f" not in said if said.isascii() else said.isprintable()
+        return f"{bare} {said}" if printable and bare.isprintable() else ""
