@@ -23,6 +23,7 @@ from gateway.message.charset import decode, lookup
 from gateway.message.exempt import exemption
 from gateway.message.html import read_html
 from gateway.message.identity import mail_key
+from gateway.message.letters import Letters
 from gateway.message.normalise import normalise
 from gateway.message.quotes import divide
 from gateway.message.scan import scan
@@ -100,6 +101,10 @@ def cases() -> dict[str, Callable[[], object]]:
         found[f"4 KB {name}: scan"] = partial(scan, data)
         found[f"4 KB {name}: scan and text"] = partial(scan_and_read, data)
         found[f"4 KB {name}: email package, parse and text"] = partial(standard_text, data)
+        letters, named = Letters(b"k" * 32), [scan(data + b"\r\nNo %d\r\n" % number) for number in range(3)]
+        for each in named:
+            letters.read(each)
+        found[f"4 KB {name}: text of a known letter"] = partial(letters.read, named[0])
     data = plain("iso-2022-jp", "iso2022_jp", 4096)
     message, text = scan(data), read_text(scan(data))
     charset = lookup("iso-2022-jp")
