@@ -55,8 +55,10 @@ class TextFormatter(_Stamping):
         stamp = self._stamp_at(record.created)
         begun = f"{stamp} {record.levelname.lower()} [{record.process}] {message}"
         fields = getattr(record, "fields", {})
-        if fields.__class__ is MailFields and not record.exc_info and (usual := fields.usual_text()):
-            return f"{begun} {usual}"
+        if isinstance(fields, MailFields):
+            if not record.exc_info and (usual := fields.usual_text()):
+                return f"{begun} {usual}"
+            fields = fields.made()
         parts = [begun]
         for key, value in fields.items():
             if isinstance(value, str):
@@ -77,12 +79,13 @@ class JsonFormatter(_Stamping):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
+        fields = getattr(record, "fields", {})
         entry: dict[str, Any] = {
             "time": f"{self._stamp_at(record.created)}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "pid": record.process,
             "message": record.getMessage(),
-            **getattr(record, "fields", {}),
+            **(fields.made() if isinstance(fields, MailFields) else fields),
         }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
