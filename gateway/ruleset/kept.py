@@ -7,15 +7,12 @@ judge again with other weights, thresholds and vetoes; not with other words (RUL
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from json.encoder import encode_basestring_ascii
 
 from gateway.reason import Reason
 from gateway.ruleset.evidence import Hit, Kind
+from gateway.ruleset.pages import written
 from gateway.ruleset.ruleset import Assessment, MailView, Ruleset, Verdict
 from gateway.ruleset.scope import Scope
-
-#: Hits of one mail that are kept; a letter has ten.
-MOST_HITS = 200
 
 _EVERYBODY = Scope(senders=None)
 
@@ -45,19 +42,7 @@ class Again:
 
 def keep(verdict: Verdict) -> str:
     """The hits of a verdict as JSON; empty where there are none."""
-    left = MOST_HITS
-    quoted, pages, found = encode_basestring_ascii, [], False
-    for page in verdict.pages:
-        # Written by hand: an encoder that is made for three lists in each other costs thrice as much.
-        hits: list[str] = []
-        for made in page.values():
-            for hit in made[: left - len(hits)]:
-                place = f"{quoted(hit.where)},{hit.sentence},{hit.start},{hit.end}"
-                hits.append(f'["{hit.kind}",{quoted(hit.id)},{place}]')
-        left -= len(hits)
-        found = found or bool(hits)
-        pages.append(f"[{','.join(hits)}]")
-    return f"[{','.join(pages)}]" if found else ""
+    return written(verdict.pages) if verdict.kept is None else verdict.kept
 
 
 def signals(kept: str) -> tuple[str, ...]:

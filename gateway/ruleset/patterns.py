@@ -34,17 +34,18 @@ _TOKEN = re.compile(
 class Patterns:
     """Compiled patterns, each with its position in the sequence that they were made from."""
 
-    __slots__ = ("_compiled", "_over", "_set", "reach")
+    __slots__ = ("_compiled", "_set", "over", "reach")
 
     def __init__(self, texts: Sequence[str]) -> None:
         """Compile. Raises `ValueError` with RE2's own words for a pattern it cannot read.
 
-        `reach`: no match that goes over the end of a line is longer; zero where none does.
+        `over` are those of which a match may go over the end of a line, and no such match is longer than
+        `reach`.
         """
         self._compiled = [_compile(text) for text in texts]
         self._set = _set_of(texts)
         extents = [_extent(text) for text in texts]
-        self._over = frozenset(number for number, (_, over) in enumerate(extents) if over)
+        self.over = frozenset(number for number, (_, over) in enumerate(extents) if over)
         self.reach = max((longest for longest, over in extents if over), default=0)
 
     def __len__(self) -> int:
@@ -62,7 +63,7 @@ class Patterns:
 
     def goes_over_lines(self, text: str) -> bool:
         """Does one of those match of which a match may go over the end of a line?"""
-        return bool(self._over) and not self._over.isdisjoint(self.matching(text))
+        return bool(self.over) and not self.over.isdisjoint(self.matching(text))
 
     def places(self, text: str) -> Iterator[tuple[int, int, int]]:
         """Each match with its start and end, pattern by pattern."""

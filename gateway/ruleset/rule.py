@@ -7,20 +7,18 @@ unless a signal stands over that veto. The plain and the HTML text are judged ea
 score stands, but a veto, an objection or a reason to leave the mail alone counts from either.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from gateway.reason import Reason
 from gateway.ruleset.clause import Clause
 from gateway.ruleset.evidence import Hit, Kind
+from gateway.ruleset.pages import Pages
 from gateway.ruleset.scope import AddressPattern, Scope, any_matches
 
 OTHER_STRONG = 0.2
 """What a second strong signal adds: a refusal said twice in two ways is surer than one."""
-
-Pages = Sequence[Mapping[int, Sequence[Hit]]]
-"""What holds in each text of a mail, by the number of the clause."""
 
 
 class Weighed(NamedTuple):

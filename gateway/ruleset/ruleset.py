@@ -14,7 +14,8 @@ from gateway.ruleset.book import Book
 from gateway.ruleset.evidence import Hit
 from gateway.ruleset.memo import MOST_KNOWN_PAGES, Likeness, Mark
 from gateway.ruleset.page import Page, Subject
-from gateway.ruleset.rule import Pages, Rule, Weighed
+from gateway.ruleset.pages import Pages, written
+from gateway.ruleset.rule import Rule, Weighed
 from gateway.ruleset.scope import Scope, language_of
 from gateway.ruleset.templates import Held, LetterLike
 
@@ -113,6 +114,8 @@ class Verdict:
     evidence: tuple[Hit, ...] = ()
     #: All that holds, whichever rule asks for it, by text: what can be kept and judged again.
     pages: Pages = ()
+    #: The same as `kept.keep` writes it, where it was written before: in letters of a template.
+    kept: str | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +212,7 @@ class Ruleset:
             if len(self._verdicts) >= MOST_KNOWN_PAGES:
                 self._verdicts.clear()
             verdict = self._decide(mail, self._weigh_hits(held.pages), held.pages)
-            self._verdicts[key] = verdict
+            verdict = self._verdicts[key] = replace(verdict, kept=written(held.pages))
         return verdict
 
     def anybody(self) -> "Ruleset":

@@ -25,6 +25,7 @@ from gateway.ruleset.evidence import Hit
 from gateway.ruleset.lexicon import Place
 from gateway.ruleset.memo import MOST_KNOWN_PAGES, exact, lines_of
 from gateway.ruleset.names import named_places
+from gateway.ruleset.pages import Pages
 from gateway.ruleset.runs import MOST_KNOWN, Same
 from gateway.ruleset.scope import language_of
 from gateway.ruleset.sentences import (
@@ -76,7 +77,7 @@ class Held(NamedTuple):
 
     number: int
     core: bool
-    pages: tuple[Mapping[int, Sequence[Hit]], ...]
+    pages: Pages
 
 
 class _Variant(NamedTuple):
@@ -206,7 +207,7 @@ class Templates:
         """By what a letter's variant is known, and where its lines change; empty where it is of none."""
         lexicon = self._book.lexicon
         patterns = lexicon.patterns
-        around = patterns.reach + 2 if patterns.reach else 0  # and a character on either side for `\b`
+        around = patterns.reach + 2  # the ends of the line, and a character behind each for `\b`
         key: list[object] = [len(template.lines)]
         places: list[Place] = []
         moved = 0
@@ -214,13 +215,12 @@ class Templates:
             low = start + moved
             high = text.find("\n", low)
             line = text[low:high]
-            if (
-                high < 0
-                or not self._is_plain(line)
-                or (around and patterns.goes_over_lines(text[max(0, low - around) : high + around]))
-            ):
+            if high < 0 or not self._is_plain(line):
                 return (), places
-            key += (high - low, exact(line, lexicon.in_line(line)))
+            near = patterns.matching(text[max(0, low - around) : high + around])
+            if near and not patterns.over.isdisjoint(near):
+                return (), places
+            key += (high - low, exact(line, lexicon.in_line(line) if near else lexicon.words(line)))
             places.append((low, high + 1))
             moved += high - low - length
         if len(text) > LONGEST_TEXT or (

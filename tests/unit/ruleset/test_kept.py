@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from gateway.reason import Reason
 from gateway.ruleset.evidence import Hit, Kind
-from gateway.ruleset.kept import MOST_HITS, judge_again, keep, signals
+from gateway.ruleset.kept import judge_again, keep, signals
 from gateway.ruleset.load import load_rules
+from gateway.ruleset.pages import MOST_HITS
 from gateway.ruleset.ruleset import MailView, Ruleset, Verdict
 from gateway.ruleset.snippet import snippets
 

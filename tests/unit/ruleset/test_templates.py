@@ -16,6 +16,7 @@ from gateway.reason import Reason
 from gateway.ruleset import ruleset as judging
 from gateway.ruleset import templates
 from gateway.ruleset.examples import Written, WrittenBody, WrittenText, written_mail
+from gateway.ruleset.kept import keep
 from gateway.ruleset.load import load_rules
 from gateway.ruleset.ruleset import MailView
 from gateway.ruleset.sentences import LONGEST_SENTENCE, LONGEST_TEXT
@@ -79,6 +80,7 @@ def test_a_letter_is_known_by_its_number(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(judging, "Page", no_reading)
     assert [remembering.judge(mail) for mail in mails] == wanted
+    assert [keep(remembering.judge(mail)) for mail in mails] == [keep(verdict) for verdict in wanted]
     monkeypatch.setattr("gateway.ruleset.lexicon.Lexicon.has_core", no_reading)
     assert [remembering.judge(mail) for mail in mails] == wanted
     with pytest.raises(AssertionError, match="read again"):
@@ -176,8 +178,10 @@ def test_whatever_changes(
         for at, chosen in zip(letter.changing, change, strict=False):
             new[at] = stock()[chosen]
         mail = letter_of([*new, *ends], letter, subject=subject)
-        assert rules(KEY).judge(mail) == rules(None).judge(mail)
-        assert rules(KEY).judge(mail) == rules(None).judge(mail)
+        wanted = rules(None).judge(mail)
+        assert rules(KEY).judge(mail) == wanted
+        assert rules(KEY).judge(mail) == wanted
+        assert keep(rules(KEY).judge(mail)) == keep(wanted)
 
 
 def test_letters_in_every_mixture() -> None:
@@ -313,3 +317,83 @@ def test_without_a_secret_nothing_is_remembered() -> None:
     (mail,) = letters("山田")
     rules(None).judge(mail)
     assert not rules(None).book.templates._templates
+
+
+OWN = """
+pack = "own"
+[terms.hire]
+core = true
+words = ["hire"]
+[terms.gap]
+core = true
+patterns = ["x.{3}y"]
+[terms.day]
+patterns = ["[0-9]{1,2}/[0-9]"]
+[terms.job]
+core = true
+words = ["job"]
+[terms.over]
+patterns = ["a[^z]{1,3}job"]
+[[signal]]
+id = "gap"
+terms = ["gap"]
+strength = "strong"
+[[signal]]
+id = "job"
+terms = ["job"]
+strength = "strong"
+[[signal]]
+id = "hire-day"
+terms = ["hire", "day"]
+strength = "strong"
+[[rule]]
+id = "r"
+action = "inject"
+scope.senders = "any"
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "lines"),
+    [
+        (
+            "（採用を見送らせていただくこととなりました）",
+            "『採用を見送らせていただくこととなりました』",
+            LINES,
+        ),
+        (
+            "今回はスイセン採用を見送らせていただきます。",
+            "今回はリンドウ採用を見送らせていただきます。",
+            LINES[3:],
+        ),
+        ("abcd", "----", ["{}", "ご連絡いたします。" * 99, "-=-=-=-=", "採用を見送ります", "人事部"]),
+        ("abcd", "  --", ["{}", "ご連絡いたします。" * 99, "-=-=-=-=", "採用を見送ります", "人事部"]),
+        ("abcdef", "-=-=-=", ["ご連絡です", "{}", "採用を見送ります", "────", "人事部"]),
+        ("hire 100", "hire 1/0", ["{}", "yours", "hr"]),
+        ("hire x. ay", "hire。xabcy", ["{}", "yours", "hr"]),
+        ("dear a", "dear c", ["{}", "job", "hr"]),
+        ("b", "z", ["dear a", "{}", "job", "hr"]),
+    ],
+    ids=[
+        "quotes",
+        "name",
+        "rule",
+        "dashes",
+        "signature",
+        "pattern",
+        "crossing",
+        "over its end",
+        "over all of it",
+    ],
+)
+def test_words_alone_do_not_tell(first: str, second: str, lines: Sequence[str]) -> None:
+    """Two lines that look the same by their words, and don't say the same: in either order."""
+    own = lines[-1] == "hr"
+    reading = load_rules({"own.toml": OWN.encode()}) if own else rules(None)
+    for texts in ((first, second, first), (second, first, second)):
+        remembering = load_rules({"own.toml": OWN.encode()}, key=KEY) if own else rules(KEY)
+        mails = letters(*texts, lines=lines, subject="お知らせ")
+        assert reading.judge(mails[0]).pages != reading.judge(mails[1]).pages
+        for mail in (*mails, *map(unknown, mails)):
+            assert remembering.judge(mail) == reading.judge(mail)
+            assert remembering.judge(mail) == reading.judge(mail)
